@@ -1,0 +1,96 @@
+"""Where one deployment lives: brokers, topics, database, addresses. What it does is in the Region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and how it is kept. ``retention_s`` None: for ever."""
+
+    name: str
+    compact: bool
+    retention_s: int | None
+    by_partition: bool  # partitioned as ``readings`` is; else one partition is enough
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One region's processes share one of these. Everything of a replay has another ``prefix``, group and database.
+
+    ``prefix`` stands before each topic name, e.g. ``indus.``; a replay's begins with ``replay-``.
+    """
+
+    bootstrap: str = "127.0.0.1:9092"  # host:port, comma-separated
+    prefix: str = ""
+    directory: Path = Path(".")  # for databases and the like
+    database_url: str = ""  # "" = SQLite in ``directory``
+    replication: int = 1
+    host: str = "127.0.0.1"
+    ingest_port: int = 8080
+    api_port: int = 8081
+    worker_metrics_port: int = 8082
+    dispatch_metrics_port: int = 8083
+    embedded: bool = False  # an in-memory broker that forgets: refuses status Actual
+    replay: bool = False
+    session_timeout_s: float = 10.0
+    checkpoint_every_s: float = 30.0
+    tick_every_s: float = 0.25
+    smpp_host: str = "127.0.0.1"
+    smpp_port: int = 2775
+    smpp_user: str = ""
+    smpp_password: str = field(default="", repr=False)
+    sms_sender: str = ""
+
+    @property
+    def group(self) -> str:
+        return f"{self.prefix}worker"
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of contacts, keys and the ledger."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.directory / (self.prefix + 'warning.db')}"
+
+    @property
+    def readings(self) -> str:
+        return f"{self.prefix}readings"
+
+    @property
+    def checkpoints(self) -> str:
+        return f"{self.prefix}checkpoints"
+
+    @property
+    def inbox(self) -> str:
+        return f"{self.prefix}readings.inbox"
+
+    @property
+    def rejected(self) -> str:
+        return f"{self.prefix}readings.rejected"
+
+    @property
+    def hazards(self) -> str:
+        return f"{self.prefix}hazards"
+
+    @property
+    def alerts(self) -> str:
+        return f"{self.prefix}alerts"
+
+    @property
+    def receipts(self) -> str:
+        return f"{self.prefix}receipts"
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Every topic of this deployment. A replay keeps ``readings`` for ever: its times are of the past."""
+        day = 86_400
+        return (
+            Topic(self.readings, False, None if self.replay else 7 * day, True),
+            Topic(self.checkpoints, True, None, True),
+            Topic(self.inbox, False, None if self.replay else day, True),
+            Topic(self.rejected, False, None if self.replay else 30 * day, False),
+            Topic(self.hazards, True, None, True),
+            Topic(self.alerts, False, None, False),
+            Topic(self.receipts, False, None if self.replay else 365 * day, False),
+        )

@@ -1,0 +1,159 @@
+"""Facts that the processes tell whoever listens; ``operate.metrics`` and ``operate.health`` turn them into metrics and probes.
+
+The core emits facts and knows nothing of Prometheus. A listener must not raise and must not block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from warning.model import DeliveryState, EventKind, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    pass
+
+
+# --- ingest
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Fact):
+    """A request was answered: so many readings accepted (the broker has them), so many refused by reason."""
+
+    accepted: int
+    refused: dict[str, int]
+    status: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerState(Fact):
+    """The broker answers, or does not."""
+
+    up: bool
+
+
+# --- stream
+
+
+@dataclass(frozen=True, slots=True)
+class BeatClosed(Fact):
+    partition: int
+    now_ms: int
+    offset: int
+    readings: int
+    applied: int
+    flags: dict[tuple[str, str], int] = field(default_factory=dict)  # (flag, cause) -> readings
+    rejected: dict[tuple[str, str], int] = field(default_factory=dict)  # (stage, reason) -> records
+    alerts: dict[EventKind, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneObserved(Fact):
+    """A zone's observation class as last published; UNKNOWN is for operators to hear of."""
+
+    zone: str
+    level: Level
+    previous: Level | None
+    silent_since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesOutOfService(Fact):
+    """A computation raised on this series; it is UNKNOWN until a worker with other code takes over."""
+
+    station: str
+    parameter: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten(Fact):
+    partition: int
+    next_offset: int
+    bytes: int
+    pause_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRefused(Fact):
+    partition: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateLoaded(Fact):
+    partition: int
+    next_offset: int
+    how: str  # memory | committed | older | newest | empty
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog(Fact):
+    """Records that wait in the log behind a partition's state; told about once a second."""
+
+    partition: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsOwned(Fact):
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset(Fact):
+    seconds: float
+
+
+# --- dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted(Fact):
+    channel: str
+    state: DeliveryState
+    reason: str
+    seconds: float
+    parts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AlertHandled(Fact):
+    """All deliveries of a revision are decided: so many contacts told, so many refused by the rules."""
+
+    level: Level
+    kind: EventKind
+    told: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState(Fact):
+    channel: str
+    up: bool
+
+
+# --- any process
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Fact):
+    """This part of the process is ready for work, or is not (``why``)."""
+
+    part: str
+    ready: bool
+    why: str = ""
+
+
+Listener = Callable[[Fact], None]
+
+
+def nobody(fact: Fact) -> None:
+    """The listener of whoever does not listen."""

@@ -1,0 +1,1 @@
+"""Metrics, probes, API, feed and page: read everything, decide nothing."""

@@ -1,0 +1,1 @@
+"""A Region compiled for one partition: rows, indices and limits as arrays."""

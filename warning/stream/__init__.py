@@ -1,0 +1,1 @@
+"""The Faust worker: one beat of one partition at a time, checkpointed; replay; the embedded broker."""
