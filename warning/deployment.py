@@ -25,7 +25,7 @@ class Deployment:
 
     bootstrap: str = "127.0.0.1:9092"  # host:port, comma-separated
     prefix: str = ""
-    directory: Path = Path(".")  # for databases and the like
+    directory: Path = Path()  # for databases and the like
     database_url: str = ""  # "" = SQLite in ``directory``
     replication: int = 1
     host: str = "127.0.0.1"
