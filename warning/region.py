@@ -84,7 +84,7 @@ class Zone:
 class Reach:
     """Water passes from one zone's gauge to the next in ``travel_low_s`` .. ``travel_high_s``.
 
-    ``share_low`` .. ``share_high``: what part of a rise arrives (attenuation). Without travel times the reach only says who lies downstream.
+    ``share_low`` .. ``share_high``: what part of a rise arrives (attenuation). Without travel times it only says who lies downstream.
     """
 
     upstream: str
