@@ -65,13 +65,11 @@ HOMES = {
 }
 
 # Purity is a list of what is allowed: no clock, file, network, chance or process can come in by a name that nobody thought of.
-PURE_IMPORTS = frozenset(
-    (
-        "__future__ abc base64 bisect collections copy dataclasses datetime enum functools hashlib heapq itertools json math "
-        "operator re struct types typing unicodedata zlib "
-        "msgspec numpy xarray lxml smsutil shapely"
-    ).split()
-)
+PURE_NAMES = """
+__future__ abc base64 bisect collections copy dataclasses datetime enum functools hashlib heapq itertools json math operator re
+struct types typing unicodedata zlib msgspec numpy xarray lxml smsutil shapely
+"""
+PURE_IMPORTS = set(PURE_NAMES.split())
 IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "__import__", "breakpoint"}
 IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "random", "default_rng", "fromfile", "tofile", "load", "save", "memmap"}
 MOST_LINES = 400

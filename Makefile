@@ -1,0 +1,37 @@
+# make demo [REGION=indus]   the flood of 2025 through everything     make test      all tests; sets itself up
+# make setup                 only .venv                               make services  the real servers for the tests (Debian)
+# make lint                  ruff, mypy, yamllint                     make clean     away with .venv and what the tools left
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test services lint clean
+
+# This file's folder, wherever make was called from; the shell keeps spaces in it together.
+MAKEFILE_DIR := $(shell cd "$$(dirname "$(strip $(MAKEFILE_LIST))")" && pwd)
+export MAKEFILE_DIR
+REGION ?= indus
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+
+help:
+	@sed -n '1,3s/^# //p' "$$MAKEFILE_DIR/Makefile"
+
+setup:
+	@cd "$$MAKEFILE_DIR" && PYTHON="$(PYTHON)" ./deploy/setup.sh
+
+setup-dev:
+	@cd "$$MAKEFILE_DIR" && PYTHON="$(PYTHON)" ./deploy/setup.sh dev
+
+demo: setup
+	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m warning demo --region "$(REGION)" $(ARGS)
+
+test: setup-dev
+	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m pytest $(ARGS)
+
+services:
+	@"$$MAKEFILE_DIR/deploy/services/install.sh"
+
+lint: setup-dev
+	@cd "$$MAKEFILE_DIR" && .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/yamllint --strict .
+
+clean:
+	@cd "$$MAKEFILE_DIR" && rm -rf .venv build dist .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
