@@ -176,6 +176,7 @@ class Region:
     urls: Mapping[str, str]  # "page": where people read more
     digest: str
     folder: str  # where it was read from; for messages and the map's files, not part of the digest
+    bounds: tuple[float, float, float, float] | None = None  # south, west, north, east: all that belongs to the region lies inside
 
     @cached_property
     def station_by_id(self) -> Mapping[str, Station]:

@@ -1,0 +1,217 @@
+"""Checked files -> the frozen nouns of ``warning.region``, in SI."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import heapq
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+from warning.config_read import Files
+from warning.config_schema import AlertFile, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
+from warning.config_units import factor
+from warning.model import Level, Status
+from warning.region import AlertRules, Contact, District, ForecastRules, Limits, Reach, Region, Ring, Series, Station, Zone
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that cannot change: it is still JSON to every encoder, can be pickled and copied, and has a hash."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a region is frozen; edit its folder and load it again")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type, tuple[dict[K, V]]]:
+        return FrozenDict, (dict(self),)
+
+
+def downstream_order(ids: list[str], reaches: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """(upstream before downstream, as near to the given order as can be; the ids that stand in or below a loop)."""
+    place = {one: number for number, one in enumerate(ids)}
+    known = {(up, down) for up, down in reaches if up in place and down in place}
+    missing = {one: sum(down == one for _, down in known) for one in ids}
+    below: dict[str, list[str]] = {}
+    for up, down in sorted(known):
+        below.setdefault(up, []).append(down)
+    ready = [place[one] for one in ids if not missing[one]]
+    ordered: list[str] = []
+    while ready:
+        one = ids[heapq.heappop(ready)]
+        ordered.append(one)
+        for down in below.get(one, ()):
+            missing[down] -= 1
+            if not missing[down]:
+                heapq.heappush(ready, place[down])
+    return ordered, [one for one in ids if missing[one]]
+
+
+def build(files: Files, polygons: Mapping[str, Ring]) -> Region:
+    """The region of files that have no fatal problem. ``polygons``: zone -> ring, where a river line is known."""
+    head = files.region
+    if head is None:
+        raise ValueError("only files without fatal problems can be built")
+    reaches = tuple(_reach(row.data) for row in files.reaches.rows if row.data.downstream)
+    region = Region(
+        id=head.id,
+        names=FrozenDict(head.names),
+        namespace=head.namespace,
+        sender=head.sender,
+        status=Status(head.status),
+        languages=tuple(head.languages),
+        utc_offset_s=head.timezone.utc_offset,
+        timezone_name=head.timezone.name,
+        country=head.country,
+        display_units=FrozenDict(head.display_units.model_dump()),
+        class_names=FrozenDict({level: FrozenDict(names) for level, names in head.classes.items()}),
+        partitions=head.partitions,
+        basins=FrozenDict(head.basins),
+        stations=_stations(files),
+        zones=_zones(files, polygons),
+        reaches=reaches,
+        districts=tuple(District(row.data.id, FrozenDict(row.data.names), row.data.geocode) for row in files.districts.rows),
+        contacts=tuple(_contact(row.data) for row in files.contacts.rows),
+        forecast=_forecast(head.forecast),
+        alert=_alert(head.alert),
+        exercise_numbers=head.exercise_numbers,
+        urls=FrozenDict(head.urls),
+        digest="",
+        folder=str(files.folder),
+        bounds=_bounds(head),
+    )
+    return dataclasses.replace(region, digest=digest(region))
+
+
+def _bounds(head: RegionFile) -> tuple[float, float, float, float]:
+    return (head.bounds.south, head.bounds.west, head.bounds.north, head.bounds.east)
+
+
+def _stations(files: Files) -> tuple[Station, ...]:
+    series: dict[str, list[Series]] = {}
+    for row in files.series.rows:
+        series.setdefault(row.data.station, []).append(_series(row.data))
+    return tuple(_station(row.data, tuple(series.get(row.data.id, ()))) for row in files.stations.rows)
+
+
+def _station(row: StationRow, series: tuple[Series, ...]) -> Station:
+    return Station(
+        id=row.id,
+        names=FrozenDict(row.names),
+        kind=row.kind,
+        river=row.river,
+        basin=row.basin,
+        lat=row.lat,
+        lon=row.lon,
+        position=row.position,
+        series=series,
+        silent_after_s=round(row.silent_after_h * 3600),
+        datum=row.datum,
+        zero_elevation_m=row.zero_elevation_m,
+        source=row.source,
+    )
+
+
+def _series(row: SeriesRow) -> Series:
+    unit = factor(row.unit, row.parameter.quantity)
+
+    def si(value: float | None) -> float | None:
+        return None if value is None else value * unit
+
+    return Series(
+        station=row.station,
+        parameter=row.parameter,
+        plausible_min=si(row.plausible_min),
+        plausible_max=si(row.plausible_max),
+        rise_per_hour=si(row.rise_per_hour),
+        fall_per_hour=si(row.fall_per_hour),
+        spike=si(row.spike),
+        flat_after_s=None if row.flat_after_h is None else round(row.flat_after_h * 3600),
+        flat_within=row.flat_within * unit,
+        unit=row.feed_unit,
+    )
+
+
+def _limits(row: LimitsRow) -> Limits:
+    unit = factor(row.unit, row.quantity)
+    values = FrozenDict({level: value * unit for level, value in row.values.items()})
+    return Limits(quantity=row.quantity, values=values, source=row.source, date=row.date, version=row.version)
+
+
+def _reach(row: ReachRow) -> Reach:
+    low, high = (None if hours is None else round(hours * 3600) for hours in (row.travel_low_h, row.travel_high_h))
+    return Reach(row.upstream, row.downstream or "", low, high, row.basis, row.share_low, row.share_high)
+
+
+def _zones(files: Files, polygons: Mapping[str, Ring]) -> tuple[Zone, ...]:
+    stations = {row.data.id: row.data for row in files.stations.rows}
+    below = files.reaches.rows
+    zones = {row.data.station: _zone(stations[row.data.station], row.data, [r.data for r in below], polygons) for row in files.limits.rows}
+    pairs = [(row.data.upstream, row.data.downstream) for row in below if row.data.downstream]
+    ordered, _ = downstream_order([one for one in stations if one in zones], pairs)
+    return tuple(zones[one] for one in ordered)
+
+
+def _zone(station: StationRow, limits: LimitsRow, reaches: list[ReachRow], polygons: Mapping[str, Ring]) -> Zone:
+    own = [reach for reach in reaches if reach.upstream == station.id]
+    return Zone(
+        id=station.id,
+        names=FrozenDict(station.names),
+        station=station.id,
+        river=station.river,
+        basin=station.basin,
+        districts=tuple(dict.fromkeys(district for reach in own for district in reach.districts)),
+        limits=_limits(limits),
+        downstream=next((reach.downstream for reach in own if reach.downstream), None),
+        polygon=polygons.get(station.id),
+    )
+
+
+def _contact(row: ContactRow) -> Contact:
+    districts = () if row.districts == ("*",) else row.districts
+    return Contact(row.id, row.name, row.role, row.language, districts, row.level, row.phone, row.webhook, row.secret, row.live)
+
+
+def _given(model: AlertFile | ForecastFile, renamed: Mapping[str, str]) -> dict[str, Any]:
+    return {renamed.get(key, key): value for key, value in model if value is not None}
+
+
+def _forecast(file: ForecastFile) -> ForecastRules:
+    return ForecastRules(**_given(file, {"trend_window": "trend_window_s", "trend_horizon": "trend_horizon_s"}))
+
+
+def _alert(file: AlertFile) -> AlertRules:
+    names = ("clear_after", "expires_after", "renew_before", "approve_within")
+    renamed = {name: f"{name}_s" for name in names} | {"margin_stage": "margin_stage_m", "arrival_change_time": "arrival_change_s"}
+    given = _given(file, renamed)
+    if "at_once" in given:
+        given["at_once"] = tuple(given["at_once"])
+    return AlertRules(**given)
+
+
+def _plain(value: Any) -> Any:
+    """A noun as JSON: every dataclass by its field names, every class and parameter by its name."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key.name if isinstance(key, Level) else str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return getattr(value, "name", value)
+
+
+def digest(region: Region) -> str:
+    """sha256 over what decides: everything but contacts, folder and map.
+
+    Contacts are left out on purpose: a telephone number that changes in the middle of a flood must not look like other rules to
+    the workers, and nothing that ``pipeline`` decides depends on one.
+    """
+    content = {key: value for key, value in _plain(region).items() if key not in ("digest", "folder", "contacts")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
