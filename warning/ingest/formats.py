@@ -15,14 +15,15 @@ import enum
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
 
+from warning import config_units
 from warning.errors import InputError
-from warning.ingest import units
 from warning.model import Cause, Parameter, Reading
 from warning.region import Region, Series, Station
 
@@ -154,16 +155,25 @@ def _series(station: Station, parameter: str) -> Series:
 
 def _factor(series: Series, unit: str) -> float:
     unit = unit or series.unit
-    known = units.BY_QUANTITY[series.parameter.quantity]
-    choice = "one of " + ", ".join(known)
+    quantity = series.parameter.quantity
+    choice = "one of " + ", ".join(config_units.units_of(quantity))
     if not unit:
         raise refusal(Refusal.UNIT_MISSING, "unit", "the unit is missing", choice)
-    factor = known.get(unit) or known.get(unit.casefold())
-    if factor is not None:
-        return factor
-    if unit.casefold() in units.ALL:
+    factors = _factors(unit)
+    if quantity in factors:
+        return factors[quantity]
+    if factors:
         raise refusal(Refusal.UNIT_MISMATCH, "unit", f"{unit} is no unit of {series.parameter.value}", choice)
     raise refusal(Refusal.UNIT_UNKNOWN, "unit", f"no unit {_shown(unit)}", choice)
+
+
+def _factors(unit: str) -> dict[str, float]:
+    """quantity -> what one ``unit`` is in its SI unit; empty for an unknown unit."""
+    factors = {}
+    for quantity in ("stage", "discharge", "rain"):
+        with suppress(ValueError):
+            factors[quantity] = config_units.factor(unit, quantity)
+    return factors
 
 
 def _zero(station: Station, parameter: Parameter, datum: str) -> float:
@@ -198,7 +208,7 @@ def item(text: bytes | msgspec.Raw) -> Item:
     try:
         return _DECODER.decode(text)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from None
+        raise explained(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         field = _not_finite(bytes(text))
         if field is not None:
@@ -218,8 +228,8 @@ def _not_finite(text: bytes) -> str | None:
     return next((name[:_SHOWN] for name, value in fields if isinstance(value, float) and not math.isfinite(value)), None)
 
 
-def _explained(message: str) -> InputError:
-    """msgspec's words -> ours."""
+def explained(message: str) -> InputError:
+    """msgspec's words about an Item -> the refusal."""
     named, at = _NAMED.search(message), _FIELD.search(message)
     if named and "missing" in message:
         return refusal(Refusal.FIELD_MISSING, named[1], f"{named[1]} is missing", f"add {named[1]}; null is for a missing value only")

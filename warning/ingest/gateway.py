@@ -1,0 +1,120 @@
+"""The gateway: items as sent -> readings in the log, each in its basin's partition; what is refused is kept with its reason."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from warning.deployment import Deployment
+from warning.errors import InputError
+from warning.ingest.formats import Formats, Item, Refusal, item, refusal
+from warning.ingest.log import Log, Place, Record
+from warning.model import Reading, Rejected, to_json
+from warning.region import Region
+
+Clock = Callable[[], int]  # ms since 1970 UTC
+
+_MOST_KEPT_BYTES = 64 << 10  # of one refused item or body: a record of Kafka holds 1 MB, and JSON may escape each byte sixfold
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends. ``stations`` empty: may send for all."""
+
+    provider: str
+    stations: frozenset[str] = frozenset()
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """One item that was not taken; ``index`` counts from 0 in the request."""
+
+    index: int
+    reason: str
+    field: str
+    detail: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a request, after the log has it."""
+
+    accepted: int
+    refused: tuple[Refused, ...]
+    received_ms: int
+    ahead_ms: int  # how far the newest accepted time is ahead of the gateway's clock; 0 if none is
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        return dict(Counter(one.reason for one in self.refused))
+
+
+class Gateway:
+    """The only writer of readings to ``readings``: explicit partition ``region.basins[basin]``, key = basin.
+
+    Returns only when the log has acknowledged every reading and every refusal; raises Unavailable otherwise, and then the sender
+    sends the whole request again.
+    """
+
+    def __init__(self, region: Region, deployment: Deployment, log: Log, clock: Clock) -> None:
+        self._formats = Formats(region)
+        self._log, self._clock = log, clock
+        self._rejected: Place = (deployment.rejected, 0)
+        self._place: Mapping[str, tuple[Place, bytes]] = {
+            station.id: ((deployment.readings, region.basins[station.basin]), station.basin.encode()) for station in region.stations
+        }
+
+    @staticmethod
+    def topics(region: Region, deployment: Deployment) -> dict[str, int]:
+        """Topic -> partitions, as ``KafkaLog`` checks them."""
+        return {deployment.readings: region.partitions, deployment.rejected: 1}
+
+    async def take(self, texts: Sequence[bytes | msgspec.Raw], sender: Sender) -> Taken:
+        """Judges and appends the items of one request. Raises Unavailable: then nothing may be called accepted."""
+        now_ms = self._clock()
+        records: dict[Place, list[Record]] = {}
+        refused: list[Refused] = []
+        ahead_ms = 0
+        for index, text in enumerate(texts):
+            try:
+                reading = self._reading(item(text), sender, now_ms)
+            except InputError as error:
+                refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
+                records.setdefault(self._rejected, []).append(self._kept(bytes(text), error, sender.provider, now_ms))
+                continue
+            ahead_ms = max(ahead_ms, reading.time_ms - now_ms)
+            place, key = self._place[reading.station]
+            records.setdefault(place, []).append((key, to_json(reading)))
+        await self._log.append(records)
+        return Taken(len(texts) - len(refused), tuple(refused), now_ms, ahead_ms)
+
+    async def keep(self, body: bytes, error: InputError, sender: Sender) -> None:
+        """Keeps a body that could not even be split into items. Raises Unavailable."""
+        await self._log.append({self._rejected: [self._kept(body, error, sender.provider, self._clock())]})
+
+    def _reading(self, one: Item, sender: Sender, now_ms: int) -> Reading:
+        reading = self._formats.reading(one, provider=sender.provider, received_ms=now_ms)
+        if sender.stations and reading.station not in sender.stations:
+            what, fix = f"this key may not send for {reading.station}", "use the key that was issued for this station"
+            raise refusal(Refusal.STATION_FORBIDDEN, "station", what, fix)
+        return reading
+
+    @staticmethod
+    def _kept(text: bytes, error: InputError, provider: str, at_ms: int) -> Record:
+        return None, to_json(rejected(text, error, provider, at_ms))
+
+
+def rejected(text: bytes, error: InputError, provider: str, at_ms: int) -> Rejected:
+    """The record of ``readings.rejected`` for one item; of a very long one its first 64 KB, and the detail says so."""
+    kept, detail = text[:_MOST_KEPT_BYTES], f"{error.field}: {error}" if error.field else str(error)
+    if len(kept) < len(text):
+        detail += f" (kept: the first {len(kept)} of {len(text)} bytes)"
+    try:
+        record, encoding = kept.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        record, encoding = base64.b64encode(kept).decode("ascii"), "base64"
+    return Rejected(reason=error.reason, stage="ingest", detail=detail, record=record, encoding=encoding, provider=provider, at_ms=at_ms)

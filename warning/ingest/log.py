@@ -1,0 +1,275 @@
+"""The log that readings are appended to: the port, and Kafka behind it.
+
+``KafkaLog.append`` returns when all in-sync replicas have every record, and raises ``Unavailable`` otherwise, within bounded time.
+An append that failed may still have been written, in whole or in part: the sender sends it again, and a reading's identity
+(station, parameter, time) makes the second copy harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from warning.errors import Unavailable
+from warning.facts import BrokerState, Listener, nobody
+
+Place = tuple[str, int]  # topic, partition
+Record = tuple[bytes | None, bytes]  # key, value
+
+_MOST_WAITING_BYTES = 64 << 20  # more than a broker that is slow, not away, ever lets pile up; then senders must wait
+_MOST_GROUP_BYTES = 4 << 20  # what is taken from one lane at a time
+_BATCH_BYTES = 256 << 10
+_RECORD_OVERHEAD = 64
+_AGAIN_AFTER_S = 5.0
+
+_AWAY = (KafkaError, OSError, TimeoutError)
+
+_log = logging.getLogger(__name__)
+
+
+class Log(Protocol):
+    async def append(self, records: Mapping[Place, Sequence[Record]]) -> None:
+        """Appends all, each place in its order. Raises Unavailable unless every record is acknowledged."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    records: Sequence[Record]
+    bytes: int
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What waits for one place. One group is in flight at a time: what came meanwhile is the next group, one batch or a few."""
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    writer: asyncio.Task[None] | None = None
+
+
+class KafkaLog:
+    """Appends through one aiokafka producer, acks=all. While the broker is away ``append`` fails at once; it comes back by itself.
+
+    ``partitions``: topic -> how many partitions it must have; with any other count (a topic that somebody made by accident)
+    nothing is written, because basins would land in partitions that nobody reads. ``idempotent``: off for the embedded broker, which
+    has no producer ids. A producer whose batch failed is thrown away: an idempotent one would retry for ever and hold what nobody
+    waits for any more, and after a fatal error it never works again.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        partitions: Mapping[str, int],
+        *,
+        idempotent: bool = True,
+        within_s: float = 10.0,
+        listen: Listener = nobody,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._bootstrap, self._partitions, self._idempotent = bootstrap, dict(partitions), idempotent
+        self._within_s, self._listen, self._security = within_s, listen, dict(security or {})
+        self._lanes: dict[Place, _Lane] = {}
+        self._waiting_bytes = 0
+        self._producer: Any = None
+        self._why = "not connected yet"
+        self._broken = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def up(self) -> bool:
+        return self._producer is not None
+
+    @property
+    def why(self) -> str:
+        """Why it is not up; empty if it is."""
+        return "" if self.up else self._why
+
+    async def start(self) -> None:
+        """Begins to connect, and returns: a gateway whose broker is away answers 503, it does not refuse to start."""
+        self._keeper = asyncio.create_task(self._keep_connected(), name="log-keeper")
+
+    async def until_up(self, within_s: float) -> bool:
+        """True as soon as the broker answers; False after ``within_s``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not self.up:
+                    await self._changed.wait()
+        return self.up
+
+    async def stop(self) -> None:
+        """Ends at once: what is not acknowledged fails with Unavailable. Let requests in flight end first (``http.serve`` does)."""
+        tasks = [task for task in (self._keeper, *(lane.writer for lane in self._lanes.values())) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._disconnect("the gateway stops")
+
+    async def append(self, records: Mapping[Place, Sequence[Record]]) -> None:
+        if not self.up:
+            raise Unavailable(f"the broker is away: {self._why}", retry_after_s=_AGAIN_AFTER_S)
+        if self._waiting_bytes > _MOST_WAITING_BYTES:
+            raise Unavailable("too much waits for the broker", reason="overloaded", retry_after_s=1.0)
+        futures = [self._enqueue(place, those) for place, those in records.items() if those]
+        try:
+            async with asyncio.timeout(self._within_s):
+                await asyncio.gather(*futures)
+        except TimeoutError:
+            words = f"the broker did not acknowledge within {self._within_s:g} s"
+            raise Unavailable(words, reason="timeout", retry_after_s=_AGAIN_AFTER_S) from None
+        finally:
+            for future in futures:  # gather leaves the others running when one fails
+                future.cancel()
+
+    def _enqueue(self, place: Place, records: Sequence[Record]) -> asyncio.Future[None]:
+        lane = self._lanes.setdefault(place, _Lane())
+        size = sum(len(key or b"") + len(value) + _RECORD_OVERHEAD for key, value in records)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        lane.waiting.append(_Waiting(records, size, done))
+        self._waiting_bytes += size
+        if lane.writer is None:
+            lane.writer = asyncio.create_task(self._write(place, lane), name=f"log-{place[0]}-{place[1]}")
+        lane.wake.set()
+        return done
+
+    async def _write(self, place: Place, lane: _Lane) -> None:
+        while True:
+            await lane.wake.wait()
+            group = self._take(lane)
+            if not group:
+                lane.wake.clear()
+                continue
+            producer = self._producer
+            try:
+                async with asyncio.timeout(self._within_s):
+                    await _send(producer, place, [record for waiting in group for record in waiting.records])
+            except Exception as error:  # whatever it is, these readings are not safe, and the next ones need a writer
+                if not isinstance(error, (*_AWAY, AssertionError)):  # aiokafka asserts that it knows the partition
+                    _log.exception("append to %s failed", place)
+                why = f"{type(error).__name__} {error}".strip()
+                self._fail(group, why)
+                if producer is self._producer:
+                    self._why = why
+                    self._broken.set()
+            else:
+                for waiting in group:
+                    if not waiting.done.done():
+                        waiting.done.set_result(None)
+            finally:
+                self._fail(group, "the gateway stops")  # only after a cancel is anything left to fail
+
+    def _take(self, lane: _Lane) -> list[_Waiting]:
+        """The next group: in order, without those whose sender has got its 503 already."""
+        group: list[_Waiting] = []
+        size = 0
+        while lane.waiting and (not group or size + lane.waiting[0].bytes <= _MOST_GROUP_BYTES):
+            waiting = lane.waiting.popleft()
+            self._waiting_bytes -= waiting.bytes
+            if not waiting.done.done():
+                group.append(waiting)
+                size += waiting.bytes
+        return group
+
+    def _fail(self, group: Sequence[_Waiting], why: str) -> None:
+        for waiting in group:
+            if not waiting.done.done():
+                waiting.done.set_exception(Unavailable(f"the broker is away: {why}", retry_after_s=_AGAIN_AFTER_S))
+
+    async def _keep_connected(self) -> None:
+        pause_s = 0.2
+        self._listen(BrokerState(up=False))
+        while True:
+            self._broken.clear()
+            producer = await self._connect()
+            if producer is None:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _AGAIN_AFTER_S)
+                continue
+            pause_s = 0.2
+            self._producer = producer
+            self._changed.set()
+            self._listen(BrokerState(up=True))
+            await self._broken.wait()
+            _log.warning("the broker is away: %s", self._why)
+            self._listen(BrokerState(up=False))
+            await self._disconnect(self._why)
+
+    async def _connect(self) -> Any:
+        """A producer that is connected and sees every topic with the right number of partitions; None, and ``why``, otherwise."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=self._idempotent,
+            max_batch_size=_BATCH_BYTES,
+            request_timeout_ms=max(1, int(self._within_s * 1000)),
+            **self._security,
+        )
+        try:
+            async with asyncio.timeout(self._within_s):
+                await producer.start()
+                for topic, count in self._partitions.items():
+                    found = len(await producer.partitions_for(topic))
+                    if found != count:
+                        raise Unavailable(f"topic {topic} has {found} partitions, {count} are configured", reason="partitions")
+        except Exception as error:  # as above: this task must outlive it
+            if not isinstance(error, (*_AWAY, Unavailable)):
+                _log.exception("cannot connect to %s", self._bootstrap)
+            why = f"{type(error).__name__} {error}".strip()
+            if why != self._why:
+                _log.warning("cannot write to %s: %s", self._bootstrap, why)
+            self._why = why
+            await _abandon(producer)
+            return None
+        except asyncio.CancelledError:
+            await _abandon(producer)
+            raise
+        return producer
+
+    async def _disconnect(self, why: str) -> None:
+        producer, self._producer, self._why = self._producer, None, why
+        self._changed.clear()
+        for lane in self._lanes.values():
+            self._waiting_bytes -= sum(waiting.bytes for waiting in lane.waiting)
+            self._fail(lane.waiting, why)
+            lane.waiting.clear()
+        if producer is not None:
+            await _abandon(producer)
+
+
+async def _send(producer: Any, place: Place, records: Sequence[Record]) -> None:
+    """Whole record batches of our own making, in order; returns when the last one is acknowledged."""
+    if producer is None:
+        raise TimeoutError("not connected")
+    topic, partition = place
+    rest = deque(records)
+    while rest:
+        batch = producer.create_batch()
+        while rest and batch.append(timestamp=None, key=rest[0][0], value=rest[0][1]) is not None:
+            rest.popleft()
+        batch.close()
+        await (await producer.send_batch(batch, topic, partition=partition))
+
+
+async def _abandon(producer: Any) -> None:
+    """Ends a producer without its flush, which waits for a broker that may never come back.
+
+    Connections first, so that requests in flight end; then the sender; then whatever batch is left fails; then its own stop finds
+    nothing to wait for. ``_sender`` and ``_message_accumulator`` are private names of aiokafka 0.14.0, which is pinned.
+    """
+    await producer.client.close()
+    task = producer._sender.sender_task
+    for _ in range(2):  # the first cancel lets requests in flight end, and those wait for metadata; the second ends that
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=0.5)
+    producer._message_accumulator.fail_all(KafkaError("abandoned"))
+    await producer.stop()
