@@ -270,6 +270,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[Reference, ...] = ()  # all unexpired predecessors
     below_since_ms: int | None = None  # since when good data have been below (hysteresis in time)
     silent_since_ms: int | None = None
+    below_level: Level | None = None  # the highest class that stood since ``below_since_ms``: what a downgrade goes to
+    told_ms: int = 0  # when contacts were last told of this chain: the lead that they were given starts here
+    told_observed: bool = False  # contacts were told that the water is there
 
     @property
     def active(self) -> bool:

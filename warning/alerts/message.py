@@ -1,0 +1,189 @@
+"""Alert -> the words, per language and channel, counted in SMS segments.
+
+Every text of an exercise begins with that word. English stands in where a language lacks a name or a text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+
+import smsutil
+
+from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, amount, class_name, clean, clip, duration, local_time, phrases, place
+from warning.alerts.reasons import words
+from warning.model import Alert, EventKind, Level, Status
+from warning.region import Region, Zone
+
+__all__ = [
+    "DRAFT_LANGUAGES",
+    "LANGUAGES",
+    "MOST_PARTS",
+    "Message",
+    "check_code",
+    "description",
+    "headline",
+    "instruction",
+    "sms",
+    "what",
+    "words",
+]
+
+MOST_PARTS = 2  # 306 GSM-7 septets or 134 UTF-16 units
+HEADLINE_CHARACTERS = 139  # CAP clients cut at 140
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SMS: ``units`` are septets of GSM-7 or UTF-16 units of UCS-2, ``parts`` the segments that are paid and receipted.
+
+    ``complete`` False: even the shortest form was too long and a name had to be cut.
+    """
+
+    text: str
+    language: str
+    encoding: str  # GSM-7 | UCS-2
+    parts: int
+    units: int
+    complete: bool = True
+
+
+def check_code(identifier: str) -> str:
+    """Five letters and digits (no 0, 1, 8, 9) that lead from a message to its alert on the page. It proves nothing by itself."""
+    return base64.b32encode(hashlib.blake2b(identifier.encode(), digest_size=5).digest()).decode()[:5]
+
+
+def sms(alert: Alert, region: Region, language: str) -> Message:
+    """The SMS of a revision: action, what and where, one time, the value, the check code; two parts at most.
+
+    Too long: first the value goes, then the place name is cut. Action and code always stay.
+    """
+    texts = phrases(language)
+    action = texts.actions[alert.level if alert.active else Level.NORMAL]
+    code = texts.words["code"].format(code=check_code(alert.identifier))
+    start = _mark(alert, language) + action
+    said = what(alert, region, language)
+    value = _value(alert, region, language)
+    for pieces in ((start, said, value, code), (start, said, code)):
+        message = _count(" ".join(filter(None, pieces)), language)
+        if message.parts <= MOST_PARTS:
+            return message
+    name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
+    for most in range(len(name) - 1, -1, -1):
+        message = _count(" ".join(filter(None, (start, what(alert, region, language, clip(name, most)), code))), language, complete=False)
+        if message.parts <= MOST_PARTS:
+            return message
+    return _count(f"{start} {code}", language, complete=False)
+
+
+def _count(text: str, language: str, *, complete: bool = True) -> Message:
+    split = smsutil.split(text)
+    narrow = split.encoding == "gsm0338"
+    units = int(split.total_bytes) if narrow else int(split.total_bytes) // 2
+    return Message(text, language, "GSM-7" if narrow else "UCS-2", len(split.parts), units, complete)
+
+
+def _mark(alert: Alert, language: str) -> str:
+    texts = phrases(language)
+    return {Status.EXERCISE: texts.exercise, Status.TEST: texts.test}.get(alert.status, "")
+
+
+def _value(alert: Alert, region: Region, language: str) -> str:
+    hazard = alert.hazard
+    if hazard.value is None or hazard.level is Level.UNKNOWN:  # the last word of a silent gauge is not "now"
+        return ""
+    text = phrases(language).words.get(f"value_{hazard.quantity}", "{value}.")
+    return text.format(value=amount(hazard.value, hazard.quantity, region, language))
+
+
+def situation(alert: Alert) -> str:
+    """Which of ``Phrases.sentences`` says what happened."""
+    if not alert.active:
+        return "clear"
+    if alert.kind is EventKind.CERTAINTY:
+        return "silent" if alert.hazard.level is Level.UNKNOWN else "stands"
+    observed = alert.told_observed
+    if alert.kind is EventKind.ARRIVAL:
+        return "arrived" if observed else "arrival" if alert.arrival_ms is not None else "expected_untimed"
+    if alert.kind is EventKind.RENEW:
+        return "stands"
+    course = {EventKind.UPGRADE: "upgrade_", EventKind.DOWNGRADE: "downgrade_"}.get(alert.kind, "")
+    if observed:
+        return f"{course}observed"
+    return f"{course}expected" if alert.arrival_ms is not None else f"{course}expected_untimed"
+
+
+def what(alert: Alert, region: Region, language: str, name: str | None = None) -> str:
+    """What happened or will, in one sentence: class, one place name, one local time."""
+    which = situation(alert)
+    if which in ("expected", "upgrade_expected", "downgrade_expected", "arrival"):
+        time_ms = alert.arrival_ms
+    elif which == "silent":
+        time_ms = alert.silent_since_ms
+    elif which in ("stands", "clear"):
+        time_ms = alert.sent_ms
+    else:
+        time_ms = alert.hazard.observed_ms
+    return (
+        phrases(language)
+        .sentences[which]
+        .format(
+            level=class_name(alert.level, region, language),
+            place=place(region.zone_by_id.get(alert.zone), alert.zone, language) if name is None else name,
+            time=local_time(alert.sent_ms if time_ms is None else time_ms, region, language),
+        )
+    )
+
+
+def headline(alert: Alert, region: Region, language: str) -> str:
+    """CAP headline, under 140 characters."""
+    said = what(alert, region, language).rstrip(phrases(language).words["stop"])
+    return clip(_mark(alert, language) + said, HEADLINE_CHARACTERS)
+
+
+def instruction(alert: Alert, region: Region, language: str) -> str:
+    """What to do, for the class."""
+    return _mark(alert, language) + phrases(language).instructions[alert.level if alert.active else Level.NORMAL]
+
+
+def description(alert: Alert, region: Region, language: str) -> str:
+    """What is known and why: the reasons with their numbers, how old the newest reading is, the official limits, the districts."""
+    texts = phrases(language)
+    stop = texts.words["stop"]
+    zone = region.zone_by_id.get(alert.zone)
+    said = [_mark(alert, language) + what(alert, region, language)]
+    if alert.kind in (EventKind.UPGRADE, EventKind.DOWNGRADE, EventKind.CLEAR):
+        said.append(texts.words["before"].format(level=class_name(alert.previous_level, region, language)))
+    for reason in alert.hazard.reasons:
+        text = words(reason, region, language, alert.hazard.quantity)
+        said.append(text[:1].upper() + text[1:] + stop)
+    if alert.hazard.observed_ms is not None:
+        said.append(texts.words["age"].format(age=duration(alert.sent_ms - alert.hazard.observed_ms, language)))
+    if zone is not None:
+        said.append(_limits(zone, region, language))
+    said.append(texts.words["code"].format(code=check_code(alert.identifier)) + stop)
+    return " ".join(filter(None, said))
+
+
+def _limits(zone: Zone, region: Region, language: str) -> str:
+    texts = phrases(language)
+    if not zone.limits.values:
+        return ""
+    limits = texts.words["comma"].join(
+        f"{class_name(level, region, language)} {amount(value, zone.limits.quantity, region, language)}"
+        for level, value in sorted(zone.limits.values.items(), key=lambda item: item[0].rank)
+    )
+    source = clean(" ".join(filter(None, (zone.limits.source, zone.limits.date))))
+    return texts.words["limits"].format(place=place(zone, zone.id, language), limits=limits, source=source)
+
+
+def area_words(zone: Zone, region: Region, language: str) -> str:
+    """CAP areaDesc: the reach and its districts."""
+    texts = phrases(language)
+    known = [region.district_by_id[district] for district in zone.districts if district in region.district_by_id]
+    districts = texts.words["comma"].join(
+        clean(district.names.get(language) or district.names.get("en", district.id)) for district in known
+    )
+    which = "area" if districts else "area_alone"
+    return texts.words[which].format(river=clean(zone.river), place=place(zone, zone.id, language), districts=districts)
