@@ -1,0 +1,194 @@
+"""Runs several commands of ours as processes of the system: starts them in order, restarts what dies, stops all in reverse.
+
+A process that ends with an exit code that only a person can mend (configuration, a lost checkpoint, a truncated log) is not started
+again: everything stops and the code is handed on. On Linux no process outlives its supervisor, not even after kill -9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from warning.errors import ExitCode, StateError, Unavailable
+
+log = logging.getLogger(__name__)
+
+FOR_A_PERSON = {
+    ExitCode.USAGE,
+    ExitCode.CHECKPOINT_MISSING,
+    ExitCode.CHECKPOINT_DIGEST,
+    ExitCode.LOG_TRUNCATED,
+    ExitCode.CONFIG,
+}
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+STEADY_S = 60.0  # a process that lived so long starts again at once
+STOP_WITHIN_S = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process to keep running. ``ready``: URL that answers 200 when it is ready for work; "": at once."""
+
+    name: str
+    arguments: tuple[str, ...]  # after ``python -m``
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready: str = ""
+    log: Path | None = None  # None: our own standard error
+
+
+class Supervisor:
+    """``async with Supervisor() as supervisor: await supervisor.start(command)`` ...; leaving stops all in reverse.
+
+    ``failed`` is done (with the StateError to raise) as soon as a process ended that must not be started again.
+    """
+
+    def __init__(self) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.restarts: dict[str, int] = {}
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._spawning = asyncio.Lock()  # a keeper that is cancelled while it spawns would leave a process that nobody knows
+
+    async def __aenter__(self) -> Supervisor:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for name in reversed(list(self._keepers)):
+            await self.stop(name)
+        if self.failed.done() and not self.failed.cancelled():
+            self.failed.exception()  # heard, whoever else listened
+
+    def pid(self, name: str) -> int | None:
+        """Process id of what runs under that name now; None between a death and the restart."""
+        process = self._running.get(name)
+        return process.pid if process and process.returncode is None else None
+
+    async def start(self, command: Command, within_s: float = 60.0) -> None:
+        """Returns when it is ready. Raises Unavailable if it is not in time, StateError if it ended for good."""
+        self.restarts[command.name] = 0
+        self._running[command.name] = await _spawn(command)
+        self._keepers[command.name] = asyncio.create_task(self._keep(command), name=f"keep {command.name}")
+        until = time.monotonic() + within_s
+        while command.ready and not await answers(command.ready):
+            if self.failed.done():
+                self.failed.result()
+            if time.monotonic() > until:
+                raise Unavailable(f"{command.name} is not ready after {within_s:.0f} s: {await why_not(command.ready)}{_tail(command)}")
+            await asyncio.sleep(0.1)
+
+    async def _keep(self, command: Command) -> None:
+        pause = FIRST_PAUSE_S
+        while True:
+            born = time.monotonic()
+            code = await self._running[command.name].wait()
+            if code in FOR_A_PERSON:
+                words = f"{command.name} ended with {ExitCode(code).name} ({code}) and is not started again{_tail(command)}"
+                if not self.failed.done():
+                    self.failed.set_exception(StateError(words, exit_code=ExitCode(code), reason="child"))
+                return
+            pause = FIRST_PAUSE_S if time.monotonic() - born > STEADY_S else pause
+            log.warning("%s ended (%s); starting it again in %.1f s", command.name, _how(code), pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+            async with self._spawning:
+                self._running[command.name] = await _spawn(command)
+            self.restarts[command.name] += 1
+
+    async def stop(self, name: str) -> None:
+        """SIGTERM, and SIGKILL if that does not help. Safe to call twice."""
+        keeper = self._keepers.pop(name, None)
+        if keeper is None:
+            return
+        async with self._spawning:
+            keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        process = self._running.pop(name)
+        if process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
+        except TimeoutError:
+            log.error("%s does not stop: killed", name)
+            process.kill()
+            await process.wait()
+
+
+async def _spawn(command: Command) -> asyncio.subprocess.Process:
+    output = command.log.open("ab") if command.log else None
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *command.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **command.environment},
+            start_new_session=True,  # Ctrl-C is ours to hand on, in order
+            preexec_fn=end_with_parent(),
+        )
+    finally:
+        if output:
+            output.close()
+
+
+def end_with_parent() -> Callable[[], None] | None:
+    """What a child does before it becomes its program: ask the kernel for SIGTERM when we die. Linux only."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
+
+    def tie() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # we died between fork and here
+            os._exit(1)
+
+    return tie
+
+
+async def answers(url: str) -> bool:
+    """Whether a GET of it gives 200."""
+    return (await asyncio.to_thread(_get, url))[0] == 200
+
+
+async def why_not(url: str) -> str:
+    """What it answers instead, in words."""
+    status, body = await asyncio.to_thread(_get, url)
+    return f"{url} says {status} {body}" if status else f"{url}: {body}"
+
+
+def _get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own process on the loopback
+            return response.status, response.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")[:500]
+    except OSError as error:
+        return 0, str(error)
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        return f"killed by signal {-code}"
+    known = {each.value: each.name for each in ExitCode}
+    return f"exit code {code} {known.get(code, '')}".strip()
+
+
+def _tail(command: Command) -> str:
+    """The end of its log, where we have it."""
+    if command.log is None or not command.log.exists():
+        return ""
+    return "\n" + "\n".join(command.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
