@@ -140,6 +140,25 @@ class ChannelState(Fact):
     up: bool
 
 
+# --- api
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Fact):
+    """A request to the API was answered. ``route`` is the pattern, never the path that was asked for: it stays bounded."""
+
+    route: str
+    status: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentConflict(Fact):
+    """An alert's identifier came again with another document. The first one stays; somebody has to find out why."""
+
+    identifier: str
+
+
 # --- any process
 
 

@@ -1,0 +1,211 @@
+"""``warning api``: what agencies, operators and the page read. It reads the topics itself and decides nothing.
+
+It serves what it has: if the broker is away, the stored documents and the last picture, and ``/readyz`` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from warning import __version__, facts
+from warning.deployment import Deployment
+from warning.errors import Unavailable
+from warning.operate import bulletins, resources, schema
+from warning.operate.basemap import BaseMap
+from warning.operate.desk import Desk, ProblemError
+from warning.operate.health import Health
+from warning.operate.reader import DAYS, Reader
+from warning.operate.store import Store, address
+from warning.operate.view import View
+from warning.region import Region
+
+PAGE = Path(__file__).parent / "page"
+HEADERS = {
+    # Leaflet and uPlot place things through the CSSOM, which needs no 'unsafe-inline'.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_PROBLEM = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+def create_app(
+    region: Region,
+    deployment: Deployment,
+    listen: facts.Listener = facts.nobody,
+    *,
+    health: Health | None = None,
+    registry: CollectorRegistry | None = None,
+    days: float = DAYS,
+    clock: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The application of one deployment; its lifespan opens the store and follows the topics.
+
+    ``health`` must be among the listeners of ``listen`` (without one, the app keeps its own); ``registry`` is what ``/metrics`` shows.
+    ``days``: how far back readings are read. ``clock``: Unix seconds.
+    """
+    own = health or Health(("broker", "log"))
+
+    def tell(fact: facts.Fact) -> None:
+        if health is None:
+            own(fact)
+        listen(fact)
+
+    view, store = View(), Store(address(deployment))
+    desk = Desk(region, deployment, view, store, own, BaseMap(region), clock)
+    reader = Reader(deployment, view, store, tell, days=days)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await _open(store, view, address(deployment))
+        reading = asyncio.create_task(reader.run())
+        reading.add_done_callback(lambda task: _ended(task, tell))
+        try:
+            yield
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await store.close()
+
+    app = FastAPI(title=f"Flood warning: {region.id}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    _answers(app, tell)
+    app.include_router(bulletins.router(desk))
+    app.include_router(resources.router(desk))
+    app.include_router(router(own, registry or CollectorRegistry()))
+    _page(app)
+    return app
+
+
+async def _open(store: Store, view: View, url: str) -> None:
+    try:
+        await store.open()
+        for event in await store.newest():
+            view.alert(event)
+    except SQLAlchemyError as error:
+        raise Unavailable(f"the store of documents {url.rsplit('@')[-1]} cannot be opened: {error}", reason="database") from error
+
+
+def _ended(task: asyncio.Task[None], tell: facts.Listener) -> None:
+    """The reader runs for ever; if it ended of itself, a bug ended it, and readiness must say so."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("the reader of the topics ended", exc_info=task.exception())
+        tell(facts.Ready("log", False, f"the reader ended: {task.exception()!r}"))
+
+
+def router(health: Health, registry: CollectorRegistry) -> APIRouter:
+    """``/metrics``, ``/livez`` and ``/readyz`` for a FastAPI application."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @routes.get("/livez")
+    async def livez() -> JSONResponse:
+        live, told = health.live()
+        return JSONResponse(told, 200 if live else 503)
+
+    @routes.get("/readyz")
+    async def readyz() -> JSONResponse:
+        ready, told = health.ready()
+        return JSONResponse(told, 200 if ready else 503)
+
+    return routes
+
+
+def _answers(app: FastAPI, tell: facts.Listener) -> None:
+    """Headers and facts of every answer; every error as a problem document."""
+
+    @app.middleware("http")
+    async def around(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
+        begin = time.monotonic()
+        status = 500
+        try:
+            response = await following(request)
+            status = response.status_code
+        finally:
+            route = getattr(request.scope.get("route"), "path", "none")
+            tell(facts.Answered(route, status, time.monotonic() - begin))
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @app.exception_handler(ProblemError)
+    async def problem(_: Request, error: ProblemError) -> Response:
+        return _problem(error.problem)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return _problem(schema.Problem(title=str(error.detail), status=error.status_code, detail=str(error.detail)))
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        detail = str(first["msg"]).removeprefix("Value error, ")
+        return _problem(schema.Problem(title="Wrong parameter", status=422, detail=f"{field}: {detail}", field=field))
+
+    @app.exception_handler(SQLAlchemyError)
+    async def away(_: Request, error: SQLAlchemyError) -> Response:
+        log.error("the store of documents failed: %s", error)
+        response = _problem(schema.Problem(title="Away", status=503, detail="The store of documents does not answer; try again."))
+        response.headers["Retry-After"] = "5"
+        return response
+
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> Response:
+        return _problem(schema.Problem(title="Our fault", status=500, detail="The API failed; its log says why."))
+
+
+def _problem(problem: schema.Problem) -> Response:
+    return JSONResponse(problem.model_dump(exclude_none=True), problem.status, media_type=_PROBLEM)
+
+
+def _page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+
+@contextlib.asynccontextmanager
+async def serve(app: FastAPI, host: str, port: int) -> AsyncIterator[int]:
+    """Serves while the context lasts; yields the port (``port`` 0: the system chooses). Raises ``Unavailable`` if the address is taken."""
+    settings = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, lifespan="on", timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(settings)
+    try:
+        listening = settings.bind_socket()
+    except SystemExit as error:  # uvicorn's way to say that it cannot
+        raise Unavailable(f"{host}:{port} for the API is taken or not ours", reason="address") from error
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started:
+            if task.done():
+                raise Unavailable("the API did not start; its log says why", reason="start") from task.exception()
+            await asyncio.sleep(0.01)
+        yield int(listening.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+        listening.close()

@@ -1,0 +1,282 @@
+"""Facts -> Prometheus. The table of all metrics is in ``deploy/prometheus/README.md``; a test holds the two together.
+
+Every label set that can be known beforehand (zones, series, partitions, flags and causes, kinds, levels, channels, states and the
+reasons that we know of) starts at zero, so that ``rate()`` sees the first failure. The registry is handed in: two of these live
+in one process without meeting.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from warning import __version__, facts
+from warning.model import Cause, DeliveryState, EventKind, Flag, Level
+from warning.region import Region
+
+PROCESSES = ("ingest", "worker", "dispatch", "api")
+CHANNELS = ("sms", "webhook")
+HOW_LOADED = ("memory", "committed", "older", "newest", "empty")
+STATUSES = ("200", "202", "304", "400", "401", "403", "404", "413", "422", "500", "503")
+
+# Why a reading is refused at the door, and why a delivery fails: the words that the rooms use; others appear when they come.
+REFUSED = (
+    "unknown_station",
+    "unknown_series",
+    "unknown_parameter",
+    "unknown_unit",
+    "datum",
+    "not_a_number",
+    "future",
+    "malformed",
+    "forbidden",
+)
+FAILED = ("timeout", "unavailable", "throttled", "refused", "address", "gone", "expired", "rejected")
+
+_SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LONG = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+
+class Metrics:
+    """A Listener of ``warning.facts`` that keeps Prometheus metrics.
+
+    Parameters: ``registry`` to register in; ``region`` for the label values; ``process`` (one of ``PROCESSES``) registers only what
+    that process can tell, so that no process shows zeros for another's work; "" registers everything (a process that does it all).
+    ``clock`` gives Unix seconds, for the "when last" gauges.
+    """
+
+    def __init__(self, registry: CollectorRegistry, region: Region, process: str = "", clock: Callable[[], float] = time.time) -> None:
+        if process and process not in PROCESSES:
+            raise ValueError(f"process {process!r} is none of {PROCESSES}")
+        self._registry, self._region, self._clock = registry, region, clock
+        self._told: dict[type[facts.Fact], Callable[[Any], None]] = {}
+        self._any()
+        for name, register in (("ingest", self._ingest), ("worker", self._worker), ("dispatch", self._dispatch), ("api", self._api)):
+            if process in ("", name):
+                register()
+
+    def __call__(self, fact: facts.Fact) -> None:
+        """Take one fact; one that this process has no metric for is nobody's."""
+        take = self._told.get(type(fact))
+        if take is not None:
+            take(fact)
+
+    def _make(self, kind: type[M], name: str, text: str, labels: tuple[str, ...] = (), *values: Iterable[str], **options: Any) -> M:
+        metric = kind(f"warning_{name}", text, labels, registry=self._registry, **options)
+        if labels:
+            for combination in itertools.product(*values):
+                metric.labels(*combination)
+        return metric
+
+    def _any(self) -> None:
+        info = self._make(Gauge, "build_info", "1, with version and digest of the region's files", ("version", "region", "config"))
+        info.labels(__version__, self._region.id, self._region.digest).set(1)
+        self._broker = self._make(Gauge, "broker_up", "1 if the broker answered when last asked")
+        self._part = self._make(Gauge, "part_ready", "1 if this part of the process is ready for work", ("part",))
+        self._told[facts.BrokerState] = lambda fact: self._broker.set(int(fact.up))
+        self._told[facts.Ready] = lambda fact: self._part.labels(fact.part).set(int(fact.ready))
+
+    # --- ingest
+
+    def _ingest(self) -> None:
+        self._requests = self._make(Counter, "ingest_requests_total", "Requests answered by the gateway", ("status",), STATUSES)
+        self._accepted = self._make(Counter, "ingest_readings_accepted_total", "Readings that the broker has (acks=all)")
+        self._refused = self._make(Counter, "ingest_readings_refused_total", "Readings that the gateway refused", ("reason",), REFUSED)
+        self._request_s = self._make(Histogram, "ingest_request_seconds", "Time from request to answer", buckets=_SHORT)
+        self._told[facts.Received] = self._received
+
+    def _received(self, fact: facts.Received) -> None:
+        self._requests.labels(str(fact.status)).inc()
+        self._accepted.inc(fact.accepted)
+        for reason, count in fact.refused.items():
+            self._refused.labels(reason).inc(count)
+        self._request_s.observe(fact.seconds)
+
+    # --- worker
+
+    def _worker(self) -> None:
+        self._beat_metrics()
+        self._zone_metrics()
+        self._state_metrics()
+
+    def _partitions(self) -> tuple[str, ...]:
+        return tuple(map(str, range(self._region.partitions)))
+
+    def _beat_metrics(self) -> None:
+        partitions = self._partitions()
+        causes = tuple(cause.value for cause in Cause)
+        self._beats = self._make(Counter, "beats_total", "Beats closed by a tick", ("partition",), partitions)
+        self._in = self._make(Counter, "readings_total", "Readings that beats were given", ("partition",), partitions)
+        self._applied = self._make(Counter, "readings_applied_total", "Readings that beats applied", ("partition",), partitions)
+        self._flags = self._make(
+            Counter, "reading_flags_total", "Readings by quality flag and cause", ("flag", "cause"), [flag.value for flag in Flag], causes
+        )
+        stages = ("decode", "qc")
+        self._rejected = self._make(
+            Counter, "readings_rejected_total", "Records sent to readings.rejected", ("stage", "reason"), stages, ("malformed", *causes)
+        )
+        self._alerts = self._make(Counter, "alerts_total", "Events in the life of alerts", ("kind",), [kind.value for kind in EventKind])
+        self._beat_s = self._make(Histogram, "beat_seconds", "Time to compute one beat", buckets=_SHORT)
+        self._log_time = self._make(Gauge, "log_time_seconds", "The clock in the log: time of the newest tick", ("partition",))
+        self._offset = self._make(Gauge, "log_offset", "Offset of the newest tick that closed a beat", ("partition",))
+        self._beat_at = self._make(Gauge, "last_beat_time_seconds", "When a beat was last closed", ("partition",))
+        self._told[facts.BeatClosed] = self._beat
+
+    def _beat(self, fact: facts.BeatClosed) -> None:
+        partition = str(fact.partition)
+        self._beats.labels(partition).inc()
+        self._in.labels(partition).inc(fact.readings)
+        self._applied.labels(partition).inc(fact.applied)
+        for labels, count in fact.flags.items():
+            self._flags.labels(*labels).inc(count)
+        for labels, count in fact.rejected.items():
+            self._rejected.labels(*labels).inc(count)
+        for kind, count in fact.alerts.items():
+            self._alerts.labels(kind.value).inc(count)
+        self._beat_s.observe(fact.seconds)
+        self._log_time.labels(partition).set(fact.now_ms / 1000)
+        self._offset.labels(partition).set(fact.offset)
+        self._beat_at.labels(partition).set(self._clock())
+
+    def _zone_metrics(self) -> None:
+        levels = [level.value for level in Level]
+        self._zone = self._make(
+            Gauge,
+            "zone_level",
+            "1 for the class that a zone's observation has; all 0 where another worker owns the zone",
+            ("zone", "level"),
+            [zone.id for zone in self._region.zones],
+            levels,
+        )
+        self._out = self._make(
+            Gauge,
+            "series_out_of_service",
+            "1 for a series whose computation raised: UNKNOWN",
+            ("station", "parameter"),
+        )
+        for station in self._region.stations:
+            for series in station.series:
+                self._out.labels(station.id, series.parameter.value).set(0)
+        self._owned = self._make(Gauge, "partition_owned", "1 if this worker owns the partition", ("partition",), self._partitions())
+        self._mine: frozenset[int] = frozenset()
+        self._told[facts.ZoneObserved] = lambda fact: self._show(fact.zone, fact.level)
+        self._told[facts.SeriesOutOfService] = lambda fact: self._out.labels(fact.station, fact.parameter).set(1)
+        self._told[facts.PartitionsOwned] = self._ownership
+
+    def _show(self, zone: str, level: Level | None) -> None:
+        for each in Level:
+            self._zone.labels(zone, each.value).set(int(each is level))
+
+    def _ownership(self, fact: facts.PartitionsOwned) -> None:
+        """A zone that came to us is UNKNOWN until it is observed; one that went is the new owner's to tell."""
+        mine = frozenset(fact.partitions)
+        for partition in range(self._region.partitions):
+            self._owned.labels(str(partition)).set(int(partition in mine))
+        for partition in self._mine - mine:
+            self._backlog.labels(str(partition)).set(0)
+        for zone in self._region.zones:
+            partition = self._region.basins[zone.basin]
+            if partition in mine and partition not in self._mine:
+                self._show(zone.id, Level.UNKNOWN)
+            elif partition not in mine and partition in self._mine:
+                self._show(zone.id, None)
+        self._mine = mine
+
+    def _state_metrics(self) -> None:
+        partitions = self._partitions()
+        self._backlog = self._make(Gauge, "backlog_records", "Records that wait in the log behind the state", ("partition",), partitions)
+        self._written = self._make(Counter, "checkpoints_total", "Checkpoints written and committed", ("partition",), partitions)
+        self._refusals = self._make(
+            Counter, "checkpoints_refused_total", "Checkpoints not written or not committed", ("partition",), partitions
+        )
+        self._written_at = self._make(Gauge, "last_checkpoint_time_seconds", "When a checkpoint was last committed", ("partition",))
+        self._bytes = self._make(Gauge, "checkpoint_bytes", "Size of the last checkpoint", ("partition",), partitions)
+        self._write_s = self._make(Histogram, "checkpoint_seconds", "Time to write and commit a checkpoint", buckets=_LONG)
+        self._pause_s = self._make(Histogram, "checkpoint_pause_seconds", "Time that a checkpoint held the work up", buckets=_SHORT)
+        self._loads = self._make(Counter, "state_loads_total", "Loads of a partition's state, by where from", ("how",), HOW_LOADED)
+        self._load_s = self._make(Histogram, "state_load_seconds", "Time to load a partition's state", buckets=_LONG)
+        self._clock_offset = self._make(Gauge, "clock_offset_seconds", "Our clock less the brokers' and gateways'")
+        self._told[facts.Backlog] = lambda fact: self._backlog.labels(str(fact.partition)).set(fact.waiting)
+        self._told[facts.CheckpointWritten] = self._checkpoint
+        self._told[facts.CheckpointRefused] = lambda fact: self._refusals.labels(str(fact.partition)).inc()
+        self._told[facts.StateLoaded] = self._loaded
+        self._told[facts.ClockOffset] = lambda fact: self._clock_offset.set(fact.seconds)
+
+    def _checkpoint(self, fact: facts.CheckpointWritten) -> None:
+        partition = str(fact.partition)
+        self._written.labels(partition).inc()
+        self._written_at.labels(partition).set(self._clock())
+        self._bytes.labels(partition).set(fact.bytes)
+        self._write_s.observe(fact.seconds)
+        self._pause_s.observe(fact.pause_seconds)
+
+    def _loaded(self, fact: facts.StateLoaded) -> None:
+        self._loads.labels(fact.how).inc()
+        self._load_s.observe(fact.seconds)
+
+    # --- dispatch
+
+    def _dispatch(self) -> None:
+        states = [state.value for state in DeliveryState]
+        levels = [level.value for level in Level]
+        kinds = [kind.value for kind in EventKind]
+        self._deliveries = self._make(
+            Counter, "deliveries_total", "Delivery attempts and receipts, by outcome", ("channel", "state"), CHANNELS, states
+        )
+        self._failures = self._make(
+            Counter,
+            "delivery_failures_total",
+            "Attempts that reached nobody, by reason",
+            ("channel", "reason"),
+            CHANNELS,
+            FAILED,
+        )
+        self._parts = self._make(Counter, "message_parts_total", "Parts of messages that a gateway accepted", ("channel",), CHANNELS)
+        self._delivery_s = self._make(Histogram, "delivery_seconds", "Time of one delivery attempt", ("channel",), CHANNELS, buckets=_LONG)
+        self._handled = self._make(
+            Counter, "alerts_handled_total", "Alert revisions that were dispatched", ("level", "kind"), levels, kinds
+        )
+        self._contacts = self._make(
+            Counter,
+            "contacts_total",
+            "Contacts of dispatched alerts: told, or refused by rules",
+            ("level", "outcome"),
+            levels,
+            ("told", "refused"),
+        )
+        self._channel = self._make(Gauge, "channel_up", "1 if the channel's gateway answers", ("channel",), CHANNELS)
+        self._told[facts.Attempted] = self._attempted
+        self._told[facts.AlertHandled] = self._alert_handled
+        self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))
+
+    def _attempted(self, fact: facts.Attempted) -> None:
+        self._deliveries.labels(fact.channel, fact.state.value).inc()
+        self._delivery_s.labels(fact.channel).observe(fact.seconds)
+        if fact.state is DeliveryState.ACCEPTED:
+            self._parts.labels(fact.channel).inc(fact.parts)
+        if fact.state in (DeliveryState.FAILED, DeliveryState.WAITING) and fact.reason:
+            self._failures.labels(fact.channel, fact.reason).inc()
+
+    def _alert_handled(self, fact: facts.AlertHandled) -> None:
+        self._handled.labels(fact.level.value, fact.kind.value).inc()
+        self._contacts.labels(fact.level.value, "told").inc(fact.told)
+        self._contacts.labels(fact.level.value, "refused").inc(fact.refused)
+
+    # --- api
+
+    def _api(self) -> None:
+        self._answers = self._make(Counter, "api_requests_total", "Requests answered by the API", ("route", "status"))
+        self._answer_s = self._make(Histogram, "api_request_seconds", "Time from request to answer", buckets=_SHORT)
+        self._conflicts = self._make(Counter, "document_conflicts_total", "Alert identifiers that came again with another document")
+        self._told[facts.Answered] = self._answered
+        self._told[facts.DocumentConflict] = lambda fact: self._conflicts.inc()
+
+    def _answered(self, fact: facts.Answered) -> None:
+        self._answers.labels(fact.route, str(fact.status)).inc()
+        self._answer_s.observe(fact.seconds)

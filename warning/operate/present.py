@@ -1,0 +1,173 @@
+"""From the nouns to what the API answers with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from warning.model import AlertEvent, Hazard, Level, Parameter, Receipt
+from warning.operate import schema
+from warning.operate.store import Document
+from warning.operate.view import Track, View
+from warning.region import Region, Zone
+
+TENTH = 1.2816  # standard normal quantile of 0.9
+POINTS = 2_000  # readings a series in one answer
+
+
+def utc(ms: int) -> str:
+    """ISO 8601 in UTC; the fraction only if there is one."""
+    at = datetime.fromtimestamp(ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def maybe(ms: int | None) -> str | None:
+    return None if ms is None else utc(ms)
+
+
+def unit_of(quantity: str) -> str:
+    return Parameter(quantity).unit
+
+
+def head(event: AlertEvent) -> schema.AlertHead:
+    alert = event.alert
+    return schema.AlertHead(
+        identifier=alert.identifier,
+        kind=alert.kind.value,
+        level=alert.level.value,
+        certainty=alert.certainty.value,
+        sent=utc(alert.sent_ms),
+        expires=utc(alert.expires_ms),
+        arrival=maybe(alert.arrival_ms),
+    )
+
+
+def zone(region: Region, zone: Zone, hazard: Hazard | None, event: AlertEvent | None) -> schema.ZoneProperties:
+    """A zone without a hazard is UNKNOWN: nothing was heard of it, and nothing is no "normal"."""
+    station = region.station_by_id[zone.station]
+    nothing = ("nothing has been heard of this gauge yet",)
+    return schema.ZoneProperties(
+        id=zone.id,
+        names=dict(zone.names),
+        river=zone.river,
+        kind=station.kind,
+        position=station.position,
+        districts=[dict(region.district_by_id[district].names) for district in zone.districts if district in region.district_by_id],
+        downstream=zone.downstream,
+        quantity=zone.limits.quantity,
+        unit=unit_of(zone.limits.quantity),
+        limits={level.value: value for level, value in sorted(zone.limits.values.items(), key=lambda item: item[0].rank)},
+        limits_source=f"{zone.limits.source}, {zone.limits.date}",
+        level=(hazard.level if hazard else Level.UNKNOWN).value,
+        level_confirmed=(hazard.level_confirmed if hazard else Level.UNKNOWN).value,
+        level_expected=(hazard.level_expected if hazard else Level.UNKNOWN).value,
+        warn_level=(hazard.warn_level if hazard else Level.UNKNOWN).value,
+        probability=hazard.probability if hazard else 0.0,
+        arrival=maybe(hazard.arrival_ms) if hazard else None,
+        value=hazard.value if hazard else None,
+        observed=maybe(hazard.observed_ms) if hazard else None,
+        silent_since=maybe(hazard.silent_since_ms) if hazard else None,
+        at=utc(hazard.at_ms) if hazard else None,
+        words=list(hazard.words if hazard else nothing),
+        alert=head(event) if event else None,
+    )
+
+
+def zones(region: Region, view: View, now_ms: int) -> schema.Zones:
+    active = view.active(now_ms)
+    features = []
+    for each in region.zones:
+        station = region.station_by_id[each.station]
+        place = None if station.lat is None or station.lon is None else schema.Place(coordinates=(station.lon, station.lat))
+        properties = zone(region, each, view.hazards.get(each.id), active.get(each.id))
+        features.append(schema.ZoneFeature(id=each.id, geometry=place, properties=properties))
+    return schema.Zones(features=features)
+
+
+def series(parameter: Parameter, track: Track, since_ms: int, until_ms: int) -> schema.SeriesAnswer:
+    points = track.points(since_ms, until_ms)
+    shown = points[-POINTS:]
+    return schema.SeriesAnswer(
+        parameter=parameter.value,
+        unit=parameter.unit,
+        times=[utc(point.time_ms) for point in shown],
+        values=[point.value for point in shown],
+        causes=[point.cause for point in shown],
+        complete=len(shown) == len(points),
+    )
+
+
+def forecast(hazard: Hazard | None) -> schema.ForecastAnswer | None:
+    """The expected course with the span in which it lies with probability 80 %."""
+    if hazard is None or hazard.forecast is None:
+        return None
+    told = hazard.forecast
+    pairs = list(zip(told.median, told.sigma, strict=True))
+    return schema.ForecastAnswer(
+        issued=utc(told.issued_ms),
+        times=[utc(told.issued_ms + round(lead * 3_600_000)) for lead in told.lead_h],
+        median=list(told.median),
+        low=[None if median is None else median - TENTH * (sigma or 0.0) for median, sigma in pairs],
+        high=[None if median is None else median + TENTH * (sigma or 0.0) for median, sigma in pairs],
+    )
+
+
+def hydrograph(region: Region, view: View, zone_id: str, now_ms: int, since_ms: int, until_ms: int) -> schema.Hydrograph:
+    place = region.zone_by_id[zone_id]
+    hazard = view.hazards.get(zone_id)
+    tracks = [
+        series(each.parameter, track, since_ms, until_ms)
+        for each in region.station_by_id[place.station].series
+        if (track := view.tracks.get((each.station, each.parameter))) is not None
+    ]
+    return schema.Hydrograph(
+        zone=zone(region, place, hazard, view.active(now_ms).get(zone_id)),
+        series=tracks,
+        forecast=forecast(hazard),
+        windows=hazard.windows if hazard else {},
+    )
+
+
+def alert(region: Region, view: View, document: Document, now_ms: int) -> schema.AlertAnswer:
+    event = document.event
+    told = event.alert
+    known = region.zone_by_id.get(told.zone)
+    holds = view.active(now_ms).get(told.zone)
+    return schema.AlertAnswer(
+        **head(event).model_dump(),
+        zone=told.zone,
+        zone_names=dict(known.names) if known else {"en": told.zone},
+        revision=told.revision,
+        status=told.status.value,
+        previous_level=told.previous_level.value,
+        raised=utc(told.raised_ms),
+        silent_since=maybe(told.silent_since_ms),
+        current=holds is not None and holds.alert.identifier == told.identifier,
+        event_ids=list(told.event_ids),
+        references=[reference.identifier for reference in told.references],
+        words=list(told.hazard.words),
+        texts={
+            language: schema.TextAnswer(
+                event=text.event, headline=text.headline, description=text.description, instruction=text.instruction, area=text.area
+            )
+            for language, text in document.texts.items()
+        },
+        cap=f"/v1/alerts/{told.identifier}.cap" if document.cap else None,
+    )
+
+
+def delivery(receipt: Receipt) -> schema.DeliveryAnswer:
+    return schema.DeliveryAnswer(
+        alert=receipt.alert,
+        zone=receipt.zone,
+        level=receipt.level.value,
+        contact=receipt.contact,
+        channel=receipt.channel,
+        state=receipt.state.value,
+        attempt=receipt.attempt,
+        at=utc(receipt.at_ms),
+        parts=receipt.parts,
+        parts_delivered=receipt.parts_delivered,
+        language=receipt.language,
+        doubled=receipt.doubled,
+        reason=receipt.reason,
+    )

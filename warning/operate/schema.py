@@ -1,0 +1,222 @@
+"""What the API answers with, as its OpenAPI document describes it. Values are SI, times ISO 8601 in UTC, classes by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Names = dict[str, str]
+Utc = Annotated[str, Field(description="ISO 8601, UTC", examples=["2025-08-27T06:00:00Z"])]
+Class = Literal["UNKNOWN", "NORMAL", "LOW", "MEDIUM", "HIGH", "VERY_HIGH", "EXCEPTIONAL"]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(_Answer):
+    """RFC 9457: what is wrong with the request, where, and what to write instead."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    fix: str | None = None
+
+
+class Unit(_Answer):
+    unit: str
+    per_si: float = Field(description="multiply the SI value with this")
+
+
+class RegionAnswer(_Answer):
+    id: str
+    names: Names
+    status: Literal["Actual", "Exercise", "Test"]
+    replay: bool = Field(description="true: history is being replayed; nothing here is happening now")
+    languages: list[str]
+    timezone: str
+    utc_offset_s: int
+    units: dict[str, Unit] = Field(description="quantity -> the unit that people there read")
+    class_names: dict[str, Names]
+    config: str = Field(description="digest of the region's files")
+    version: str
+    maps: list[str] = Field(description="layers of the base map that /v1/map/{layer} has")
+    log_time: Utc | None = Field(description="the clock in the log; null before the first tick")
+    still_s: float | None = Field(description="how long the clock in the log has stood still (live deployments)")
+    reading: str | None = Field(description="why what is shown may be incomplete or old; null: all is read")
+
+
+class AlertHead(_Answer):
+    identifier: str
+    kind: str
+    level: Class
+    certainty: str
+    sent: Utc
+    expires: Utc
+    arrival: Utc | None
+
+
+class ZoneProperties(_Answer):
+    id: str
+    names: Names
+    river: str
+    kind: str
+    position: str = Field(description="published or approximate")
+    districts: list[Names]
+    downstream: str | None
+    quantity: str
+    unit: str
+    limits: dict[str, float]
+    limits_source: str
+    level: Class = Field(description="class of the observation; UNKNOWN: the gauge is silent or never spoke")
+    level_confirmed: Class
+    level_expected: Class
+    warn_level: Class
+    probability: float
+    arrival: Utc | None
+    value: float | None
+    observed: Utc | None
+    silent_since: Utc | None
+    at: Utc | None = Field(description="when this was decided; null: nothing was heard of this zone yet")
+    words: list[str]
+    alert: AlertHead | None
+
+
+class Place(_Answer):
+    type: Literal["Point"] = "Point"
+    coordinates: tuple[float, float] = Field(description="longitude, latitude")
+
+
+class ZoneFeature(_Answer):
+    type: Literal["Feature"] = "Feature"
+    id: str
+    geometry: Place | None
+    properties: ZoneProperties
+
+
+class Zones(_Answer):
+    type: Literal["FeatureCollection"] = "FeatureCollection"
+    features: list[ZoneFeature]
+
+
+class SeriesAnswer(_Answer):
+    parameter: str
+    unit: str
+    times: list[Utc]
+    values: list[float | None]
+    causes: list[str] = Field(description="why quality control failed the value; empty: it did not")
+    complete: bool = Field(description="false: more readings were in the span, and only the newest are given")
+
+
+class ForecastAnswer(_Answer):
+    issued: Utc
+    times: list[Utc]
+    median: list[float | None]
+    low: list[float | None] = Field(description="median - 1.2816 sigma: exceeded with probability 90 %")
+    high: list[float | None] = Field(description="median + 1.2816 sigma: exceeded with probability 10 %")
+
+
+class Hydrograph(_Answer):
+    zone: ZoneProperties
+    series: list[SeriesAnswer]
+    forecast: ForecastAnswer | None
+    windows: dict[str, dict[str, float | int | None]]
+
+
+class TextAnswer(_Answer):
+    event: str
+    headline: str
+    description: str
+    instruction: str
+    area: str
+
+
+class AlertAnswer(AlertHead):
+    zone: str
+    zone_names: Names
+    revision: int
+    status: str
+    previous_level: Class
+    raised: Utc
+    silent_since: Utc | None
+    current: bool = Field(description="true: this is what holds for its zone now")
+    event_ids: list[str]
+    references: list[str]
+    words: list[str] = Field(description="the reasons, in words and numbers")
+    texts: dict[str, TextAnswer] = Field(description="language -> the words of the document")
+    cap: str | None = Field(description="path of the CAP document; null: the event has none")
+
+
+class Alerts(_Answer):
+    alerts: list[AlertAnswer]
+    next: str | None = Field(description="value of ?before= for the next, older page")
+
+
+class DeliveryAnswer(_Answer):
+    alert: str
+    zone: str
+    level: Class
+    contact: str
+    channel: str
+    state: str
+    attempt: int
+    at: Utc
+    parts: int
+    parts_delivered: int
+    language: str
+    doubled: bool
+    reason: str
+
+
+class Deliveries(_Answer):
+    counts: dict[str, dict[str, int]] = Field(description="channel -> state -> deliveries, of all that are in memory")
+    deliveries: list[DeliveryAnswer] = Field(description="newest first")
+
+
+class SilentSeries(_Answer):
+    station: str
+    names: Names
+    parameter: str
+    last: Utc | None
+    silent_s: float | None
+
+
+class RejectedCount(_Answer):
+    stage: str
+    reason: str
+    records: int
+
+
+class FlaggedCount(_Answer):
+    station: str
+    parameter: str
+    cause: str
+    readings: int
+
+
+class RejectedRecord(_Answer):
+    stage: str
+    reason: str
+    detail: str
+    provider: str
+    at: Utc
+
+
+class Sensors(_Answer):
+    log_time: Utc | None
+    silent: list[SilentSeries]
+    rejected: list[RejectedCount]
+    flagged: list[FlaggedCount]
+    recent: list[RejectedRecord] = Field(description="the newest rejected records, newest first")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    422: {"description": "A parameter is wrong", "model": Problem, "content": {"application/problem+json": {}}},
+    503: {"description": "The store of documents is away", "model": Problem, "content": {"application/problem+json": {}}},
+}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"description": "There is none of that name", "model": Problem, "content": {"application/problem+json": {}}}
+}

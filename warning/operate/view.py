@@ -1,0 +1,165 @@
+"""What the topics say right now, in bounded memory: the newest hazard per zone, recent readings per series, deliveries, rejections.
+
+Reads no clock and no network: ``reader.Reader`` feeds it, ``present`` and ``audit`` read it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass
+from math import nan
+
+import msgspec
+
+from warning.model import AlertEvent, Cause, Hazard, Parameter, Reading, Receipt, Rejected
+
+PER_SERIES = 3_000  # readings kept in memory: 16 bytes each
+RECEIPTS = 20_000  # deliveries kept in memory
+RECENT = 200  # rejected records kept word for word
+
+_reading = msgspec.json.Decoder(Reading)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One reading of a hydrograph; ``cause`` is set where quality control failed it or the sender said "missing"."""
+
+    time_ms: int
+    value: float | None
+    cause: str = ""
+
+
+class Track:
+    """The recent readings of one series in the order of their phenomenon time; a revision replaces the value it revises."""
+
+    def __init__(self, most: int = PER_SERIES) -> None:
+        self._times, self._values = array("q"), array("d")
+        self._failed: OrderedDict[int, tuple[float | None, str]] = OrderedDict()
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def add(self, time_ms: int, value: float | None) -> None:
+        number = nan if value is None else value
+        if not self._times or time_ms > self._times[-1]:
+            self._times.append(time_ms)
+            self._values.append(number)
+        else:
+            place = bisect_left(self._times, time_ms)
+            if self._times[place] == time_ms:
+                self._values[place] = number
+            else:
+                self._times.insert(place, time_ms)
+                self._values.insert(place, number)
+        if len(self._times) > self._most * 5 // 4:  # now and then, for cutting the front moves everything
+            del self._times[: -self._most], self._values[: -self._most]
+
+    def fail(self, time_ms: int, value: float | None, cause: str) -> None:
+        """Quality control failed this value; it may come before the reading itself, which travels on another topic."""
+        self._failed[time_ms] = (value, cause)
+        if len(self._failed) > self._most:
+            self._failed.popitem(last=False)
+
+    def _cause(self, time_ms: int, value: float | None) -> str:
+        if value is None:
+            return Cause.MISSING.value
+        failed = self._failed.get(time_ms)
+        return failed[1] if failed is not None and failed[0] == value else ""
+
+    def points(self, since_ms: int, until_ms: int) -> list[Point]:
+        """Readings with since_ms <= time <= until_ms, oldest first."""
+        first, last = bisect_left(self._times, since_ms), bisect_right(self._times, until_ms)
+        found = []
+        for place in range(first, last):
+            value = self._values[place] if self._values[place] == self._values[place] else None
+            found.append(Point(self._times[place], value, self._cause(self._times[place], value)))
+        return found
+
+    def last_good_ms(self, now_ms: int) -> int | None:
+        """Time of the newest value that is not missing, not failed and not of the future."""
+        for place in range(bisect_right(self._times, now_ms) - 1, -1, -1):
+            value = self._values[place]
+            if value == value and not self._cause(self._times[place], value):
+                return self._times[place]
+        return None
+
+    @property
+    def newest_ms(self) -> int | None:
+        return self._times[-1] if self._times else None
+
+
+class View:
+    """The present picture. ``log_ms`` is the clock in the log (newest tick of any partition), None before the first one."""
+
+    def __init__(self, per_series: int = PER_SERIES, receipts: int = RECEIPTS) -> None:
+        self._per_series, self._most_receipts = per_series, receipts
+        self.newest: dict[str, AlertEvent] = {}  # zone -> newest revision of its newest chain; from the store, and not cleared
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what the log said: it is another log now. Alerts stay, they are in the store."""
+        self.log_ms: int | None = None
+        self.tracks: dict[tuple[str, Parameter], Track] = {}
+        self.hazards: dict[str, Hazard] = {}
+        self.receipts: OrderedDict[tuple[str, str, str], Receipt] = OrderedDict()
+        self.rejected: Counter[tuple[str, str]] = Counter()  # (stage, reason)
+        self.flagged: Counter[tuple[str, str, str]] = Counter()  # (station, parameter, cause)
+        self.recent: deque[Rejected] = deque(maxlen=RECENT)
+
+    def tick(self, tick_ms: int) -> None:
+        self.log_ms = tick_ms if self.log_ms is None else max(self.log_ms, tick_ms)
+
+    def track(self, station: str, parameter: Parameter) -> Track:
+        key = (station, parameter)
+        track = self.tracks.get(key)
+        if track is None:
+            track = self.tracks[key] = Track(self._per_series)
+        return track
+
+    def reading(self, reading: Reading) -> None:
+        self.track(reading.station, reading.parameter).add(reading.time_ms, reading.value)
+        if reading.value is None:
+            cause = reading.cause if reading.cause is not Cause.NONE else Cause.MISSING
+            self.flagged[reading.station, reading.parameter.value, cause.value] += 1
+
+    def hazard(self, hazard: Hazard) -> None:
+        """Take it unless a newer one is known: ``n`` is the offset of the tick that decided it."""
+        known = self.hazards.get(hazard.zone)
+        if known is None or hazard.n >= known.n:
+            self.hazards[hazard.zone] = hazard
+
+    def alert(self, event: AlertEvent) -> None:
+        known = self.newest.get(event.alert.zone)
+        if known is None or _order(event) > _order(known):
+            self.newest[event.alert.zone] = event
+
+    def receipt(self, receipt: Receipt) -> None:
+        """The newest state of each (alert, contact, channel); the oldest fall out of memory, not out of the topic."""
+        key = (receipt.alert, receipt.contact, receipt.channel)
+        self.receipts[key] = receipt
+        self.receipts.move_to_end(key)
+        if len(self.receipts) > self._most_receipts:
+            self.receipts.popitem(last=False)
+
+    def reject(self, rejected: Rejected) -> None:
+        self.rejected[rejected.stage, rejected.reason] += 1
+        self.recent.append(rejected)
+        if rejected.stage != "qc":
+            return
+        try:
+            reading = _reading.decode(rejected.record)
+        except msgspec.DecodeError:
+            return  # counted and kept above; it only cannot be marked in a hydrograph
+        self.flagged[reading.station, reading.parameter.value, rejected.reason] += 1
+        self.track(reading.station, reading.parameter).fail(reading.time_ms, reading.value, rejected.reason)
+
+    def active(self, now_ms: int) -> dict[str, AlertEvent]:
+        """zone -> the alert that holds there now."""
+        return {zone: event for zone, event in self.newest.items() if event.alert.active and event.alert.expires_ms > now_ms}
+
+
+def _order(event: AlertEvent) -> tuple[int, int]:
+    return event.alert.raised_ms, event.alert.revision
