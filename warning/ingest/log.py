@@ -216,8 +216,9 @@ class KafkaLog:
         try:
             async with asyncio.timeout(self._within_s):
                 await producer.start()
+                cluster = await producer.client.fetch_all_metadata()  # all: to ask for one topic by name can create it
                 for topic, count in self._partitions.items():
-                    found = len(await producer.partitions_for(topic))
+                    found = len(cluster.partitions_for_topic(topic) or ())
                     if found != count:
                         raise Unavailable(f"topic {topic} has {found} partitions, {count} are configured", reason="partitions")
         except Exception as error:  # as above: this task must outlive it
