@@ -1,1 +1,177 @@
-"""A Region compiled for one partition: rows, indices and limits as arrays."""
+"""A Region compiled for one partition: rows, indices and limits as arrays. Built once; nothing in it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.model import CLASSES, Parameter
+from warning.region import Region, Series, Station, Zone
+from warning.science.fingerprint import fingerprint
+from warning.science.qc import SeriesLimits
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class ReachArrays:
+    """Reaches with travel times, ordered by their downstream zone; indices into the plan's zones."""
+
+    up: Index
+    down: Index
+    travel_low_s: NDArray[np.int64]
+    travel_high_s: NDArray[np.int64]
+    share: NDArray[np.float64]
+    share_sigma: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything about one partition of a region that does not change.
+
+    Rows number series, zone numbers number zones. ``zone_series`` (Z, K) holds the rows whose quantity the zone's limits are in, -1 where
+    there are fewer; ``depths`` groups zones so that a group only depends on groups before it.
+    """
+
+    region: Region
+    partition: int
+    code: str
+    series: tuple[Series, ...]
+    row: dict[tuple[str, Parameter], int]
+    zones: tuple[Zone, ...]
+    limits: SeriesLimits
+    silent_after_s: NDArray[np.int64]  # (S,)
+    zone_of_row: Index  # (S,) -1: feeds no zone
+    zone_series: Index  # (Z, K)
+    zone_limits: NDArray[np.float64]  # (Z, 5)
+    zone_cleared: NDArray[np.float64]  # (Z, 5) the limits less the margin
+    resolution: NDArray[np.float64]  # (Z,)
+    zone_silent_s: NDArray[np.int64]  # (Z,)
+    neighbour_up: Index  # pairs: upstream zone, downstream zone
+    neighbour_down: Index
+    reaches: ReachArrays
+    history_row: Index  # (Z,) -1: nobody downstream asks
+    histories: int
+    depths: tuple[Index, ...]
+    at_once: NDArray[np.bool_]  # (6,) by rank
+
+    @staticmethod
+    def of(region: Region, partition: int) -> Plan:
+        """The plan of one partition; a partition without basins has no series, and all that comes is refused."""
+        stations = [station for station in region.stations if region.basins[station.basin] == partition]
+        series = tuple(one for station in stations for one in station.series)
+        row = {(one.station, one.parameter): number for number, one in enumerate(series)}
+        here = {station.id: station for station in stations}
+        zones = tuple(zone for zone in region.zones if zone.station in here)
+        number = {zone.id: place for place, zone in enumerate(zones)}
+        zone_series = _zone_series(zones, here, row)
+        zone_of_row = np.full(len(series), -1, np.intp)
+        for place, rows in enumerate(zone_series):
+            zone_of_row[rows[rows >= 0]] = place
+        pairs = [(number[r.upstream], number[r.downstream]) for r in region.reaches if r.upstream in number and r.downstream in number]
+        reaches = _reaches(region, zones, number)
+        history_row = np.full(len(zones), -1, np.intp)
+        sources = np.unique(reaches.up)
+        history_row[sources] = np.arange(len(sources))
+        limits, cleared = _zone_limits(region, zones)
+        return Plan(
+            region=region,
+            partition=partition,
+            code=fingerprint(),
+            series=series,
+            row=row,
+            zones=zones,
+            limits=_series_limits(series),
+            silent_after_s=np.array([here[one.station].silent_after_s for one in series], np.int64),
+            zone_of_row=zone_of_row,
+            zone_series=zone_series,
+            zone_limits=limits,
+            zone_cleared=cleared,
+            resolution=np.array([0.001 if zone.limits.quantity == "stage" else 0.1 for zone in zones]),
+            zone_silent_s=np.array([here[zone.station].silent_after_s for zone in zones], np.int64),
+            neighbour_up=np.array([up for up, _ in pairs], np.intp),
+            neighbour_down=np.array([down for _, down in pairs], np.intp),
+            reaches=reaches,
+            history_row=history_row,
+            histories=len(sources),
+            depths=_depths(len(zones), pairs),
+            at_once=np.array([False, *(level in region.alert.at_once for level in CLASSES)]),
+        )
+
+
+def _zone_series(zones: Sequence[Zone], stations: dict[str, Station], row: dict[tuple[str, Parameter], int]) -> Index:
+    lists = [
+        [row[one.station, one.parameter] for one in stations[zone.station].series if one.parameter.quantity == zone.limits.quantity]
+        for zone in zones
+    ]
+    out = np.full((len(zones), max(map(len, lists), default=1) or 1), -1, np.intp)
+    for place, rows in enumerate(lists):
+        out[place, : len(rows)] = rows
+    return out
+
+
+def _series_limits(series: Sequence[Series]) -> SeriesLimits:
+    def column(get: Callable[[Series], float | None]) -> NDArray[np.float64]:
+        return np.array([np.nan if (value := get(one)) is None else value for one in series], np.float64)
+
+    return SeriesLimits(
+        least=column(lambda one: one.plausible_min),
+        greatest=column(lambda one: one.plausible_max),
+        rise=column(lambda one: one.rise_per_hour),
+        fall=column(lambda one: one.fall_per_hour),
+        spike=column(lambda one: one.spike),
+        flat_after=column(lambda one: one.flat_after_s),
+        flat_within=column(lambda one: one.flat_within),
+    )
+
+
+def _zone_limits(region: Region, zones: Sequence[Zone]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    limits = np.array([[zone.limits.values.get(level, np.nan) for level in CLASSES] for zone in zones], np.float64).reshape(
+        -1, len(CLASSES)
+    )
+    stage = np.array([zone.limits.quantity == "stage" for zone in zones], np.bool_)[:, None]
+    return limits, np.where(stage, limits - region.alert.margin_stage_m, limits * (1.0 - region.alert.margin_discharge))
+
+
+def _reaches(region: Region, zones: Sequence[Zone], number: dict[str, int]) -> ReachArrays:
+    """Reaches that a discharge can be routed along: with travel times, between zones whose limits are discharges."""
+    usable = [
+        reach
+        for reach in region.reaches
+        if reach.travel_low_s is not None
+        and reach.travel_high_s is not None
+        and reach.upstream in number
+        and reach.downstream in number
+        and zones[number[reach.upstream]].limits.quantity == zones[number[reach.downstream]].limits.quantity == "discharge"
+    ]
+    usable.sort(key=lambda reach: number[reach.downstream])
+
+    def column(get: Callable[[Any], Any], dtype: Any) -> NDArray[Any]:
+        return np.array([get(reach) for reach in usable], dtype)
+
+    return ReachArrays(
+        up=column(lambda reach: number[reach.upstream], np.intp),
+        down=column(lambda reach: number[reach.downstream], np.intp),
+        travel_low_s=column(lambda reach: reach.travel_low_s, np.int64),
+        travel_high_s=column(lambda reach: reach.travel_high_s, np.int64),
+        share=column(lambda reach: (reach.share_low + reach.share_high) / 2.0, np.float64),
+        # low .. high taken as the range that holds nine of ten
+        share_sigma=column(lambda reach: (reach.share_high - reach.share_low) / 2.0 / 1.645, np.float64),
+    )
+
+
+def _depths(zones: int, pairs: Sequence[tuple[int, int]]) -> tuple[Index, ...]:
+    """Zones grouped by the length of the longest way from a source; the region has no loops (``config`` refuses them)."""
+    depth = [0] * zones
+    for _ in range(zones):
+        moved = False
+        for up, down in pairs:
+            if depth[down] <= depth[up]:
+                depth[down], moved = depth[up] + 1, True
+        if not moved:
+            break
+    return tuple(np.array([z for z in range(zones) if depth[z] == level], np.intp) for level in range(max(depth, default=-1) + 1))

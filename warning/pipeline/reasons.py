@@ -1,0 +1,151 @@
+"""The reasons of a hazard, as codes and numbers; ``alerts.message`` puts them into words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from warning.model import Cause, Level, Reason
+from warning.pipeline.plan import Plan
+from warning.pipeline.state import State
+from warning.science.forecast import LEAD_H
+from warning.science.qc import CAUSES
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One zone's scores, taken out of the arrays. Times in s since 1970, 0: none; ranks as in ``Level``."""
+
+    zone: int
+    row: int  # the deciding series; -1: never spoke
+    value: float
+    observed_s: int
+    silent: bool
+    level: int
+    confirmed: int
+    cleared: int
+    expected: int
+    keep: int
+    probability: float
+    arrival_s: int
+    slope: float  # per hour; NaN: no trend
+    points: int
+    wave_from: int  # upstream zone whose water decides; -1: none
+    neighbour: int  # upstream zone that confirms a reading; -1: none
+    twin: bool  # a second sensor confirms
+    second: bool  # a second reading confirms
+
+
+def reasons(plan: Plan, state: State, one: Scored, now_s: int) -> tuple[Reason, ...]:
+    """Why the zone is judged as it is, the most important first."""
+    out = [*_observation(plan, state, one, now_s), *_expectation(plan, state, one, now_s)]
+    return tuple(out)
+
+
+def _observation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reason]:
+    zone = plan.zones[one.zone]
+    out: list[Reason] = []
+    rows = [int(row) for row in plan.zone_series[one.zone] if row >= 0]
+    for row in rows:
+        if state.s["out"][row]:
+            out.append(Reason(code="out_of_service", values={"parameter": plan.series[row].parameter.value, "cause": Cause.INTERNAL.value}))
+    if one.row < 0:
+        return [*out, Reason(code="never_spoke")]
+    observed_ms = one.observed_s * 1000
+    if one.silent:
+        out.append(Reason(code="silent_since", values={"observed_ms": observed_ms}))
+    else:
+        parameter = plan.series[one.row].parameter.value
+        limit = _limit(plan, one.zone, one.level)
+        if limit is not None:
+            out.append(
+                Reason(
+                    code="observed_above",
+                    values={
+                        "value": one.value,
+                        "limit": limit,
+                        "level": Level.of_rank(one.level).value,
+                        "parameter": parameter,
+                        "observed_ms": observed_ms,
+                    },
+                )
+            )
+        else:
+            lowest = zone.limits.values.get(next(iter(zone.limits.values)))
+            out.append(Reason(code="observed_below", values={"value": one.value, "limit": lowest, "observed_ms": observed_ms}))
+        if one.level > max(one.confirmed, 0):
+            out.append(Reason(code="unconfirmed", values={"value": one.value, "level": Level.of_rank(one.level).value}))
+        elif one.level > 0:
+            out += _support(plan, one)
+        if now_s - one.observed_s > plan.zone_silent_s[one.zone]:
+            out.append(Reason(code="stale_reading", values={"age_h": round((now_s - one.observed_s) / 3600.0, 1)}))
+    for row in rows:
+        if state.s["pending_t"][row]:
+            cause = CAUSES[int(state.s["pending_cause"][row])].value
+            values: dict[str, float | int | str | None] = {
+                "cause": cause,
+                "value": float(state.s["pending_v"][row]),
+                "observed_ms": int(state.s["pending_t"][row]) * 1000,
+            }
+            out.append(Reason(code="suspect", values=values))
+    return out
+
+
+def _support(plan: Plan, one: Scored) -> list[Reason]:
+    if one.second or one.twin:
+        return [Reason(code="second_reading_confirms")]
+    if one.neighbour >= 0:
+        return [Reason(code="neighbour_confirms", values={"upstream": plan.zones[one.neighbour].id})]
+    return []
+
+
+def _expectation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reason]:
+    out: list[Reason] = []
+    if one.expected <= 0:
+        return out
+    limit = _limit(plan, one.zone, one.expected)
+    arrival_ms = one.arrival_s * 1000 if one.arrival_s else None
+    values: dict[str, float | int | str | None] = {
+        "level": Level.of_rank(one.expected).value,
+        "probability": round(one.probability, 3),
+        "arrival_ms": arrival_ms,
+        "limit": limit,
+    }
+    out.append(Reason(code="expected", values=values))
+    if one.wave_from >= 0:
+        up = one.wave_from
+        reach = next(r for r in plan.region.reaches_into[plan.zones[one.zone].id] if r.upstream == plan.zones[up].id)
+        value = float(state.z["value"][up])
+        out.append(
+            Reason(
+                code="wave",
+                values={
+                    "upstream": plan.zones[up].id,
+                    "upstream_value": None if math.isnan(value) else value,
+                    "upstream_level": Level.of_rank(int(state.z["level"][up])).value,
+                    "travel_low_h": (reach.travel_low_s or 0) / 3600.0,
+                    "travel_high_h": (reach.travel_high_s or 0) / 3600.0,
+                    "arrival_ms": arrival_ms,
+                },
+            )
+        )
+    elif not math.isnan(one.slope):
+        horizon_h = plan.region.forecast.trend_horizon_s / 3600.0
+        out.append(Reason(code="trend", values={"rate_per_h": round(one.slope, 4), "points": one.points, "horizon_h": horizon_h}))
+    peak = peak_of(state, one.zone, now_s)
+    if peak is not None and peak[0] > max(one.value if not math.isnan(one.value) else 0.0, 0.0):
+        out.append(Reason(code="peak", values={"value": peak[0], "peak_ms": peak[1]}))
+    return out
+
+
+def peak_of(state: State, zone: int, now_s: int) -> tuple[float, int] | None:
+    """Highest of the median forecast and its time in ms."""
+    best: tuple[float, int] | None = None
+    for median, lead_h in zip(state.z["median"][zone].tolist(), LEAD_H, strict=True):
+        if not math.isnan(median) and (best is None or round(median, 3) > best[0]):
+            best = (round(median, 3), (now_s + int(lead_h * 3600)) * 1000)
+    return best
+
+
+def _limit(plan: Plan, zone: int, rank: int) -> float | None:
+    return None if rank < 1 else plan.zones[zone].limits.values.get(Level.of_rank(rank))

@@ -1,0 +1,202 @@
+"""Scoring zones: readings and forecast to classes, group by group down the rivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.pipeline.plan import Index, Plan
+from warning.pipeline.reasons import Scored
+from warning.pipeline.state import Journal, State
+from warning.science import forecast, hazard, routing
+
+PAIR_S = 3600  # twin series (inflow, outflow) within an hour of each other are one observation
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The newest observation of Z zones: deciding series, value, time, classes; see ``hazard.confirmed``."""
+
+    row: Index
+    value: NDArray[np.float64]
+    base: NDArray[np.float64]  # what a forecast starts from: not an unconfirmed reading
+    time_s: NDArray[np.int64]
+    silent: NDArray[np.bool_]
+    level: NDArray[np.int8]
+    confirmed: NDArray[np.int8]
+    cleared: NDArray[np.int8]
+    neighbour: Index
+    twin: NDArray[np.bool_]
+    second: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of the zones ``zone`` (Z), and their forecast (Z, L)."""
+
+    zone: Index
+    observed: Observed
+    expectation: hazard.Expectation
+    course: forecast.Course
+    line: forecast.Trend
+    wave_from: Index
+
+    def one(self, place: int) -> Scored:
+        seen, expectation = self.observed, self.expectation
+        return Scored(
+            zone=int(self.zone[place]),
+            row=int(seen.row[place]),
+            value=float(seen.value[place]),
+            observed_s=int(seen.time_s[place]),
+            silent=bool(seen.silent[place]),
+            level=int(seen.level[place]),
+            confirmed=int(seen.confirmed[place]),
+            cleared=int(seen.cleared[place]),
+            expected=int(expectation.level[place]),
+            keep=int(expectation.keep[place]),
+            probability=float(expectation.probability[place]),
+            arrival_s=int(expectation.arrival_s[place]),
+            slope=float(self.line.slope[place]),
+            points=int(self.line.points[place]),
+            wave_from=int(self.wave_from[place]) if self.course.wave[place] else -1,
+            neighbour=int(seen.neighbour[place]),
+            twin=bool(seen.twin[place]),
+            second=bool(seen.second[place]),
+        )
+
+
+def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) -> Scores:
+    """Score ``zones`` (of one depth group) and write their scores into the state."""
+    seen = observe(plan, state, zones, now_s)
+    rules = plan.region.forecast
+    rows = np.maximum(seen.row, 0)
+    line = forecast.trend(state.s, rows, now_s, rules.trend_window_s, rules.trend_points)
+    line.slope[(seen.row < 0) | seen.silent] = np.nan
+    routed, wave_from = _route(plan, state, zones, seen, now_s)
+    resolution = plan.resolution[zones]
+    course = forecast.combine(seen.base, seen.time_s, plan.zone_silent_s[zones], line, routed, resolution, now_s, rules.trend_horizon_s)
+    expectation = hazard.expected(course, seen.base, plan.zone_limits[zones], resolution, now_s, rules.probability, rules.probability_keep)
+    z = state.z
+    for name, values in (
+        ("median", course.median),
+        ("level", seen.level),
+        ("confirmed", seen.confirmed),
+        ("cleared", seen.cleared),
+        ("expected", expectation.level),
+        ("keep", expectation.keep),
+        ("arrival_t", expectation.arrival_s),
+        ("value", seen.value),
+        ("observed_t", seen.time_s),
+    ):
+        journal.put(z[name], zones, values)
+    return Scores(zones, seen, expectation, course, line, wave_from)
+
+
+def observe(plan: Plan, state: State, zones: Index, now_s: int) -> Observed:
+    """What the gauges of ``zones`` say now."""
+    s, rules = state.s, plan.region.alert
+    rows = plan.zone_series[zones]  # (Z, K)
+    there = (rows >= 0) & ~s["out"][rows]
+    times = np.where(there, s["last_t"][rows].astype(np.int64), 0)
+    newest = times.max(axis=1)
+    used = (times > 0) & (times >= newest[:, None] - PAIR_S)
+    values = np.where(used, s["last_v"][rows], -np.inf)
+    here, deciding = np.arange(len(zones)), values.argmax(axis=1)
+    spoke = newest > 0
+    row = np.where(spoke, rows[here, deciding], -1)
+    value = np.where(spoke, values[here, deciding], np.nan)
+    heard = np.where(used, s["heard_t"][rows].astype(np.int64), 0).max(axis=1)
+    silent = ~spoke | (now_s - heard > plan.zone_silent_s[zones])
+    limits, resolution = plan.zone_limits[zones], plan.resolution[zones]
+    level = np.where(silent, -1, hazard.rank(value, limits, resolution)).astype(np.int8)
+    cleared = np.where(silent, -1, hazard.rank(value, plan.zone_cleared[zones], resolution)).astype(np.int8)
+    before_t = s["before_t"][rows[here, deciding]].astype(np.int64)
+    before = np.where(
+        spoke & (before_t > 0) & (newest - before_t <= plan.zone_silent_s[zones]), s["before_v"][rows[here, deciding]], np.nan
+    )
+    second = hazard.rank(before, limits, resolution)
+    others = values.copy()
+    others[here, deciding] = -np.inf
+    twin = hazard.rank(_number(others.max(axis=1)), limits, resolution)
+    neighbour, neighbour_level = _neighbour(plan, state, zones)
+    doubtful = _doubtful(s, rows, there, limits, resolution)
+    other = np.maximum(twin, neighbour_level)
+    confirmed = hazard.confirmed(level, np.maximum(second, other), doubtful, other, plan.at_once, rules.confirm_readings)
+    base = np.where(level > np.maximum(confirmed, 0), np.where(np.isnan(before), np.nan, before), value)
+    return Observed(
+        row,
+        value,
+        base,
+        newest,
+        silent,
+        level,
+        confirmed,
+        cleared,
+        np.where((neighbour_level >= level) & (level > 0), neighbour, -1),
+        (twin >= level) & (level > 0),
+        (second >= level) & (level > 0),
+    )
+
+
+def _doubtful(
+    s: dict[str, NDArray[Any]], rows: Index, there: NDArray[np.bool_], limits: NDArray[np.float64], resolution: NDArray[np.float64]
+) -> NDArray[np.int8]:
+    """Class of the highest suspect reading that waits for confirmation."""
+    waiting = there & (s["pending_t"][rows] > 0)
+    return hazard.rank(_number(np.where(waiting, s["pending_v"][rows], -np.inf).max(axis=1)), limits, resolution)
+
+
+def _number(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isinf(values), np.nan, values)
+
+
+def _neighbour(plan: Plan, state: State, zones: Index) -> tuple[Index, NDArray[np.int8]]:
+    """The upstream zone with the highest observed class, and that class, for each of ``zones``."""
+    place = np.full(len(plan.zones), -1, np.intp)
+    place[zones] = np.arange(len(zones))
+    best, level = np.full(len(zones), -1, np.intp), np.full(len(zones), -1, np.int8)
+    mine = np.flatnonzero(place[plan.neighbour_down] >= 0)
+    up, here = plan.neighbour_up[mine], place[plan.neighbour_down[mine]]
+    shown = state.z["level"][up]
+    np.maximum.at(level, here, shown)
+    highest = np.flatnonzero((shown == level[here]) & (shown >= 0))[::-1]  # the first of equals stays
+    best[here[highest]] = up[highest]
+    return best, level
+
+
+def _route(plan: Plan, state: State, zones: Index, seen: Observed, now_s: int) -> tuple[routing.Routed, Index]:
+    """What arrives at ``zones`` from upstream, and which upstream zone brings the most."""
+    place = np.full(len(plan.zones), -1, np.intp)
+    place[zones] = np.arange(len(zones))
+    all_reaches = plan.reaches
+    mine = np.flatnonzero(place[all_reaches.down] >= 0)
+    leads = forecast.LEAD_S
+    source = np.full(len(zones), -1, np.intp)
+    if not len(mine):
+        nothing = np.full((len(zones), len(leads)), np.nan)
+        return routing.Routed(nothing, nothing), source
+    up, down = all_reaches.up[mine], place[all_reaches.down[mine]]
+    low, high = all_reaches.travel_low_s[mine], all_reaches.travel_high_s[mine]
+    middle = (low + high) // 2
+    z = state.z
+    known = routing.Upstream(
+        z["observed_t"][up].astype(np.int64), z["value"][up], plan.zone_silent_s[up], z["median"][up].astype(np.float64)
+    )
+    history = plan.history_row[up]
+    ahead = (now_s + leads)[None, :]
+    columns = [ahead - middle[:, None], ahead - low[:, None], ahead - high[:, None], (seen.time_s[down] - middle)[:, None]]
+    course = routing.course(state.h, history, known, np.concatenate(columns, axis=1), now_s, leads)
+    n = len(leads)
+    then = np.where(seen.time_s[down] > 0, course[:, 3 * n], np.nan)
+    reaches = routing.Reaches(down, middle, low, high, all_reaches.share[mine], all_reaches.share_sigma[mine])
+    now, early, late = course[:, :n], course[:, n : 2 * n], course[:, 2 * n : 3 * n]
+    routed = routing.arrival(reaches, now, early, late, then, seen.base, plan.region.forecast.travel_spread)
+    brings = np.where(np.isnan(now), -np.inf, now * reaches.share[:, None]).max(axis=1)
+    most = np.full(len(zones), -np.inf)
+    np.maximum.at(most, down, brings)
+    main = np.flatnonzero((brings == most[down]) & ~np.isinf(brings))[::-1]  # the first of equals stays
+    source[down[main]] = up[main]
+    return routed, source

@@ -1,0 +1,200 @@
+"""One beat: the readings since the last tick are applied, what they touched is scored with everything downstream of it.
+
+Then due timers run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.model import Cause, Parameter, Reading, Rejected, to_json
+from warning.pipeline import zones
+from warning.pipeline.beat import Outputs, Readings
+from warning.pipeline.plan import Index, Plan
+from warning.pipeline.state import NEVER, Journal, State
+from warning.science import identity, qc, routing, windows
+
+
+def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
+    """Close a beat at ``now_ms`` (log time; never backwards). Works in place, all or nothing.
+
+    A computation that raises is repeated series by series, zone by zone, on the state before it; what fails again is out of
+    service, its readings are rejected, and everything else goes on. MemoryError is raised with the state as it was.
+    """
+    now_ms = max(state.now_ms, now_ms)
+    if not len(readings) and now_ms < state.deadline_ms:
+        state.now_ms = now_ms
+        state.beats += 1
+        return Outputs(now_ms)
+    journal = Journal(state)
+    try:
+        return _beat(plan, state, journal, readings, now_ms, _take, zones.run)
+    except MemoryError:
+        journal.roll_back()
+        raise
+    except Exception as error:  # data must not kill the basin: what raised is found out one by one
+        journal.roll_back()
+        return _carefully(plan, state, readings, now_ms, error)
+
+
+Take = Callable[[Plan, State, Journal, Readings, int], qc.Examined]
+Run = Callable[[Plan, State, Journal, NDArray[np.bool_], int], zones.Told]
+
+
+def _beat(plan: Plan, state: State, journal: Journal, readings: Readings, now_ms: int, take: Take, run: Run) -> Outputs:
+    now_s = now_ms // 1000
+    state.now_ms = now_ms
+    state.beats += 1
+    touched = np.zeros(len(plan.zones), np.bool_)
+    applied = 0
+    rejected: tuple[Rejected, ...] = ()
+    flags: dict[tuple[str, str], int] = {}
+    if len(readings):
+        found = take(plan, state, journal, readings, now_s)
+        hit = plan.zone_of_row[readings.row]
+        touched[hit[hit >= 0]] = True
+        applied, rejected, flags = _account(plan, found, readings, now_ms)
+    told = run(plan, state, journal, touched, now_s)
+    state.due_t = int(state.z["due_t"].min(initial=NEVER))
+    return Outputs(now_ms, applied, told.hazards, told.alerts, rejected, flags)
+
+
+def _take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
+    """Quality control, then what counts goes into identities, windows and histories."""
+    s = state.s
+    time_s = readings.time_ms // 1000
+    found = qc.examine(s, plan.limits, readings.row, time_s, readings.value, readings.received_ms // 1000, readings.sentinel, now_s)
+    for name, (rows, values) in found.fields.items():
+        journal.put(s[name], rows, values)
+    fresh = found.fresh
+    for name, index, values in identity.remember(s, readings.row[fresh].astype(np.intp), time_s[fresh], found.fresh_value):
+        journal.put(s[name], index, values)
+    newest = np.zeros(len(plan.series), np.int64)
+    np.maximum.at(newest, found.row, found.time_s)
+    newest = np.maximum(newest, s["seen_t"])
+    for change in windows.fold(s, found.row, found.time_s, found.value, newest[found.row]):
+        _assign(journal, s, change)
+    _remember(plan, state, journal, found.row, found.time_s, found.value)
+    for row, time, old in found.retracted:
+        _replace(plan, state, journal, row, time, old, None)
+    for row, time, old, new in found.revised:
+        _replace(plan, state, journal, row, time, old, new)
+    return found
+
+
+def _assign(journal: Journal, arrays: dict[str, NDArray[Any]], change: windows.Change) -> None:
+    for name, values in change.fields.items():
+        journal.put(arrays[name], (change.row, change.slot), values)
+
+
+def _remember(plan: Plan, state: State, journal: Journal, row: Index, time_s: NDArray[np.int64], value: NDArray[np.float64]) -> None:
+    """Into the history of the zones that have water to pass on."""
+    zone = plan.zone_of_row[row]
+    history = np.where(zone >= 0, plan.history_row[zone], -1)
+    asked = history >= 0
+    for name, index, values in routing.remember(state.h, history[asked], time_s[asked], value[asked]):
+        journal.put(state.h[name], index, values)
+
+
+def _replace(plan: Plan, state: State, journal: Journal, row: int, time_s: int, old: float, new: float | None) -> None:
+    """An earlier reading was revised (``new``), or was a spike (None)."""
+    s = state.s
+    place = np.flatnonzero(s["raw_t"][row] == time_s)
+    others = [(int(t), float(v)) for t, v in zip(s["raw_t"][row], s["raw_v"][row], strict=True) if t and t != time_s]
+    buckets = {ring: [one for one in others if one[0] // width == time_s // width] for ring, (width, _) in enumerate(windows.RINGS)}
+    for change in windows.replace(s, row, time_s, old, new, buckets):
+        _assign(journal, s, change)
+    if new is None:
+        return
+    journal.put(s["raw_v"], (row, place), np.float32(new))
+    for name in ("last", "before", "pending"):
+        if s[f"{name}_t"][row] == time_s:
+            journal.put(s[f"{name}_v"], row, new)
+    zone = int(plan.zone_of_row[row])
+    history = int(plan.history_row[zone]) if zone >= 0 else -1
+    if history >= 0:
+        slot = time_s // routing.HISTORY_S % routing.HISTORY
+        if state.h["h_t"][history, slot] == time_s:
+            journal.put(state.h["h_v"], (history, slot), np.float32(new))
+
+
+def _account(
+    plan: Plan, found: qc.Examined, readings: Readings, now_ms: int
+) -> tuple[int, tuple[Rejected, ...], dict[tuple[str, str], int]]:
+    """Readings applied, the rejected ones with their reason, and the count of each (flag, cause)."""
+    causes = len(qc.CAUSES)
+    counts = np.bincount(found.flag.astype(np.int64) * causes + found.cause, minlength=len(qc.FLAGS) * causes)
+    flags = {
+        (qc.FLAGS[code // causes].value, qc.CAUSES[code % causes].value): int(counts[code]) for code in np.flatnonzero(counts).tolist()
+    }
+    stale = found.cause == qc.CODE[Cause.STALE]
+    refused = np.flatnonzero((found.flag == qc.FAIL) | stale)
+    idle = (found.flag == qc.MISSING) | (found.cause == qc.CODE[Cause.DUPLICATE])
+    rejected = tuple(_rejected(plan, found, readings, int(place), now_ms) for place in refused)
+    return int(len(readings) - len(refused) - np.count_nonzero(idle)), rejected, flags
+
+
+def _rejected(plan: Plan, found: qc.Examined, readings: Readings, place: int, now_ms: int) -> Rejected:
+    series = plan.series[int(readings.row[place])]
+    value = float(readings.value[place])
+    cause = qc.CAUSES[int(found.cause[place])]
+    reading = Reading(
+        station=series.station,
+        parameter=series.parameter,
+        time_ms=int(readings.time_ms[place]),
+        value=None if np.isnan(value) else value,
+        received_ms=int(readings.received_ms[place]),
+        provider="",
+    )
+    detail = f"{series.station} {series.parameter.value}: {cause.value.replace('_', ' ')}"
+    if cause is Cause.GROSS_RANGE:
+        detail += f": {value:g} {series.parameter.unit} is outside {series.plausible_min} to {series.plausible_max}"
+    return Rejected(reason=cause.value, stage="qc", detail=detail, record=to_json(reading).decode(), at_ms=now_ms)
+
+
+# --- what raised is found out one by one
+
+
+def _carefully(plan: Plan, state: State, readings: Readings, now_ms: int, error: Exception) -> Outputs:
+    """The beat again, series by series and zone by zone; what raises is out of service."""
+    out: dict[tuple[str, Parameter], str] = {}
+
+    def put_out(row: int, why: Exception) -> None:
+        state.s["out"][row] = True
+        out[plan.series[row].station, plan.series[row].parameter] = f"{type(why).__name__}: {why}"
+
+    def take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
+        n = len(readings)
+        whole = qc.Examined(np.full(n, qc.GOOD, np.int8), np.full(n, qc.CODE[Cause.NONE], np.int8))
+        for row in np.unique(readings.row).tolist():
+            mine = np.flatnonzero(readings.row == row)
+            part = Readings(*(getattr(readings, name)[mine] for name in Readings.__slots__))
+            own = Journal(state)
+            try:
+                found = _take(plan, state, own, part, now_s)
+                whole.flag[mine], whole.cause[mine] = found.flag, found.cause
+            except MemoryError:
+                raise
+            except Exception as why:
+                own.roll_back()
+                put_out(row, why)
+                whole.flag[mine], whole.cause[mine] = qc.FAIL, qc.CODE[Cause.INTERNAL]
+        return whole
+
+    def run(plan: Plan, state: State, journal: Journal, touched: NDArray[np.bool_], now_s: int) -> zones.Told:
+        def failed(zone: int, why: Exception) -> None:
+            for row in plan.zone_series[zone]:
+                if row >= 0:
+                    put_out(int(row), why)
+
+        return zones.run_carefully(plan, state, touched, now_s, failed)
+
+    outputs = _beat(plan, state, Journal(state), readings, now_ms, take, run)
+    named = {(station, parameter.value): why for (station, parameter), why in out.items()}
+    if not named:  # it raised only when all were taken together: a bug of ours, that operators must hear of
+        named = {("", ""): f"{type(error).__name__}: {error}"}
+    return Outputs(outputs.now_ms, outputs.applied, outputs.hazards, outputs.alerts, outputs.rejected, outputs.flags, named)

@@ -1,0 +1,195 @@
+"""The second half of a beat: which zones to score, their hazards, and what that does to their alerts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.alerts import cap, lifecycle
+from warning.alerts.message import words
+from warning.model import Alert, AlertEvent, EventKind, Forecast, Hazard, Level
+from warning.pipeline.plan import Index, Plan
+from warning.pipeline.reasons import Scored, peak_of, reasons
+from warning.pipeline.score import Scores, score
+from warning.pipeline.state import NEVER, Journal, State
+from warning.science import windows
+from warning.science.forecast import LEAD_H
+
+PUBLISH_S = 600  # every zone's hazard is published again after so long
+CLASSES = ("level", "confirmed", "cleared", "expected", "keep")
+
+
+@dataclass(slots=True)
+class Told:
+    """What the zones have to tell."""
+
+    hazards: tuple[Hazard, ...] = ()
+    alerts: tuple[AlertEvent, ...] = ()
+    _hazards: list[Hazard] = field(default_factory=list)
+    _alerts: list[AlertEvent] = field(default_factory=list)
+
+    def closed(self) -> Told:
+        return Told(tuple(self._hazards), tuple(self._alerts))
+
+
+def run(plan: Plan, state: State, journal: Journal, touched: NDArray[np.bool_], now_s: int) -> Told:
+    """Score the touched zones, everything downstream of them, and those whose time has come."""
+    told = Told()
+    todo = touched | (state.z["due_t"] <= now_s)
+    for group in plan.depths:
+        chosen = _chosen(plan, group, todo)
+        if len(chosen):
+            _score_and_tell(plan, state, journal, chosen, now_s, told)
+    return told.closed()
+
+
+def run_carefully(plan: Plan, state: State, touched: NDArray[np.bool_], now_s: int, failed: Callable[[int, Exception], None]) -> Told:
+    """The same zone by zone; ``failed`` is told of a zone that raises, which then waits for its next reading."""
+    told = Told()
+    todo = touched | (state.z["due_t"] <= now_s)
+    for group in plan.depths:
+        for zone in _chosen(plan, group, todo).tolist():
+            for last in (False, True):
+                journal, part = Journal(state), Told()
+                try:
+                    _score_and_tell(plan, state, journal, np.array([zone], np.intp), now_s, part)
+                    told._hazards += part._hazards
+                    told._alerts += part._alerts
+                    break
+                except MemoryError:
+                    raise
+                except Exception as error:
+                    journal.roll_back()
+                    failed(zone, error)
+                    if last:
+                        state.z["due_t"][zone] = NEVER
+    return told.closed()
+
+
+def _chosen(plan: Plan, group: Index, todo: NDArray[np.bool_]) -> Index:
+    """The zones of a group to score; ``todo`` grows downstream."""
+    inside = np.zeros(len(todo), np.bool_)
+    inside[group] = True
+    below = inside[plan.neighbour_down] & todo[plan.neighbour_up]
+    todo[plan.neighbour_down[below]] = True
+    return group[todo[group]]
+
+
+def _score_and_tell(plan: Plan, state: State, journal: Journal, chosen: Index, now_s: int, told: Told) -> None:
+    z = state.z
+    old = {name: z[name][chosen].copy() for name in (*CLASSES, "arrival_t", "observed_t")}
+    first = z["published_t"][chosen] == 0
+    scores = score(plan, state, journal, chosen, now_s)
+    changed = first.copy()
+    for name in CLASSES:
+        changed |= z[name][chosen] != old[name]
+    moved = np.abs(z["arrival_t"][chosen].astype(np.int64) - old["arrival_t"].astype(np.int64)) >= 600
+    active = (
+        np.array([plan.zones[zone].id in state.alerts for zone in chosen.tolist()], np.bool_)
+        if state.alerts
+        else np.zeros(len(chosen), np.bool_)
+    )
+    warn = np.maximum(z["confirmed"][chosen], z["expected"][chosen]) >= plan.region.alert.warn_from.rank
+    due = (z["alert_due_t"][chosen] > 0) & (z["alert_due_t"][chosen] <= now_s)
+    ask = (active | warn) & (changed | moved | due | (active & (z["observed_t"][chosen] != old["observed_t"])))
+    publish = changed | (now_s - z["published_t"][chosen].astype(np.int64) >= PUBLISH_S)
+    wanted = np.flatnonzero(ask | publish)
+    hazards = _hazards(plan, state, scores, wanted, now_s)
+    for place, hazard in zip(wanted.tolist(), hazards, strict=True):
+        event = _live(plan, state, journal, int(chosen[place]), hazard, now_s, told) if ask[place] else None
+        if publish[place] or event is not None:
+            told._hazards.append(hazard)
+            journal.put(z["published_t"], chosen[place], now_s)
+    _set_due(plan, state, journal, chosen, scores, now_s)
+
+
+def _live(plan: Plan, state: State, journal: Journal, zone: int, hazard: Hazard, now_s: int, told: Told) -> Alert | None:
+    """What the hazard does to the zone's chain of alerts."""
+    noun = plan.zones[zone]
+    waves = [event for up in hazard.upstream if up in state.alerts for event in state.alerts[up].event_ids]
+    moved = lifecycle.transition(state.alerts.get(noun.id), hazard, noun, plan.region, now_s * 1000, tuple(dict.fromkeys(waves)))
+    if moved.alert is None:
+        state.alerts.pop(noun.id, None)
+    else:
+        state.alerts[noun.id] = moved.alert
+    journal.put(state.z["alert_due_t"], zone, 0 if moved.deadline_ms is None else -(-moved.deadline_ms // 1000))
+    if moved.event is not None:
+        document = "" if moved.event.kind is EventKind.EXPIRE else cap.document(moved.event, plan.region)
+        told._alerts.append(AlertEvent(alert=moved.event, cap=document, config=plan.region.digest, code=plan.code))
+    return moved.event
+
+
+def _set_due(plan: Plan, state: State, journal: Journal, chosen: Index, scores: Scores, now_s: int) -> None:
+    """When each zone must be looked at again though nothing comes: to publish, when it falls silent, when its alert wants it."""
+    z = state.z
+    rows = np.maximum(scores.observed.row, 0)
+    speaks = ~scores.observed.silent
+    silent_at = np.where(speaks, state.s["heard_t"][rows].astype(np.int64) + plan.zone_silent_s[chosen] + 1, NEVER)
+    alert_at = np.where(z["alert_due_t"][chosen] > 0, z["alert_due_t"][chosen].astype(np.int64), NEVER)
+    due = np.minimum(z["published_t"][chosen].astype(np.int64) + PUBLISH_S, np.minimum(silent_at, alert_at))
+    journal.put(z["due_t"], chosen, np.maximum(due, now_s + 1))
+
+
+def _hazards(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp], now_s: int) -> list[Hazard]:
+    rows = np.maximum(scores.observed.row[wanted], 0)
+    features = windows.features(state.s, rows, now_s) if len(wanted) else {}
+    out = []
+    for position, place in enumerate(wanted.tolist()):
+        one = scores.one(place)
+        held = (
+            {}
+            if one.row < 0
+            else {name: {key: _plain(values[position]) for key, values in window.items()} for name, window in features.items()}
+        )
+        out.append(_hazard(plan, state, scores, place, one, held, now_s))
+    return out
+
+
+def _hazard(
+    plan: Plan, state: State, scores: Scores, place: int, one: Scored, held: dict[str, dict[str, float | int | None]], now_s: int
+) -> Hazard:
+    zone, region = plan.zones[one.zone], plan.region
+    why = reasons(plan, state, one, now_s)
+    peak = peak_of(state, one.zone, now_s)
+    upstream = [index for index in dict.fromkeys((one.wave_from, one.neighbour)) if index >= 0]
+    return Hazard(
+        region=region.id,
+        zone=zone.id,
+        at_ms=now_s * 1000,
+        quantity=zone.limits.quantity,
+        value=None if math.isnan(one.value) else one.value,
+        observed_ms=one.observed_s * 1000 if one.observed_s else None,
+        level=Level.of_rank(one.level),
+        level_confirmed=Level.of_rank(one.confirmed),
+        level_cleared=Level.of_rank(one.cleared),
+        level_expected=Level.of_rank(one.expected),
+        level_expected_cleared=Level.of_rank(one.keep),
+        probability=round(one.probability, 3),
+        arrival_ms=one.arrival_s * 1000 if one.arrival_s else None,
+        silent_since_ms=one.observed_s * 1000 if one.silent and one.observed_s else None,
+        peak_value=peak[0] if peak else None,
+        peak_ms=peak[1] if peak else None,
+        reasons=why,
+        words=tuple(words(reason, region, "en") for reason in why),
+        upstream=tuple(plan.zones[index].id for index in upstream),
+        forecast=Forecast(
+            issued_ms=now_s * 1000,
+            lead_h=LEAD_H,
+            median=tuple(_plain(value) for value in scores.course.median[place]),
+            sigma=tuple(_plain(value) for value in scores.course.sigma[place]),
+        ),
+        windows=held,
+        config=region.digest,
+    )
+
+
+def _plain(value: float | int) -> float | int | None:
+    """A number that JSON knows: None for NaN, floats to a thousandth (finer than any resolution)."""
+    number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, int):
+        return number
+    return None if math.isnan(number) else round(number, 3)

@@ -1,0 +1,94 @@
+"""Expected course of each zone's quantity at fixed lead times, with its spread.
+
+Three sources: water that is on its way (``routing``), the straight line through the last hours (the higher of the two, where
+both speak), and persistence while the newest reading is fresh. Only the first two are evidence for a warning. Z zones, L lead times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.science import windows
+from warning.science.routing import Routed
+
+LEAD_H = (1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0)
+LEAD_S = np.array([int(hours * 3600) for hours in LEAD_H], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Straight line per series: slope per hour, residual standard deviation, points used; NaN slope where there are too few."""
+
+    slope: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    points: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """(Z, L): median, standard deviation (both in the quantity's SI unit, NaN: unknown), and where it is evidence.
+
+    ``trend`` (Z,) and ``wave`` (Z,): which evidence there is.
+    """
+
+    median: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    evidence: NDArray[np.bool_]
+    trend: NDArray[np.bool_]
+    wave: NDArray[np.bool_]
+
+
+def trend(arrays: dict[str, NDArray[Any]], rows: NDArray[np.intp], now_s: int, window_s: int, least_points: int) -> Trend:
+    """Least squares through the last reading of each quarter of an hour in the last ``window_s`` (at most 6 h)."""
+    held, times, values = windows.recent(arrays, rows, now_s, min(window_s // 900, 24))
+    newest = np.where(held, times, 0).max(axis=1)
+    hours = np.where(held, (times - newest[:, None]) / 3600.0, 0.0)
+    values = np.where(held, values, 0.0)
+    n, st, sy, stt, sty, syy = (np.zeros(len(rows)) for _ in range(6))
+    for slot in range(held.shape[1]):  # sums over time in a fixed order
+        t, y = hours[:, slot], values[:, slot]
+        n += held[:, slot]
+        st += t
+        sy += y
+        stt += t * t
+        sty += t * y
+        syy += y * y
+    spread = n * stt - st * st
+    enough = (n >= least_points) & (spread > 0.0)
+    slope = np.where(enough, (n * sty - st * sy) / np.where(enough, spread, 1.0), np.nan)
+    centred_yy, centred_ty = syy - sy * sy / np.maximum(n, 1.0), sty - st * sy / np.maximum(n, 1.0)
+    residual = np.maximum(centred_yy - slope * centred_ty, 0.0) / np.maximum(n - 2.0, 1.0)
+    return Trend(slope, np.sqrt(residual), n.astype(np.int64))
+
+
+def combine(
+    base: NDArray[np.float64],
+    observed_s: NDArray[np.int64],
+    fresh_s: NDArray[np.int64],
+    line: Trend,
+    routed: Routed,
+    resolution: NDArray[np.float64],
+    now_s: int,
+    horizon_s: int,
+) -> Course:
+    """The course of each zone from its newest reading ``base`` (NaN: none) at ``observed_s``, which is fresh for ``fresh_s``."""
+    ahead = now_s + LEAD_S[None, :] - observed_s[:, None]
+    fresh = ~np.isnan(base) & (observed_s > 0)
+    persistent = fresh[:, None] & (ahead <= fresh_s[:, None])
+    median = np.where(persistent, base[:, None], np.nan)
+    sigma = np.where(persistent, 0.02 * np.abs(base[:, None]) + resolution[:, None], np.nan)
+    wave = ~np.isnan(routed.median)
+    median, sigma = np.where(wave, routed.median, median), np.where(wave, routed.sigma, sigma)
+    straight = fresh & ~np.isnan(line.slope) & (now_s - observed_s <= horizon_s)
+    reached = np.minimum(ahead, horizon_s) / 3600.0
+    rise = np.where(straight, line.slope, 0.0)[:, None] * reached
+    inside = straight[:, None] & (LEAD_S[None, :] <= horizon_s)
+    leads = inside & ~(wave & (routed.median >= base[:, None] + rise))  # the higher of the two, where both speak
+    median = np.where(leads, base[:, None] + rise, median)
+    sigma = np.where(leads, np.sqrt(line.sigma[:, None] ** 2 + (0.5 * rise) ** 2), sigma)
+    sigma = np.maximum(sigma, resolution[:, None])
+    return Course(median, sigma, wave | inside, np.asarray(inside.any(axis=1)), np.asarray(wave.any(axis=1)))

@@ -1,0 +1,93 @@
+"""From readings and forecast to classes: level now, level expected, probability, time of arrival.
+
+Classes are int8 ranks as in ``model.Level`` (-1 UNKNOWN, 0 NORMAL, 1 LOW ... 5 EXCEPTIONAL). Limits are (Z, 5), NaN where a
+class has none. Values are compared after rounding to the quantity's resolution (1 mm, 0.1 m3/s).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.science.forecast import LEAD_S, Course
+from warning.science.normal import exceedance
+
+CLASSES = 5
+
+
+def rank(value: NDArray[Any], limits: NDArray[np.float64], resolution: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Class of each value (Z,) against its zone's limits; UNKNOWN (-1) for NaN."""
+    scaled = np.rint(value / resolution)
+    reached = scaled[:, None] >= np.rint(limits / resolution[:, None])
+    top = np.where(reached, np.arange(1, CLASSES + 1), 0).max(axis=1)
+    return np.where(np.isnan(value), -1, top).astype(np.int8)
+
+
+def confirmed(
+    level: NDArray[np.int8],
+    support: NDArray[np.int8],
+    doubtful: NDArray[np.int8],
+    other: NDArray[np.int8],
+    at_once: NDArray[np.bool_],
+    readings: int,
+) -> NDArray[np.int8]:
+    """The class that may be warned of (Z,).
+
+    ``level``: class of the newest good reading; ``support``: the highest class that a second reading, a twin sensor or an upstream
+    neighbour shows; ``doubtful``: class of a suspect reading that waits; ``other``: as ``support``, without the series' own second reading;
+    ``at_once`` (6,): by rank, one good reading is enough; ``readings``: how many are needed otherwise (1 or 2).
+    """
+    single = np.where(at_once[None, :] & (np.arange(CLASSES + 1)[None, :] <= level[:, None]), np.arange(CLASSES + 1), 0).max(axis=1)
+    enough = level if readings <= 1 else np.maximum(np.minimum(level, support), single)
+    raised = np.maximum(enough, np.minimum(doubtful, other))
+    return np.where((level < 0) & (raised <= 0), level, raised).astype(np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """(Z,): expected class, the class that keeps an alert alive, the probability of the former, and when.
+
+    ``arrival_s``: s since 1970; 0: it is there already, or nothing is expected.
+    """
+
+    level: NDArray[np.int8]
+    keep: NDArray[np.int8]
+    probability: NDArray[np.float64]
+    arrival_s: NDArray[np.int64]
+
+
+def expected(
+    course: Course,
+    base: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    resolution: NDArray[np.float64],
+    now_s: int,
+    needed: float,
+    keep: float,
+) -> Expectation:
+    """The highest class whose limit is exceeded with probability ``needed`` at some lead time for which there is evidence."""
+    zones = len(base)
+    median = np.where(course.evidence, course.median, np.nan)
+    chance = exceedance(median[:, None, :], course.sigma[:, None, :], limits[:, :, None])  # (Z, 5, L)
+    chance = np.where(np.isnan(chance), 0.0, chance)
+    top = chance.max(axis=2)
+    order = np.arange(1, CLASSES + 1)
+    level = np.where(top >= needed, order, 0).max(axis=1).astype(np.int8)
+    lasting = np.where(top >= keep, order, 0).max(axis=1).astype(np.int8)
+    here = np.arange(zones)
+    chosen = np.maximum(level, 1) - 1
+    probability = np.where(level > 0, top[here, chosen], top[:, 0])
+    curve = chance[here, chosen]  # (Z, L)
+    start = np.where(base >= limits[here, chosen], 1.0, 0.0)
+    with_now = np.concatenate([start[:, None], curve], axis=1)
+    knots = np.concatenate([[0], LEAD_S])
+    first = np.maximum((curve >= needed).argmax(axis=1), 0) + 1
+    low, high = with_now[here, first - 1], with_now[here, first]
+    part = np.clip((needed - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    arrival = now_s + knots[first - 1] + (knots[first] - knots[first - 1]) * part
+    minutes = (arrival / 600.0).astype(np.int64) * 600  # to ten minutes: nobody knows it better
+    there = (level == 0) | (start > 0.0)
+    return Expectation(level, lasting, probability, np.where(there, 0, np.maximum(minutes, now_s)))

@@ -1,0 +1,341 @@
+"""Quality control: a flag and a cause for each reading, after QARTOD.
+
+Source: U.S. IOOS, Manual for Real-Time Quality Control of Water Level Data, version 2.1, 2021.
+
+Tests: missing and sentinel, future, stale, gross range, duplicate and revision, rate of rise and fall, spike (judging the
+last but one), flat line (by elapsed time). Streaming and vectorised over series: the usual reading is judged by array
+operations; a series with a doubt (a rate, a spike, a flat line, a reading that waits for confirmation) is judged reading
+by reading in ``doubt.py``.
+
+A reading whose rate is too high is SUSPECT and waits: the next reading that agrees with it confirms both (a flash flood is real), one
+that returns to the old course makes it a spike. FAIL never scores; SUSPECT neither raises alone nor clears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.model import Cause, Flag
+from warning.science import doubt
+from warning.science.identity import known
+
+SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0, -888.0, -8888.0)
+FUTURE_S = 300  # further ahead of the gateway's or the log's clock: FAIL
+OLDEST_S = 366 * 86_400  # older than this: FAIL, whatever it says
+CAUSES = tuple(Cause)
+FLAGS = tuple(Flag)
+GOOD, NOT_EVALUATED, SUSPECT, FAIL, MISSING = range(5)
+CODE = {cause: number for number, cause in enumerate(CAUSES)}
+
+FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "last_t": ("u4", ()),  # newest good reading
+    "last_v": ("f8", ()),
+    "before_t": ("u4", ()),  # the good one before it
+    "before_v": ("f8", ()),
+    "heard_t": ("u4", ()),  # the log's time when last_t moved
+    "pending_t": ("u4", ()),  # newest suspect reading that waits for confirmation; 0: none
+    "pending_v": ("f8", ()),
+    "pending_cause": ("i1", ()),
+    "seen_t": ("u4", ()),  # newest reading in order, suspect ones included
+    "seen_v": ("f8", ()),
+    "flat_t": ("u4", ()),  # since when the value has not changed
+    "out": ("?", ()),  # out of service: a computation raised on it
+}
+
+Arrays = dict[str, NDArray[Any]]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesLimits:
+    """Limits per series (S); NaN: the test is not evaluated. Values in the series' SI unit, rates per hour, ``flat_after`` in s."""
+
+    least: NDArray[np.float64]
+    greatest: NDArray[np.float64]
+    rise: NDArray[np.float64]
+    fall: NDArray[np.float64]
+    spike: NDArray[np.float64]
+    flat_after: NDArray[np.float64]
+    flat_within: NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Examined:
+    """What quality control found in one beat; nothing is written yet.
+
+    ``flag`` and ``cause``: int8 codes (index into FLAGS and CAUSES) per reading, in the order of the log. ``row``,
+    ``time_s``, ``value``: what counts (good, or not evaluated), sorted by (row, time), for windows and history.
+    ``fresh``: index of readings that are neither duplicate nor revision, sorted by (row, time), and their values.
+    ``retracted``: (row, time, value) of earlier readings that were spikes. ``revised``: (row, time, old, new).
+    ``fields``: name -> (rows, new values).
+    """
+
+    flag: NDArray[np.int8]
+    cause: NDArray[np.int8]
+    row: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    time_s: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    value: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    fresh: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    fresh_value: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    retracted: list[tuple[int, int, float]] = field(default_factory=list)
+    revised: list[tuple[int, int, float, float]] = field(default_factory=list)
+    fields: dict[str, tuple[NDArray[np.intp], NDArray[Any]]] = field(default_factory=dict)
+
+
+def examine(
+    arrays: Arrays,
+    limits: SeriesLimits,
+    row: NDArray[Any],
+    time_s: Ints,
+    value: NDArray[np.float64],
+    received_s: Ints,
+    sentinel: NDArray[np.bool_],
+    now_s: int,
+) -> Examined:
+    """Judge the n readings of a beat, in the order of the log, against the state ``arrays``."""
+    found = Examined(np.full(len(row), GOOD, np.int8), np.full(len(row), CODE[Cause.NONE], np.int8))
+    _static(found, arrays, limits, row, time_s, value, received_s, sentinel, now_s)
+    alive = np.flatnonzero(found.flag == GOOD)
+    if not len(alive):
+        return found
+    order = alive[np.lexsort((time_s[alive], row[alive]))]
+    index, values, late = _identify(found, arrays, order, row.astype(np.intp), time_s, value, now_s)
+    rows, times = row[index].astype(np.intp), time_s[index]
+    in_order = times > np.maximum(arrays["seen_t"][rows], arrays["last_t"][rows])
+    late |= ~in_order
+    found.fresh, found.fresh_value = index, values
+    current = ~late
+    accepted = [(rows[late], times[late], values[late])]
+    found.flag[index[late]] = NOT_EVALUATED
+    accepted += _in_order(found, arrays, limits, rows[current], times[current], values[current], index[current])
+    _late(found, arrays, rows[late], times[late], values[late])
+    rows, times, values = (np.concatenate(part) for part in zip(*accepted, strict=True))
+    order = np.lexsort((times, rows))
+    found.row, found.time_s, found.value = rows[order], times[order], values[order]
+    _heard(found, arrays, now_s)
+    return found
+
+
+def _static(
+    found: Examined,
+    arrays: Arrays,
+    limits: SeriesLimits,
+    row: NDArray[Any],
+    time_s: Ints,
+    value: NDArray[np.float64],
+    received_s: Ints,
+    sentinel: NDArray[np.bool_],
+    now_s: int,
+) -> None:
+    """Tests that need only the reading itself. The first cause found stands."""
+    todo = np.ones(len(row), np.bool_)
+
+    def judge(where: NDArray[np.bool_], flag: int, cause: Cause) -> None:
+        hit = where & todo
+        if hit.any():
+            found.flag[hit], found.cause[hit] = flag, CODE[cause]
+            todo[hit] = False
+
+    judge(arrays["out"][row], FAIL, Cause.INTERNAL)
+    judge(sentinel, MISSING, Cause.SENTINEL)
+    judge(np.isnan(value), MISSING, Cause.MISSING)
+    for number in SENTINELS:
+        judge(value == number, MISSING, Cause.SENTINEL)
+    judge(time_s > np.minimum(received_s, now_s) + FUTURE_S, FAIL, Cause.FUTURE)
+    judge((time_s < now_s - OLDEST_S) | (time_s <= 0), FAIL, Cause.STALE)
+    judge((value < limits.least[row]) | (value > limits.greatest[row]), FAIL, Cause.GROSS_RANGE)
+
+
+def _identify(
+    found: Examined, arrays: Arrays, order: NDArray[np.intp], row: NDArray[np.intp], time_s: Ints, value: NDArray[np.float64], now_s: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.bool_]]:
+    """One reading of each (series, time): (index, value that stands, is it late). Marks duplicates, revisions and the too late."""
+    rows, times, values = row[order], time_s[order], value[order]
+    again = np.zeros(len(order), np.bool_)
+    again[1:] = (rows[1:] == rows[:-1]) & (times[1:] == times[:-1])
+    stands = values
+    if again.any():
+        follower = np.flatnonzero(again)
+        same = values[follower] == values[follower - 1]
+        found.flag[order[follower]] = np.where(same, NOT_EVALUATED, GOOD)
+        found.cause[order[follower]] = np.where(same, CODE[Cause.DUPLICATE], CODE[Cause.REVISION])
+        head = np.flatnonzero(~again)
+        stands = values[np.append(head[1:], len(order)) - 1]  # the last that came counts
+        order, rows, times = order[head], rows[head], times[head]
+    late = times <= np.maximum(arrays["seen_t"][rows], arrays["last_t"][rows])
+    if not late.any():
+        return order, stands, late
+    suspects = np.flatnonzero(late)
+    was = known(arrays, rows[suspects], times[suspects], now_s)
+    keep = np.ones(len(order), np.bool_)
+    for place, state, old in zip(suspects, was.state, was.value, strict=True):
+        if state == was.NEW:
+            continue
+        keep[place] = False
+        same = state != was.KNOWN or np.float32(stands[place]) == np.float32(old)
+        found.cause[order[place]] = CODE[Cause.STALE if state == was.TOO_OLD else Cause.DUPLICATE if same else Cause.REVISION]
+        found.flag[order[place]] = NOT_EVALUATED if same else GOOD
+        if not same:
+            found.revised.append((int(rows[place]), int(times[place]), float(old), float(stands[place])))
+    return order[keep], stands[keep], late[keep]
+
+
+def _in_order(
+    found: Examined,
+    arrays: Arrays,
+    limits: SeriesLimits,
+    row: NDArray[np.intp],
+    time_s: Ints,
+    value: NDArray[np.float64],
+    index: NDArray[np.intp],
+) -> list[tuple[NDArray[np.intp], Ints, NDArray[np.float64]]]:
+    """Readings newer than all before, sorted by (row, time): what counts of them. Fills flags and state fields."""
+    n = len(row)
+    if not n:
+        return []
+    first = np.ones(n, np.bool_)
+    first[1:] = row[1:] != row[:-1]
+    start = np.flatnonzero(first)
+    end = np.append(start[1:], n) - 1
+    series = row[start]
+    segment = np.cumsum(first) - 1
+    before_t, before_v = _shift(first, time_s, arrays["last_t"][row].astype(np.int64)), _shift(first, value, arrays["last_v"][row])
+    second = first | np.append(True, first[:-1])
+    older_t = np.where(second, _shift(first, arrays["last_t"][row].astype(np.int64), arrays["before_t"][row].astype(np.int64)), 0)
+    older_v = np.where(second, _shift(first, arrays["last_v"][row], arrays["before_v"][row]), 0.0)
+    if n > 2:
+        older_t[2:] = np.where(second[2:], older_t[2:], time_s[:-2])
+        older_v[2:] = np.where(second[2:], older_v[2:], value[:-2])
+    has = before_t > 0
+    rate = (value - before_v) * 3600.0 / np.maximum(time_s - before_t, 1)
+    doubtful = has & ((rate > limits.rise[row]) | (-rate > limits.fall[row]))
+    doubtful |= has & (older_t > 0) & doubt.is_spike(older_v, before_v, value, limits.spike[row])
+    flat_t, flat = _flat(arrays, limits, row, time_s, value, first, start, segment)
+    doubtful |= flat | (arrays["pending_t"][row] > 0)
+    doubted = np.zeros(len(series), np.bool_)
+    doubted[segment[doubtful]] = True
+    evaluated = has | ~np.isnan(limits.least[row]) | ~np.isnan(limits.greatest[row])
+    found.flag[index] = np.where(evaluated, GOOD, NOT_EVALUATED)
+    plain, ends = ~doubted[segment], ~doubted
+    found.fields["seen_t"], found.fields["seen_v"] = (series, time_s[end]), (series, value[end])
+    found.fields["flat_t"] = (series, flat_t[end])
+    state: Arrays = {
+        "last_t": time_s[end],
+        "last_v": value[end],
+        "before_t": before_t[end],
+        "before_v": before_v[end],
+        "pending_t": np.zeros(len(series), np.int64),
+        "pending_v": np.zeros(len(series)),
+        "pending_cause": np.zeros(len(series), np.int8),
+    }
+    accepted = [(row[plain], time_s[plain], value[plain])]
+    for place in np.flatnonzero(~ends):
+        span = slice(int(start[place]), int(end[place]) + 1)
+        accepted.append(
+            _doubt(found, arrays, limits, int(place), int(series[place]), time_s[span], value[span], flat[span], index[span], state)
+        )
+    for name, values in state.items():
+        found.fields[name] = (series, values)
+    return accepted
+
+
+def _doubt(
+    found: Examined,
+    arrays: Arrays,
+    limits: SeriesLimits,
+    place: int,
+    row: int,
+    time_s: Ints,
+    value: NDArray[np.float64],
+    flat: NDArray[np.bool_],
+    index: NDArray[np.intp],
+    state: Arrays,
+) -> tuple[NDArray[np.intp], Ints, NDArray[np.float64]]:
+    """One series reading by reading; writes its place of ``state``."""
+    course = doubt.Course.of(arrays, row, limits.rise[row], limits.fall[row], limits.spike[row])
+    for time, number, is_flat, where in zip(time_s.tolist(), value.tolist(), flat.tolist(), index.tolist(), strict=True):
+        verdict = course.take(time, number, is_flat, where)
+        if verdict is not Cause.NONE:
+            found.flag[where], found.cause[where] = SUSPECT, CODE[verdict]
+    for where in course.spikes:  # readings of this beat that the next one exposed
+        found.flag[where], found.cause[where] = SUSPECT, CODE[Cause.SPIKE]
+    for where in course.confirmed:
+        found.flag[where], found.cause[where] = GOOD, CODE[Cause.NONE]
+    found.retracted += [(row, *reading) for reading in course.retracted]
+    for name, number in course.state().items():
+        state[name][place] = number
+    times = [time for time, _ in course.counted]
+    values = [number for _, number in course.counted]
+    return np.full(len(times), row, np.intp), np.array(times, np.int64), np.array(values, np.float64)
+
+
+def _flat(
+    arrays: Arrays,
+    limits: SeriesLimits,
+    row: NDArray[np.intp],
+    time_s: Ints,
+    value: NDArray[np.float64],
+    first: NDArray[np.bool_],
+    start: NDArray[np.intp],
+    segment: NDArray[np.intp],
+) -> tuple[Ints, NDArray[np.bool_]]:
+    """Since when each reading's value has stood still (s), and whether that is too long."""
+    seen_t = _shift(first, time_s, arrays["seen_t"][row].astype(np.int64))
+    moved = (seen_t == 0) | (np.abs(value - _shift(first, value, arrays["seen_v"][row])) > limits.flat_within[row])
+    newest = np.maximum.accumulate(np.where(moved, np.arange(len(row)), -1))
+    since = np.where(newest >= start[segment], time_s[np.maximum(newest, 0)], arrays["flat_t"][row].astype(np.int64))
+    return since, time_s - since >= limits.flat_after[row]
+
+
+def _late(found: Examined, arrays: Arrays, row: NDArray[np.intp], time_s: Ints, value: NDArray[np.float64]) -> None:
+    """Late readings correct the history; one that lies between the two newest good ones becomes the one before the newest."""
+    if not len(row):
+        return
+    get = _reader(found, arrays)
+    state = {
+        int(r): [get("last_t", int(r)), get("last_v", int(r)), get("before_t", int(r)), get("before_v", int(r))] for r in np.unique(row)
+    }
+    for r, time, number in zip(row.tolist(), time_s.tolist(), value.tolist(), strict=True):
+        now = state[r]
+        if time > now[0]:
+            now[:] = [time, number, now[0], now[1]]
+        elif now[2] < time < now[0]:
+            now[2:] = [time, number]
+    rows = np.array(list(state), np.intp)
+    for place, name in enumerate(("last_t", "last_v", "before_t", "before_v")):
+        put(found, arrays, name, rows, np.array([values[place] for values in state.values()]))
+
+
+def put(found: Examined, arrays: Arrays, name: str, rows: NDArray[np.intp], values: NDArray[Any]) -> None:
+    """Set ``fields[name]`` of ``rows``, over whatever this beat already set."""
+    if name in found.fields:
+        old_rows, old_values = found.fields[name]
+        keep = ~np.isin(old_rows, rows)
+        rows, values = np.append(old_rows[keep], rows), np.append(old_values[keep], values)
+    found.fields[name] = (rows, values)
+
+
+def _reader(found: Examined, arrays: Arrays) -> Callable[[str, int], Any]:
+    """Reads a field as this beat leaves it."""
+    new = {name: dict(zip(rows.tolist(), values.tolist(), strict=True)) for name, (rows, values) in found.fields.items()}
+    return lambda name, row: new.get(name, {}).get(row, arrays[name][row].item())
+
+
+def _heard(found: Examined, arrays: Arrays, now_s: int) -> None:
+    """A newer good reading came: the series is heard, whatever the reading's age (an agency may upload twice a day)."""
+    if "last_t" in found.fields:
+        rows, values = found.fields["last_t"]
+        newer = values > arrays["last_t"][rows]
+        found.fields["heard_t"] = (rows[newer], np.full(int(newer.sum()), now_s, np.int64))
+
+
+def _shift(first: NDArray[np.bool_], values: NDArray[Any], initial: NDArray[Any]) -> NDArray[Any]:
+    """The element before, within its series; ``initial`` for the first of a series."""
+    out = np.empty(len(values), np.result_type(values, initial))
+    out[1:] = values[:-1]
+    return np.where(first, initial, out)

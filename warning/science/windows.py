@@ -1,0 +1,183 @@
+"""Event-time windows: per series, rings of buckets in a hierarchy of 15 minutes, 1 hour and 6 hours.
+
+A bucket is the readings with ``floor(time / width)`` equal: count, least, greatest, sum, last and the last's time. A late
+reading lands in its own bucket as long as the ring still holds it. Windows are whole buckets up to the one that holds
+``now`` (hopping by the bucket).
+All times are uint32 seconds since 1970 UTC, values in the series' SI unit; S series, n readings, T slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RINGS = ((900, 24), (3600, 24), (21_600, 12))  # (width in s, buckets)
+OFFSETS = (0, 24, 48)
+SLOTS = 60
+WINDOWS = {"15min": (0, 1), "1h": (0, 4), "3h": (0, 12), "6h": (0, 24), "24h": (1, 24), "72h": (2, 12)}  # name -> ring, buckets
+
+FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "w_id": ("u4", (SLOTS,)),  # time // width of what the slot holds; 0: empty
+    "w_count": ("u4", (SLOTS,)),
+    "w_min": ("f4", (SLOTS,)),
+    "w_max": ("f4", (SLOTS,)),
+    "w_sum": ("f8", (SLOTS,)),
+    "w_last": ("f4", (SLOTS,)),
+    "w_last_t": ("u4", (SLOTS,)),
+}
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """New contents of some slots: assign ``fields[name]`` to ``arrays[name][row, slot]``."""
+
+    row: NDArray[np.intp]
+    slot: NDArray[np.intp]
+    fields: Arrays
+
+
+def fold(
+    arrays: Arrays, row: NDArray[np.intp], time_s: NDArray[np.int64], value: NDArray[np.float64], newest_s: NDArray[np.int64]
+) -> list[Change]:
+    """What the readings change, one Change per ring; nothing is written.
+
+    ``row``, ``time_s``, ``value``: n readings sorted by (row, time). ``newest_s``: per reading, the newest event time of its series,
+    these readings included: what is older than the ring reaches is left out.
+    """
+    if not len(row):
+        return []
+    return [_fold_ring(arrays, ring, row, time_s, value, newest_s) for ring in range(len(RINGS))]
+
+
+def _fold_ring(
+    arrays: Arrays, ring: int, row: NDArray[np.intp], time_s: NDArray[np.int64], value: NDArray[np.float64], newest_s: NDArray[np.int64]
+) -> Change:
+    width, buckets = RINGS[ring]
+    bucket = time_s // width
+    keep = bucket > newest_s // width - buckets
+    if not keep.all():
+        row, bucket, time_s, value = row[keep], bucket[keep], time_s[keep], value[keep]
+    n = len(row)
+    first = np.ones(n, np.bool_)
+    first[1:] = (row[1:] != row[:-1]) | (bucket[1:] != bucket[:-1])
+    start = np.flatnonzero(first)
+    if not n:
+        return Change(start, start, {})
+    segment = np.cumsum(first) - 1
+    end = np.append(start[1:], n) - 1
+    seg_row, seg_bucket = row[start], bucket[start]
+    slot = OFFSETS[ring] + (seg_bucket % buckets).astype(np.intp)
+    count = end - start + 1
+    total = np.bincount(segment, weights=value, minlength=len(start))  # adds one after the other: the same on every CPU
+    least, greatest = np.minimum.reduceat(value, start), np.maximum.reduceat(value, start)
+    last, last_t = value[end], time_s[end]
+    same = arrays["w_id"][seg_row, slot] == seg_bucket
+    old = {name: arrays[name][seg_row, slot] for name in FIELDS}
+    newer = ~same | (last_t >= old["w_last_t"])
+    fields: Arrays = {
+        "w_id": seg_bucket.astype(np.uint32),
+        "w_count": (count + np.where(same, old["w_count"], 0)).astype(np.uint32),
+        "w_min": np.where(same, np.minimum(old["w_min"], least), least).astype(np.float32),
+        "w_max": np.where(same, np.maximum(old["w_max"], greatest), greatest).astype(np.float32),
+        "w_sum": total + np.where(same, old["w_sum"], 0.0),
+        "w_last": np.where(newer, last, old["w_last"]).astype(np.float32),
+        "w_last_t": np.where(newer, last_t, old["w_last_t"]).astype(np.uint32),
+    }
+    return Change(seg_row, slot, fields)
+
+
+def replace(
+    arrays: Arrays, row: int, time_s: int, old: float, new: float | None, same_bucket: dict[int, list[tuple[int, float]]]
+) -> list[Change]:
+    """One reading of a series became another value (a revision), or none at all (``new`` None: it was a spike).
+
+    ``same_bucket``: ring -> the (time, value) of all other readings of that bucket that are still known. Where they are
+    all that the bucket counted it is made anew, else sum and count are corrected and the extremes can only widen.
+    """
+    changes = []
+    for ring, (width, buckets) in enumerate(RINGS):
+        slot = OFFSETS[ring] + time_s // width % buckets
+        if arrays["w_id"][row, slot] != time_s // width:
+            continue
+        values = {name: arrays[name][row, slot] for name in FIELDS}
+        others = list(same_bucket.get(ring, ()))
+        if len(others) + 1 == values["w_count"]:
+            known = sorted(others + ([(time_s, new)] if new is not None else []))
+            if not known:
+                values |= {"w_id": np.uint32(0), "w_count": np.uint32(0)}
+            else:
+                numbers = [number for _, number in known]
+                values |= {"w_count": len(known), "w_min": min(numbers), "w_max": max(numbers), "w_sum": sum(numbers)}
+                values |= {"w_last_t": known[-1][0], "w_last": known[-1][1]}
+        else:
+            values["w_sum"] += (new or 0.0) - old
+            values["w_count"] -= new is None
+            if new is not None:
+                values |= {"w_min": min(values["w_min"], new), "w_max": max(values["w_max"], new)}
+                if values["w_last_t"] == time_s:
+                    values["w_last"] = new
+        fields = {name: np.array([values[name]], dtype) for name, (dtype, _) in FIELDS.items()}
+        changes.append(Change(np.array([row]), np.array([slot]), fields))
+    return changes
+
+
+def features(arrays: Arrays, rows: NDArray[np.intp], now_s: int) -> dict[str, dict[str, NDArray[Any]]]:
+    """window -> count, min, max, mean, last and rate of each of ``rows``; NaN where empty.
+
+    ``rate`` is per hour, from the last reading of the oldest bucket to that of the newest.
+    """
+    out = {}
+    for name, (ring, buckets) in WINDOWS.items():
+        held = _held(arrays, rows, ring, buckets, now_s)
+        count = np.where(held, _ring(arrays, "w_count", rows, ring), 0)
+        number, total = np.zeros(len(rows), np.int64), np.zeros(len(rows))
+        sums = _ring(arrays, "w_sum", rows, ring)
+        for slot in range(count.shape[1]):  # a fixed order of addition
+            number += count[:, slot]
+            total += np.where(held[:, slot], sums[:, slot], 0.0)
+        some = number > 0
+        least = np.where(held, _ring(arrays, "w_min", rows, ring), np.inf).min(axis=1)
+        greatest = np.where(held, _ring(arrays, "w_max", rows, ring), -np.inf).max(axis=1)
+        times = np.where(held, _ring(arrays, "w_last_t", rows, ring).astype(np.int64), -1)
+        values = _ring(arrays, "w_last", rows, ring).astype(np.float64)
+        here = np.arange(len(rows))
+        newest = times.argmax(axis=1)
+        oldest = np.where(held, times, np.iinfo(np.int64).max).argmin(axis=1)
+        span = np.where(some, times[here, newest] - times[here, oldest], 0)
+        rise = values[here, newest] - values[here, oldest]
+        out[name] = {
+            "count": number,
+            "min": np.where(some, least, np.nan),
+            "max": np.where(some, greatest, np.nan),
+            "mean": np.where(some, total / np.maximum(number, 1), np.nan),
+            "last": np.where(some, values[here, newest], np.nan),
+            "rate": np.where(span > 0, rise * 3600.0 / np.maximum(span, 1), np.nan),
+        }
+    return out
+
+
+def recent(
+    arrays: Arrays, rows: NDArray[np.intp], now_s: int, buckets: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
+    """The last reading of each 15-minute bucket in the last ``buckets``: (held, time_s, value), each (rows, 24).
+
+    In the order of slots, not of time.
+    """
+    held = _held(arrays, rows, 0, buckets, now_s)
+    return held, _ring(arrays, "w_last_t", rows, 0).astype(np.int64), _ring(arrays, "w_last", rows, 0).astype(np.float64)
+
+
+def _ring(arrays: Arrays, name: str, rows: NDArray[np.intp], ring: int) -> NDArray[Any]:
+    return arrays[name][rows, OFFSETS[ring] : OFFSETS[ring] + RINGS[ring][1]]
+
+
+def _held(arrays: Arrays, rows: NDArray[np.intp], ring: int, buckets: int, now_s: int) -> NDArray[np.bool_]:
+    """Which slots of the ring hold one of the last ``buckets`` buckets up to the one of ``now_s``."""
+    ids = _ring(arrays, "w_id", rows, ring).astype(np.int64)
+    now = now_s // RINGS[ring][0]
+    return (ids > now - buckets) & (ids <= now) & (_ring(arrays, "w_count", rows, ring) > 0)
