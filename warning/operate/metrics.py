@@ -69,7 +69,7 @@ class Metrics:
 
     def _make(self, kind: type[M], name: str, text: str, labels: tuple[str, ...] = (), *values: Iterable[str], **options: Any) -> M:
         metric = kind(f"warning_{name}", text, labels, registry=self._registry, **options)
-        if labels:
+        if values:
             for combination in itertools.product(*values):
                 metric.labels(*combination)
         return metric
