@@ -95,8 +95,9 @@ def clean(text: str) -> str:
 
 
 def _printable(character: str) -> bool:
-    # Cf stays: the zero width joiner is part of Sinhala spelling. Noncharacters (FFFE, FFFF) are Cn.
-    return unicodedata.category(character) not in ("Cc", "Cs", "Cn", "Co")
+    # by number and not by Unicode category, which changes with Python's version: a document must not
+    number = ord(character)
+    return not (number < 0x20 or 0x7F <= number < 0xA0 or 0xD800 <= number < 0xE000 or number & 0xFFFE == 0xFFFE)
 
 
 def clip(text: str, most: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import string
 
 from warning.alerts.display import amount, class_name, clean, local_time, phrases, place
@@ -28,11 +29,15 @@ def words(reason: Reason, region: Region, language: str, quantity: str = "") -> 
     if code == "trend" and isinstance(rate, int | float) and rate < 0:
         code = "trend_falling"
     for template in texts.reasons.get(code, ()):
-        names = {name for _, name, _, _ in string.Formatter().parse(template) if name}
-        if names <= fields.keys():
+        if _names(template) <= fields.keys():
             return template.format_map(fields)
     plain = ", ".join(f"{clean(name)} {clean(str(value))}" for name, value in reason.values.items() if value is not None)
     return f"{clean(reason.code)} ({plain})" if plain else clean(reason.code)
+
+
+@functools.cache  # a few dozen templates, each asked for at every reason
+def _names(template: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
 
 
 def _common_quantity(region: Region) -> str:

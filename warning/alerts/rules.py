@@ -1,0 +1,218 @@
+"""The single answer to "may this leave the house?". Nothing reaches a contact or a public feed without ``may_leave``.
+
+In order, the first that applies:
+
+1. **Whose it is.** An alert of another region, a replay or an embedded broker that says Actual, an Actual alert of a region that is not
+   Actual: refused.
+2. **Whom it would reach.** Exercise and Test reach only contacts that are not live *and* whose number begins with the region's prefix of
+   numbers that cannot be dialled; Actual reaches only live contacts outside of that prefix. Both marks must agree: one wrong cell in a
+   table is not enough to wake a town for a drill.
+3. **Whether it says anything.** EXPIRE has no document; an expired or overtaken revision says nothing; RENEW and CERTAINTY are for feeds, not for
+   phones, unless they stand in for an earlier revision that this contact never got; no end is told of what was never told.
+4. **Silences.** A person may silence a zone, with name, reason and an end within 24 h, up to a class. A silence never holds back the classes
+   of ``AlertRules.at_once`` going up (RAISE, UPGRADE, ARRIVAL), and never an end (CLEAR). Feeds are not silenced.
+5. **Approval.** From ``approve_from`` on a person releases a chain up to a class. Until then it is held, feeds included; after
+   ``approve_within_s`` without an answer ``unanswered`` decides: hold on, or send. Ends need none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from warning.alerts.lifecycle import chain_of
+from warning.model import Alert, AlertEvent, EventKind, Level, Status
+from warning.region import AlertRules, Contact, Region
+
+LONGEST_SILENCE_MS = 24 * 3_600_000
+
+# Every ``Verdict.reason``: bounded, a metric label.
+REASONS: dict[str, str] = {
+    "allowed": "may leave",
+    "approved": "a person released it",
+    "unanswered_sent": "nobody answered in time, and the region's rules say: send",
+    "other_region": "belongs to another region",
+    "replay_actual": "a replay can never be Actual",
+    "embedded_actual": "the embedded broker forgets: it never carries Actual",
+    "status_mismatch": "the region is not Actual",
+    "live_contact": "an exercise never reaches a live contact",
+    "dialable_number": "an exercise only goes to numbers that cannot be dialled",
+    "exercise_contact": "an Actual alert does not go to a contact for exercises",
+    "exercise_number": "the number cannot be dialled",
+    "no_document": "an alert that ran out has no document",
+    "expired": "it has expired",
+    "overtaken": "a newer revision stands in its place",
+    "not_told": "contacts do not hear of this kind of revision",
+    "never_told": "the contact was never told of what ends here",
+    "silenced": "a person silenced the zone",
+    "declined": "a person declined it",
+    "approval_pending": "waits for a person's release",
+    "approval_unanswered": "nobody answered in time, and the region's rules say: hold",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's answer: this chain may go out up to this class, or must not. Without a name it is no answer."""
+
+    chain: str  # lifecycle.chain_of(identifier)
+    level: Level  # the highest class that is released, or from which on it is declined
+    by: str
+    at_ms: int
+    granted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A person's wish for quiet about a zone, up to a class. Void without name or reason, or when longer than 24 h."""
+
+    zone: str
+    up_to: Level
+    from_ms: int
+    until_ms: int
+    by: str
+    reason: str
+    contact: str = ""  # "": every contact
+
+    @property
+    def valid(self) -> bool:
+        return bool(self.zone and self.by.strip() and self.reason.strip()) and 0 < self.until_ms - self.from_ms <= LONGEST_SILENCE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What people decided, and what the caller knows about the deployment and about this contact."""
+
+    approvals: tuple[Approval, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    replay: bool = False
+    embedded: bool = False  # the broker forgets all when it stops
+    overtaken_by: str = ""  # identifier of the newer revision that goes instead
+    contact_knows: bool = True  # some revision of this chain went to this contact before
+    stands_in: bool = False  # goes instead of an earlier revision of this chain that this contact should have got and did not
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``allowed``: send now. ``held``: not now, ask again later. Neither: never, record it. ``reason`` is one of ``REASONS``."""
+
+    allowed: bool
+    held: bool
+    reason: str
+    words: str
+
+
+def may_leave(event: AlertEvent | Alert, contact: Contact | None, region: Region, decision: Decision, now_ms: int) -> Verdict:
+    """May this revision go to this contact now? ``contact`` None: to the public feed and the agencies that read it."""
+    alert = event.alert if isinstance(event, AlertEvent) else event
+    refused = _foreign(alert, region, decision) or _reach(alert, contact, region) or _mute(alert, contact, decision, now_ms)
+    if refused:
+        return _verdict(refused)
+    silence = _silence(alert, contact, region.alert, decision, now_ms)
+    if silence is not None:
+        return _verdict("silenced", f"{silence.by}: {silence.reason}")
+    return _approval(alert, region.alert, decision, now_ms)
+
+
+def audience_level(alert: Alert) -> Level:
+    """The class that a contact's own limit is compared with: who was warned of the higher class also hears that it is lower, or over."""
+    return max(alert.level, alert.previous_level, key=lambda level: level.rank)
+
+
+def _verdict(reason: str, detail: str = "") -> Verdict:
+    allowed = reason in ("allowed", "approved", "unanswered_sent")
+    held = reason in ("approval_pending", "approval_unanswered")
+    return Verdict(allowed, held, reason, REASONS[reason] + (f" ({detail})" if detail else ""))
+
+
+def _foreign(alert: Alert, region: Region, decision: Decision) -> str:
+    if alert.region != region.id:
+        return "other_region"
+    if alert.status is not Status.ACTUAL:
+        return ""
+    if decision.replay:
+        return "replay_actual"
+    if decision.embedded:
+        return "embedded_actual"
+    return "" if region.status is Status.ACTUAL else "status_mismatch"
+
+
+def _reach(alert: Alert, contact: Contact | None, region: Region) -> str:
+    if contact is None:
+        return ""
+    if alert.status is Status.ACTUAL:
+        if not contact.live:
+            return "exercise_contact"
+        return "exercise_number" if contact.phone and _undialable(contact.phone, region, strict=False) else ""
+    if contact.live:
+        return "live_contact"
+    return "dialable_number" if contact.phone and not _undialable(contact.phone, region, strict=True) else ""
+
+
+def _undialable(phone: str, region: Region, *, strict: bool) -> bool:
+    """The number begins with the prefix that cannot be dialled. ``strict``: and is plain E.164, so that no spelling of it slips through."""
+    prefix = re.sub(r"[^0-9]", "", region.exercise_numbers)
+    if not prefix:
+        return False  # no such numbers are configured, so none is one
+    if strict:
+        return re.fullmatch(r"\+[0-9]{5,15}", phone) is not None and phone[1:].startswith(prefix)
+    digits = re.sub(r"[^0-9]", "", phone)
+    return digits.startswith(prefix) or digits.removeprefix("00").startswith(prefix)
+
+
+def _mute(alert: Alert, contact: Contact | None, decision: Decision, now_ms: int) -> str:
+    if alert.kind is EventKind.EXPIRE:
+        return "no_document"
+    if now_ms >= alert.expires_ms:
+        return "expired"
+    if contact is None:
+        return ""
+    if decision.overtaken_by:
+        return "overtaken"
+    if not alert.kind.told and not decision.stands_in:
+        return "not_told"
+    if alert.kind is EventKind.CLEAR and not decision.contact_knows:
+        return "never_told"
+    return ""
+
+
+def _silence(alert: Alert, contact: Contact | None, rules: AlertRules, decision: Decision, now_ms: int) -> Silence | None:
+    if contact is None or alert.kind is EventKind.CLEAR:
+        return None
+    if alert.level in rules.at_once and alert.kind is not EventKind.DOWNGRADE:
+        return None
+    for silence in decision.silences:
+        if (
+            silence.valid
+            and silence.zone == alert.zone
+            and silence.contact in ("", contact.id)
+            and silence.from_ms <= now_ms < silence.until_ms
+            and audience_level(alert) <= silence.up_to
+        ):
+            return silence
+    return None
+
+
+def _approval(alert: Alert, rules: AlertRules, decision: Decision, now_ms: int) -> Verdict:
+    if rules.approve_from is None or not alert.active or alert.level < rules.approve_from:
+        return _verdict("allowed")
+    answer = _answer(alert, decision, now_ms)
+    if answer is not None:
+        return _verdict("approved" if answer.granted else "declined", answer.by)
+    if now_ms < alert.sent_ms + rules.approve_within_s * 1000:
+        return _verdict("approval_pending")
+    return _verdict("unanswered_sent" if rules.unanswered == "send" else "approval_unanswered")
+
+
+def _answer(alert: Alert, decision: Decision, now_ms: int) -> Approval | None:
+    """The newest answer that covers this class of this chain; of two at the same moment the refusal."""
+    chain = chain_of(alert.identifier)
+    covering = [
+        one
+        for one in decision.approvals
+        if one.chain == chain
+        and one.by.strip()
+        and one.at_ms <= now_ms
+        and (alert.level <= one.level if one.granted else alert.level >= one.level)
+    ]
+    return max(covering, key=lambda one: (one.at_ms, not one.granted), default=None)
