@@ -99,7 +99,9 @@ def _position(files: Files, row: Row[StationRow]) -> Iterator[Problem]:
 
 def _inside(files: Files, lat: float, lon: float) -> bool:
     box = files.region.bounds if files.region else None
-    return box is None or (box.south <= lat <= box.north and box.west <= lon <= box.east)
+    if box is None or box.south >= box.north or box.west >= box.east:
+        return True  # reported with the bounds
+    return box.south <= lat <= box.north and box.west <= lon <= box.east
 
 
 def _unit(row: Row[Any], column: str, unit: str, quantity: str) -> Iterator[Problem]:
@@ -172,9 +174,11 @@ def _believed(row: Row[LimitsRow], series: Row[SeriesRow]) -> Iterator[Problem]:
         limit_unit, series_unit = factor(row.data.unit, row.data.quantity), factor(series.data.unit, row.data.quantity)
     except ValueError:
         return  # reported with the unit
+    low, high = series.data.plausible_min, series.data.plausible_max
+    if low is not None and high is not None and low >= high:
+        return  # reported with the series
     for level, value in row.data.values.items():
         here = value * limit_unit / series_unit
-        low, high = series.data.plausible_min, series.data.plausible_max
         if (high is not None and here >= high) or (low is not None and here < low):
             what = f"limit {level.name} is {here:g} {series.data.unit}, outside the plausible range: a real flood would be thrown away"
             yield Problem(row.where(level.name.lower()), what, f"check the units; widen {series.where('plausible_max')}")

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from warning.config_schema import ContactRow, DistrictRow, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
+from warning.config_schema import PATTERNS, ContactRow, DistrictRow, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -172,8 +172,11 @@ def _lines(text: str) -> Iterator[str]:
         yield "\n" if line.startswith("#") else line
 
 
-def table_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of every row of a CSV file with a header; ``#`` begins a comment line, empty cells are left out."""
+def _table_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, str], bool]]:
+    """Line number, cells, and whether there are as many as columns, of every row below the header.
+
+    ``#`` begins a comment line; empty cells are left out.
+    """
     text = _text(path, problems)
     reader = csv.reader(_lines(text or ""), strict=True)
     header: list[str] = []
@@ -188,8 +191,8 @@ def table_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[
             if len(cells) != len(header):
                 what = f"{len(cells)} cells under {len(header)} columns"
                 problems.append(Problem(f"{path}:{reader.line_num}", what, "put text with commas in quotes; keep empty cells"))
-                continue
-            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()}
+            named = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
+            yield reader.line_num, named, len(cells) == len(header)
     except csv.Error as error:
         problems.append(Problem(f"{path}:{reader.line_num}", f"not CSV: {error}", "check the quotes"))
 
@@ -204,9 +207,11 @@ def _header_problems(path: Path, line: int, header: list[str]) -> Iterator[Probl
 def _read_table(path: Path, model: type[Model], problems: list[Problem]) -> Table[Model]:
     table: Table[Model] = Table(str(path))
     first = next(iter(model.model_fields))
-    for line, cells in table_rows(path, problems):
+    for line, cells, whole in _table_rows(path, problems):
         if first in cells:
             table.ids.setdefault(cells[first], line)
+        if not whole:
+            continue
         try:
             table.rows.append(Row(str(path), line, model.model_validate_strings(_nested(cells, model), strict=True)))
         except ValidationError as error:
@@ -250,9 +255,9 @@ def _explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
 def _fix_of(error: Any) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "literal_error":
-        return did_you_mean(str(error["input"]), []) or f"write {context['expected']}"
+        return f"write {context['expected']}"
     if kind == "string_pattern_mismatch":
-        return f"write something like the pattern {context['pattern']}"
+        return f"write {PATTERNS[context['pattern']]}"
     return {
         "bool_parsing": "write true or false",
         "float_parsing": "write a number with a point, without unit and without commas",

@@ -58,9 +58,27 @@ def _listed(text: object) -> tuple[str, ...]:
     return tuple(part.strip() for part in str(text).split("|") if part.strip())
 
 
+WORD = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+DOTTED = r"^[^\s,<&]+$"
+LOWER = r"^[a-z][a-z0-9-]*$"
+COUNTRY = r"^[A-Z]{2}$"
+PREFIX = r"^\+[0-9]+$"
+DATE = r"^\d{4}(-\d\d(-\d\d)?)?$"
+GEOCODE = r"^[A-Z]{2}-[A-Z0-9]{1,3}$"
+# Pattern -> what to write, for people.
+PATTERNS = {
+    WORD: "letters, digits, - and _, no spaces",
+    DOTTED: "no space, comma, < or &",
+    LOWER: "small letters, digits and -",
+    COUNTRY: "a country code of two capitals, such as PK",
+    PREFIX: '+ and digits in quotes, such as "+999"',
+    DATE: "a date such as 2025-09-09, or a year",
+    GEOCODE: "ISO 3166-2, such as PK-PB",
+}
+
 Text = Annotated[str, Field(min_length=1)]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # safe in identifiers, URLs, metric labels and Kafka keys
-Dotted = Annotated[str, Field(pattern=r"^[^\s,<&]+$")]  # CAP: no space, comma, < or &
+Word = Annotated[str, Field(pattern=WORD)]  # safe in identifiers, URLs, metric labels and Kafka keys
+Dotted = Annotated[str, Field(pattern=DOTTED)]  # CAP: no space, comma, < or &
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Part = Annotated[float, Field(ge=0, le=1)]
@@ -130,20 +148,20 @@ class AlertFile(_Model):
 class RegionFile(_Model):
     """``region.yaml``."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    id: Annotated[str, Field(pattern=LOWER)]
     names: dict[str, Text]
     namespace: Dotted
     sender: Dotted
     status: Literal["Actual", "Exercise", "Test"] = "Exercise"
     languages: Annotated[list[Text], Field(min_length=1)]
     timezone: TimezoneFile
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    country: Annotated[str, Field(pattern=COUNTRY)]
     bounds: BoundsFile
     display_units: UnitsFile = UnitsFile()
     classes: ClassNames
     partitions: Annotated[int, Field(ge=1, le=1000)]
     basins: Annotated[dict[Word, int], Field(min_length=1)]
-    exercise_numbers: Annotated[str, Field(pattern=r"^\+[0-9]+$")] = "+999"
+    exercise_numbers: Annotated[str, Field(pattern=PREFIX)] = "+999"
     urls: dict[str, Text] = {}
     polygon: PolygonFile | None = None
     forecast: ForecastFile = ForecastFile()
@@ -195,7 +213,7 @@ class LimitsRow(_Model):
     very_high: Number | None = None
     exceptional: Number | None = None
     source: Text
-    date: Annotated[str, Field(pattern=r"^\d{4}(-\d\d(-\d\d)?)?$")]
+    date: Annotated[str, Field(pattern=DATE)]
     version: Text
 
     @property
@@ -223,7 +241,7 @@ class DistrictRow(_Model):
 
     id: Word
     names: dict[str, Text]
-    geocode: Annotated[str, Field(pattern=r"^[A-Z]{2}-[A-Z0-9]{1,3}$")]
+    geocode: Annotated[str, Field(pattern=GEOCODE)]
 
 
 class ContactRow(_Model):
