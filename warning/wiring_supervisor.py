@@ -33,6 +33,7 @@ FOR_A_PERSON = {
 }
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 STEADY_S = 60.0  # a process that lived so long starts again at once
+FALLS_AT_START = 3  # it dies so often before it was ready once: no use in going on
 STOP_WITHIN_S = 20.0
 _PR_SET_PDEATHSIG = 1
 
@@ -70,20 +71,32 @@ class Supervisor:
         if self.failed.done() and not self.failed.cancelled():
             self.failed.exception()  # heard, whoever else listened
 
+    async def watch(self) -> None:
+        """Until a process ended that must not be started again; raises its StateError."""
+        await asyncio.shield(self.failed)
+
     def pid(self, name: str) -> int | None:
         """Process id of what runs under that name now; None between a death and the restart."""
         process = self._running.get(name)
         return process.pid if process and process.returncode is None else None
 
-    async def start(self, command: Command, within_s: float = 60.0) -> None:
-        """Returns when it is ready. Raises Unavailable if it is not in time, StateError if it ended for good."""
-        self.restarts[command.name] = 0
-        self._running[command.name] = await _spawn(command)
-        self._keepers[command.name] = asyncio.create_task(self._keep(command), name=f"keep {command.name}")
+    async def start(self, *commands: Command, within_s: float = 60.0) -> None:
+        """Starts them in this order and returns when all are ready. Raises Unavailable if one is not in time, StateError if one
+        ended for good."""
+        for command in commands:
+            self.restarts[command.name] = 0
+            self._running[command.name] = await _spawn(command)
+            self._keepers[command.name] = asyncio.create_task(self._keep(command), name=f"keep {command.name}")
+        for command in commands:
+            await self._ready(command, within_s)
+
+    async def _ready(self, command: Command, within_s: float) -> None:
         until = time.monotonic() + within_s
         while command.ready and not await answers(command.ready):
             if self.failed.done():
                 self.failed.result()
+            if self.restarts[command.name] >= FALLS_AT_START:
+                raise Unavailable(f"{command.name} ends as soon as it starts{_tail(command)}", reason="child")
             if time.monotonic() > until:
                 raise Unavailable(f"{command.name} is not ready after {within_s:.0f} s: {await why_not(command.ready)}{_tail(command)}")
             await asyncio.sleep(0.1)

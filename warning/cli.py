@@ -1,0 +1,188 @@
+"""The command line. Each command imports what it needs when it runs, so that ``warning --help`` is there at once.
+
+Errors are one line each on standard error; the exit code says why (``errors.ExitCode``, table in the README).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from warning import __version__
+from warning.errors import ConfigError, ExitCode, InputError, Problem, WarningSystemError
+
+app = typer.Typer(
+    name="warning",
+    help="Flood early warning for river corridors: from a reading at a gauge to a warning on a phone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RegionName = Annotated[str, typer.Option("--region", "-r", envvar="WARNING_REGION", help="name of a region, or the path of its folder")]
+Kafka = Annotated[str | None, typer.Option("--kafka", help="host:port of Kafka, comma-separated [WARNING_BOOTSTRAP]")]
+Prefix = Annotated[
+    str | None, typer.Option("--prefix", help="before each topic's name; default: the region's id and a dot [WARNING_PREFIX]")
+]
+Directory = Annotated[Path | None, typer.Option("--directory", help="folder of databases [WARNING_DIRECTORY; default: here]")]
+Database = Annotated[str | None, typer.Option("--database", help="SQLAlchemy URL; default: SQLite in the directory [WARNING_DATABASE_URL]")]
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65_535, help="port to listen on, on 127.0.0.1 unless WARNING_HOST says otherwise")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="write the figures as JSON into this file", dir_okay=False)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command that ``arguments`` (default: of the process) name, and ends the process with its exit code."""
+    try:
+        app(args=arguments)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except WarningSystemError as error:
+        fix = f" ({error.fix})" if isinstance(error, InputError) and error.fix else ""
+        print(f"error: {error}{fix}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+        sys.exit(ExitCode.OUT_OF_MEMORY)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and end")] = False,
+) -> None:
+    pass
+
+
+def _deployment(region: Any, **given: Any) -> Any:
+    """The deployment of the environment and the options; its prefix is the region's unless one was named."""
+    import os
+    from dataclasses import replace
+
+    from warning.wiring_environment import from_environment
+
+    deployment = from_environment(os.environ, **given)
+    return deployment if deployment.prefix else replace(deployment, prefix=f"{region.id}.")
+
+
+def _process(name: str, region_name: str, **given: Any) -> None:
+    """Loads the region and runs one long-lived process of that name until it is stopped."""
+    from warning import config, wiring
+
+    region = config.load(region_name)
+    wiring.run(name, getattr(wiring, name), region, _deployment(region, **given))
+
+
+@app.command()
+def check(region: Annotated[str, typer.Argument(help="name of a region, or the path of its folder")]) -> None:
+    """Print everything that is wrong with a region's folder: file, line or key, and the fix."""
+    from warning import config
+    from warning.alerts.budget import budget_problems
+
+    problems = config.check(region, also=(budget_problems,))
+    for problem in problems:
+        print(problem)
+    fatal = sum(problem.fatal for problem in problems)
+    print(f"{region}: {fatal} errors, {len(problems) - fatal} warnings")
+    if fatal:
+        raise typer.Exit(ExitCode.CONFIG)
+
+
+@app.command()
+def ingest(
+    region: RegionName,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+    port: Port = None,
+) -> None:
+    """Take readings over HTTP (POST /v1/readings) and write them to the log."""
+    _process("ingest", region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database, ingest_port=port)
+
+
+@app.command()
+def worker(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, directory: Directory = None, port: Port = None) -> None:
+    """Decide: readings in, hazards and alerts out."""
+    _process("worker", region, bootstrap=kafka, prefix=prefix, directory=directory, worker_metrics_port=port)
+
+
+@app.command()
+def dispatch(
+    region: RegionName,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+    port: Port = None,
+) -> None:
+    """Tell people: alerts in, SMS and webhooks out, a receipt for each attempt."""
+    _process("dispatch", region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database, dispatch_metrics_port=port)
+
+
+@app.command()
+def api(
+    region: RegionName,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+    port: Port = None,
+) -> None:
+    """Serve the page, the resources, and the Atom feed of CAP documents."""
+    _process("api", region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database, api_port=port)
+
+
+@app.command()
+def up(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, directory: Directory = None, database: Database = None) -> None:
+    """Run everything: ingest, worker, dispatch, api, and an in-memory broker unless --kafka names one."""
+    from warning import config, wiring, wiring_up
+
+    found = config.load(region)
+    deployment = _deployment(
+        found, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database, embedded=None if kafka else True
+    )
+    wiring.run("up", wiring_up.up, found, deployment)
+
+
+@app.command()
+def sensors(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, json_file: Json = None) -> None:
+    """List sensors that are silent, rejected or flagged."""
+    from warning import config
+    from warning.operate import audit
+
+    found = config.load(region)
+    table = asyncio.run(audit.read(found, _deployment(found, bootstrap=kafka, prefix=prefix)))
+    print(audit.render(found, table))
+    if json_file:
+        json_file.write_text(table.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def write_json(path: Path | None, document: dict[str, Any]) -> None:
+    """Writes a measuring command's object; it must have ``figures``: name -> number. Raises ConfigError where it cannot be written."""
+    assert all(isinstance(value, int | float) for value in document["figures"].values())
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            [Problem(f"--json {path}", f"cannot be written: {error.strerror}", "name a file in a folder that is there")]
+        ) from error

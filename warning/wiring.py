@@ -1,0 +1,115 @@
+"""Composition root: one straight-line function per process. Each opens what it needs in order, and closes it in reverse.
+
+A function gets its Region, its Deployment and ``stop``, an event that SIGTERM and SIGINT set. ``run`` is how a command calls it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from warning import wiring_logging
+from warning.deployment import Deployment
+from warning.errors import ConfigError, Problem, Unavailable
+from warning.model import Status
+from warning.region import Region
+
+Process = Callable[[Region, Deployment, asyncio.Event], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+def run(name: str, process: Process, region: Region, deployment: Deployment) -> None:
+    """Runs a process until it ends or a signal stops it. Raises what it raised."""
+    wiring_logging.configure(name)
+    allowed(region, deployment)
+    asyncio.run(_until_signalled(process, region, deployment))
+
+
+def allowed(region: Region, deployment: Deployment) -> None:
+    """Raises ConfigError where status and deployment do not go together: nothing of a rehearsal may look like the real thing."""
+    problems = []
+    if region.status is Status.ACTUAL and deployment.embedded:
+        fix = "name an Apache Kafka with --kafka host:port"
+        problems.append(Problem(f"region {region.id}", "status Actual on the embedded broker, which forgets all when it stops", fix))
+    if region.status is Status.ACTUAL and deployment.replay:
+        problems.append(Problem(f"region {region.id}", "a replay with status Actual", "a replay is an Exercise: set status in region.yaml"))
+    if deployment.replay != deployment.prefix.startswith("replay-"):
+        problems.append(
+            Problem(
+                "prefix",
+                f"{deployment.prefix!r} of {'a replay' if deployment.replay else 'a live deployment'}",
+                "a replay's prefix begins with replay-, no other does",
+            )
+        )
+    if problems:
+        raise ConfigError(problems)
+
+
+async def _until_signalled(process: Process, region: Region, deployment: Deployment) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await process(region, deployment, stop)
+
+
+async def first_of(stop: asyncio.Event, *works: Awaitable[None]) -> None:
+    """Until ``stop`` is set or one of the works ends, whichever is first; cancels the rest and raises what a work raised."""
+    tasks = [asyncio.ensure_future(work) for work in (stop.wait(), *works)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
+    """``warning ingest``: HTTP in, the log out."""
+    from warning.ingest import http, serving
+    from warning.ingest.gateway import Gateway
+    from warning.ingest.keys import KeyStore
+    from warning.ingest.log import KafkaLog
+    from warning.operate import health
+    from warning.operate.observed import observe
+
+    observed = observe(region, "ingest", ("broker",))
+    async with AsyncExitStack() as stack:
+        keys = KeyStore(deployment.database, clock_ms)
+        stack.push_async_callback(keys.close)
+        readings = KafkaLog(deployment.bootstrap, Gateway.topics(region, deployment), idempotent=not deployment.embedded, listen=observed)
+        await readings.start()
+        stack.push_async_callback(readings.stop)
+        app = http.create_app(Gateway(region, deployment, readings, clock_ms), keys, observed)
+        app.add_routes(health.routes(observed.health, observed.registry))
+        try:
+            server = await serving.serve(app, deployment.host, deployment.ingest_port)
+        except OSError as error:
+            raise Unavailable(
+                f"{deployment.host}:{deployment.ingest_port} for readings: {error.strerror or error}", reason="address"
+            ) from error
+        stack.push_async_callback(server.stop)
+        log.info("readings in at http://%s:%d%s", deployment.host, server.port, http.PATH)
+        await stop.wait()
+
+
+async def api(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
+    """``warning api``: the topics in, resources, feed and page out."""
+    from warning.operate.api import create_app, serve
+    from warning.operate.observed import observe
+
+    observed = observe(region, "api", ("broker", "log"))
+    app = create_app(region, deployment, observed, health=observed.health, registry=observed.registry)
+    async with serve(app, deployment.host, deployment.api_port) as port:
+        log.info("page at http://%s:%d/", deployment.host, port)
+        await stop.wait()
