@@ -36,6 +36,7 @@ class ExitCode(enum.IntEnum):
     NO_PROGRESS = 77  # records wait and none is applied
     CONFIG = 78
     OUT_OF_MEMORY = 79
+    LOG_OTHER = 80  # the topic is not the one that the state was made from
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""Records of the log <-> columns. One message at a time through msgspec, so that a broken one costs only itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+import msgspec
+import numpy as np
+
+from warning.model import Parameter, Rejected, Switch, Tick
+from warning.pipeline.beat import Readings
+
+LAST_MS = 4_102_444_800_000  # 2100-01-01: what is later is no time but an error of unit
+MOST_BYTES = 128 << 10  # of a rejected record that are kept: six times that, escaped, is below 1 MiB. The log has all of it
+_Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
+_Parameter = Literal["stage", "discharge", "inflow", "outflow", "rain"]
+_Cause = Literal[
+    "none", "missing", "sentinel", "future", "stale", "gross_range", "duplicate", "revision", "spike", "rate_of_rise", "rate_of_fall",
+    "flat_line", "manual", "internal",
+]  # fmt: skip
+
+
+class _Line(msgspec.Struct, gc=False):
+    """``model.Reading`` with words in place of enums, which would cost a hash in Python each. A test holds the two together."""
+
+    station: str
+    parameter: _Parameter
+    time_ms: _Milliseconds
+    value: float | None
+    received_ms: _Milliseconds
+    provider: str
+    cause: _Cause = "none"
+
+
+class _Mark(msgspec.Struct, gc=False):
+    """A tick or a switch, whichever it is."""
+
+    tick_ms: _Milliseconds | None = None
+    switch_ms: _Milliseconds | None = None
+    writer: str = ""
+    config: str = ""
+    code: str = ""
+
+
+class Rows(Protocol):
+    """What the codec needs of ``pipeline.plan.Plan``."""
+
+    @property
+    def row(self) -> dict[tuple[str, Parameter], int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Records of the log up to and including one mark (or the end of the run): ``offset`` is the last one's."""
+
+    readings: Readings
+    rejected: tuple[Rejected, ...]
+    mark: Tick | Switch | None
+    offset: int
+    records: int
+
+
+class Decoder:
+    """Reads runs of one partition's log."""
+
+    def __init__(self, plan: Rows) -> None:
+        self._row = {(station, parameter.value): row for (station, parameter), row in plan.row.items()}
+        self._line = msgspec.json.Decoder(_Line).decode
+        self._mark = msgspec.json.Decoder(_Mark).decode
+
+    def run(self, keys: Sequence[bytes | None], values: Sequence[bytes | None], first: int) -> list[Segment]:
+        """``first``: offset of the first record. Never raises for what the records hold."""
+        segments, at, end = [], 0, len(keys)
+        while at < end:
+            try:
+                stop = keys.index(None, at)  # marks have no key
+            except ValueError:
+                stop = end
+            readings, rejected = self._readings(values[at:stop], first + at)
+            mark: Tick | Switch | None = None
+            if stop < end:
+                found = self._marked(values[stop], first + stop)
+                if isinstance(found, Rejected):
+                    rejected.append(found)
+                else:
+                    mark = found
+            last = min(stop, end - 1)
+            segments.append(Segment(readings, tuple(rejected), mark, first + last, last - at + 1))
+            at = stop + 1
+        return segments
+
+    def _readings(self, values: Sequence[bytes | None], first: int) -> tuple[Readings, list[Rejected]]:
+        if not values:
+            return Readings.none(), []
+        decode, row = self._line, self._row
+        try:
+            lines = [decode(value) for value in values]  # type: ignore[arg-type]
+            return _columns([row[line.station, line.parameter] for line in lines], lines), []
+        except (msgspec.MsgspecError, ValueError, LookupError, RecursionError, TypeError):
+            return self._one_by_one(values, first)
+
+    def _one_by_one(self, values: Sequence[bytes | None], first: int) -> tuple[Readings, list[Rejected]]:
+        rows: list[int] = []
+        lines: list[_Line] = []
+        rejected: list[Rejected] = []
+        for offset, value in enumerate(values, first):
+            if value is None:
+                rejected.append(reject("empty", f"record {offset}: a key without a value", b""))
+                continue
+            try:
+                line = self._line(value)
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                rejected.append(reject(_reason(error), f"record {offset}: {error}", value))
+                continue
+            row = self._row.get((line.station, line.parameter))
+            if row is None:
+                words = f"record {offset}: no series {line.parameter} at station {line.station[:80]!a} in this partition"
+                rejected.append(reject("unknown_series", words, value, line.provider))
+                continue
+            rows.append(row)
+            lines.append(line)
+        return _columns(rows, lines), rejected
+
+    def _marked(self, value: bytes | None, offset: int) -> Tick | Switch | Rejected:
+        if value is None:
+            return reject("empty", f"record {offset}: neither key nor value", b"")
+        try:
+            mark = self._mark(value)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            return reject(_reason(error), f"record {offset}, without a key: {error}", value)
+        if mark.tick_ms is not None:
+            return Tick(tick_ms=mark.tick_ms, writer=mark.writer)
+        if mark.switch_ms is not None:
+            return Switch(switch_ms=mark.switch_ms, writer=mark.writer, config=mark.config, code=mark.code)
+        return reject("missing_key", f"record {offset}: no key, and neither a tick nor a switch; a reading's key is its basin", value)
+
+
+def _columns(rows: list[int], lines: list[_Line]) -> Readings:
+    n = len(lines)
+    return Readings(
+        row=np.fromiter(rows, np.int32, n),
+        time_ms=np.fromiter([line.time_ms for line in lines], np.int64, n),
+        value=np.array([line.value for line in lines], np.float64),  # None becomes NaN
+        received_ms=np.fromiter([line.received_ms for line in lines], np.int64, n),
+        sentinel=np.fromiter([line.cause == "sentinel" for line in lines], np.bool_, n),
+    )
+
+
+def _reason(error: Exception) -> str:
+    return "bad_field" if isinstance(error, msgspec.ValidationError) else "bad_json"
+
+
+def reject(reason: str, detail: str, record: bytes, provider: str = "") -> Rejected:
+    """A record that cannot be read, as it came (cut after 128 kB, which ``detail`` says). The time is set by the beat."""
+    if len(record) > MOST_BYTES:
+        detail += f" (the first {MOST_BYTES} of {len(record)} bytes are kept)"
+        record = record[:MOST_BYTES]
+    try:
+        text, encoding = record.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(record).decode(), "base64"
+    return Rejected(reason=reason, stage="decode", detail=detail, record=text, encoding=encoding, provider=provider)

@@ -1,0 +1,133 @@
+"""The log on real brokers: one idempotent producer with acks=all, and readers outside the group."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata, TopicPartition
+
+from warning.deployment import Deployment
+from warning.errors import Unavailable
+from warning.stream.ports import Each, Sent
+
+REQUEST_S = 40.0
+GIVE_UP_S = 120.0  # a record that no broker took for so long ends the process: an outage is ridden out up to here
+_BY_BROKER = 1  # timestamp type LogAppendTime
+
+
+class KafkaLog:
+    """Start it and stop it in the loop that uses it."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._bootstrap = deployment.bootstrap
+        self._producer: AIOKafkaProducer | None = None
+        self._reader: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        """Raises ``Unavailable``."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            max_batch_size=1 << 20,
+            max_request_size=2 << 20,
+            request_timeout_ms=int(GIVE_UP_S * 1000),
+        )
+        self._reader = self._consumer()
+        try:
+            await self._producer.start()
+            await self._reader.start()
+        except KafkaError as error:
+            await self.stop()
+            raise Unavailable(f"broker {self._bootstrap}: {error!r}") from error
+
+    async def stop(self, within_s: float = 5.0) -> None:
+        """What the brokers have not taken by then is given up: no checkpoint covers it, so it is done again."""
+        producer, reader, self._producer, self._reader = self._producer, self._reader, None, None
+        for client in (producer, reader):
+            if client is None:
+                continue
+            try:
+                async with asyncio.timeout(within_s):
+                    await client.stop()
+            except TimeoutError:
+                continue
+
+    async def __aenter__(self) -> KafkaLog:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        # earliest, not the default: after assign() a reset to the end can win over a seek, and a partition looks empty
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=8 << 20,
+            request_timeout_ms=int(REQUEST_S * 1000),
+        )
+
+    async def send(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> asyncio.Future[Sent]:
+        if self._producer is None:
+            raise Unavailable("the producer is stopped")
+        try:
+            taken = await self._producer.send(topic, value, key, partition)
+        except KafkaError as error:
+            raise Unavailable(f"{topic}-{partition}: {error!r}") from error
+        sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+
+        def done(future: asyncio.Future[RecordMetadata]) -> None:
+            if sent.done():
+                return
+            if future.cancelled():
+                sent.cancel()
+            elif (error := future.exception()) is not None:
+                sent.set_exception(Unavailable(f"{topic}-{partition}: the brokers did not take a record: {error!r}"))
+                sent.exception()  # whoever waits gets it; nobody has to
+            else:
+                metadata = future.result()
+                sent.set_result(Sent(metadata.offset, metadata.timestamp if metadata.timestamp_type == _BY_BROKER else None))
+
+        taken.add_done_callback(done)
+        return sent
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        tp = TopicPartition(topic, partition)
+        if self._reader is None:
+            raise Unavailable("the reader is stopped")
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                begin = await self._reader.beginning_offsets([tp])
+                end = await self._reader.end_offsets([tp])
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"{topic}-{partition}: no offsets: {error!r}") from error
+        return begin[tp], end[tp]
+
+    async def read(self, topic: str, partition: int, each: Each, first: int | None = None, until: int | None = None) -> None:
+        tp, consumer = TopicPartition(topic, partition), self._consumer()
+        try:
+            await consumer.start()
+            consumer.assign([tp])
+            begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+            end = end if until is None else min(end, until)
+            consumer.seek(tp, begin if first is None else max(first, begin))
+            moved = time.monotonic()
+            while await consumer.position(tp) < end:
+                records = (await consumer.getmany(tp, timeout_ms=500)).get(tp, ())
+                for record in records:
+                    if record.offset < end:
+                        each(record.offset, record.key, record.value)
+                moved = time.monotonic() if records else moved
+                if time.monotonic() - moved > REQUEST_S:
+                    raise Unavailable(f"{topic}-{partition} cannot be read to {end}: nothing came for {REQUEST_S:.0f} s")
+        except KafkaError as error:
+            raise Unavailable(f"{topic}-{partition} cannot be read: {error!r}") from error
+        finally:
+            await consumer.stop()

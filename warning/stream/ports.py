@@ -1,0 +1,79 @@
+"""What the stream needs of the outside: a log, a consumer group, the decisions. Tests put others in their place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+
+from warning.model import Parameter
+from warning.pipeline.beat import Outputs, Readings
+from warning.region import Region
+
+
+class Sent(NamedTuple):
+    """A record that the brokers have. ``broker_ms``: their clock when they took it; None where they do not say."""
+
+    offset: int
+    broker_ms: int | None
+
+
+Fatal = Callable[[BaseException], None]  # something broke that ends the process
+Each = Callable[[int, bytes | None, bytes | None], None]  # offset, key, value
+
+
+class Log(Protocol):
+    """Topics and partitions. Whatever cannot be done raises ``Unavailable``."""
+
+    async def send(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> asyncio.Future[Sent]:
+        """Hands a record over, in order per partition; the future is done when all in-sync replicas have it."""
+        ...
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """(first offset that is kept, offset of the next record)"""
+        ...
+
+    async def read(self, topic: str, partition: int, each: Each, first: int | None = None, until: int | None = None) -> None:
+        """Calls ``each`` for the records from ``first`` (None: the beginning) up to before ``until`` (None: where it ends now)."""
+        ...
+
+
+class Group(Protocol):
+    """The consumer group's offsets of ``readings``."""
+
+    async def committed(self, partition: int) -> tuple[int | None, str]:
+        """(offset, metadata), or (None, "")"""
+        ...
+
+    async def commit(self, partition: int, offset: int, metadata: str) -> str:
+        """ "" if taken, else why the group refused: we are not its member any more."""
+        ...
+
+
+class Plan(Protocol):
+    """``pipeline.plan.Plan`` as far as the stream knows it."""
+
+    @property
+    def row(self) -> dict[tuple[str, Parameter], int]: ...
+
+    @property
+    def code(self) -> str: ...
+
+
+class State(Protocol):
+    """``pipeline.state.State`` as far as the stream knows it."""
+
+    def freeze(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The decisions, handed in. ``stream.decisions.PIPELINE`` are the real ones."""
+
+    plan: Callable[[Region, int], Any]
+    empty: Callable[[Any], Any]
+    thaw: Callable[[Any, dict[str, Any], dict[str, NDArray[Any]]], Any]
+    step: Callable[[Any, Any, Readings, int], Outputs]

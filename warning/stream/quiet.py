@@ -1,0 +1,41 @@
+"""The log lines of Kafka's clients, one of a kind in ten seconds: in an outage each worker would write thousands a minute."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+EVERY_S = 10.0
+LOUD = ("aiokafka", "faust", "mode")
+
+
+class Seldom(logging.Handler):
+    """Passes on the first of each kind (logger, level, template), then says how many it held back."""
+
+    def __init__(self, to: logging.Logger, every_s: float = EVERY_S) -> None:
+        super().__init__()
+        self._to, self._every_s = to, every_s
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}  # when last passed on, how many since
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = (record.name, record.levelno, str(record.msg)[:100])
+        at, held = self._seen.get(kind, (-self._every_s, 0))
+        now = time.monotonic()
+        if now - at < self._every_s:
+            self._seen[kind] = (at, held + 1)
+            return
+        self._seen[kind] = (now, 0)
+        if held:
+            record.msg, record.args = f"{record.getMessage()} (and {held} more like it)", ()
+        if self._to.isEnabledFor(record.levelno):
+            self._to.handle(record)
+
+
+def hush() -> None:
+    """Warnings and above of the clients go to the logger ``warning.kafka``, seldom."""
+    for name in LOUD:
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, Seldom) for handler in logger.handlers):
+            logger.addHandler(Seldom(logging.getLogger("warning.kafka")))
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)

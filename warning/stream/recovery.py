@@ -1,0 +1,103 @@
+"""Where a partition starts: from its own memory, from a checkpoint, or from nothing; and the checks that this is right."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from warning.errors import ExitCode, StateError
+from warning.facts import StateLoaded
+from warning.model import Switch, Tick
+from warning.region import Region
+from warning.stream.beats import Beats, identity
+from warning.stream.owned import Identity, Owned, Ports
+from warning.stream.ports import Pipeline
+from warning.stream.state import Book, Generation, Head, choose, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An owned partition, ready for its next record; ``switch``: another configuration or code made the state."""
+
+    owned: Owned
+    how: str  # memory | committed | older | newest | empty
+    switch: Switch | None
+
+
+async def load(ports: Ports, who: Identity, pipeline: Pipeline, region: Region, partition: int, kept: Owned | None, now_ms: int) -> Loaded:
+    """``kept``: the partition as we had it, if it was ours before. ``now_ms``: the wall clock, for the switch record only.
+
+    Raises ``StateError`` where only a person can tell what is right (see ``state.choose``; LOG_TRUNCATED if the log has lost the
+    state's next record, LOG_OTHER if it is another log); ``Unavailable`` if the brokers do not answer.
+    """
+    began = time.monotonic()
+    committed, note = await ports.group.committed(partition)
+    begin, end = await ports.log.bounds(ports.deployment.readings, partition)
+    if kept is not None and kept.whole and kept.beats.next >= (committed or 0):
+        kept.beats.rewind()
+        kept.committed = committed or 0
+        loaded = Loaded(kept, "memory", None)
+    else:
+        loaded = await _from_topic(ports, who, pipeline, region, partition, committed, note, begin)
+    await _same_log(ports, loaded.owned.beats, begin, end)
+    beats = loaded.owned.beats
+    ports.listen(StateLoaded(partition, beats.next, loaded.how, time.monotonic() - began))
+    return Loaded(loaded.owned, loaded.how, _switched(loaded.switch, now_ms))
+
+
+async def _from_topic(
+    ports: Ports, who: Identity, pipeline: Pipeline, region: Region, partition: int, committed: int | None, note: str, begin: int
+) -> Loaded:
+    book = Book()
+    await ports.log.read(ports.deployment.checkpoints, partition, book.take)
+    plan = pipeline.plan(region, partition)
+    found = choose(book, committed, note, begin)
+    generations: list[Generation] = book.generations()
+    if found is None:
+        beats = Beats(partition, pipeline, plan, pipeline.empty(plan), 0)
+        return Loaded(Owned(ports, who, beats, committed or 0, generations), "empty", None)
+    head, blob, how = found
+    state = pipeline.thaw(plan, *unpack(head, blob))
+    beats = Beats(partition, pipeline, plan, state, head.next, head.tick)
+    return Loaded(Owned(ports, who, beats, committed or 0, generations), how, _difference(head, who))
+
+
+def _difference(head: Head, who: Identity) -> Switch | None:
+    if (head.config, head.code) == (who.config, who.code):
+        return None
+    return Switch(switch_ms=0, writer=who.writer, config=who.config, code=who.code)
+
+
+def _switched(switch: Switch | None, now_ms: int) -> Switch | None:
+    return None if switch is None else msgspec.structs.replace(switch, switch_ms=now_ms)
+
+
+async def _same_log(ports: Ports, beats: Beats, begin: int, end: int) -> None:
+    """The log still has the state's next record, and its record N is the tick that closed the state's last beat."""
+    topic, partition = ports.deployment.readings, beats.partition
+    if beats.next < begin:
+        raise StateError(
+            f"{topic}-{partition} begins at {begin}, but the state needs record {beats.next}: {begin - beats.next} records are lost; "
+            "raise the retention of the topic, and start under a new prefix or restore the log",
+            exit_code=ExitCode.LOG_TRUNCATED,
+            reason="log_truncated",
+        )
+    last = beats.next - 1
+    if last < begin:
+        return  # nothing to compare with
+    found: list[bytes | None] = []
+    if last < end:
+        await ports.log.read(topic, partition, lambda offset, key, value: found.append(value), last, last + 1)
+    try:
+        same = bool(found) and identity(msgspec.json.decode(found[0] or b"", type=Tick)) == beats.tick
+    except msgspec.MsgspecError:
+        same = False
+    if not same:
+        raise StateError(
+            f"{topic}-{partition} is not the log that the state was made from: record {last} should be the tick {beats.tick} "
+            f"(the log ends at {end}); was the topic made anew? Start under a new prefix",
+            exit_code=ExitCode.LOG_OTHER,
+            reason="log_other",
+        )

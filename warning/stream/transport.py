@@ -1,0 +1,240 @@
+"""Faust's aiokafka transport for a state that is a pure function of the log. All that depends on Faust's insides is here.
+
+* A fetched run of one partition is ONE event: value = (keys, values), offset = its last one, folded inside aiokafka.
+* Only gapless runs pass, starting at ``expect[tp]``, which whoever loaded the state has set. No state, no event; two open
+  runs per partition at most, so that no partition waits for another.
+* Faust never commits these topics; ``commit_at`` does, exactly where it is told, and says whether the group took it.
+
+Topics that ``runs_of`` does not name, and other consumers of this process, see plain Faust and plain aiokafka.
+Faust-streaming 0.15.3 and aiokafka 0.14.0: both are pinned, because names with an underscore are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import aiokafka
+import faust.transport.drivers as drivers
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CommitFailedError, CorruptRecordException, IllegalStateError
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from crc32c import crc32c
+from faust.transport.drivers import aiokafka as base
+from mode.threads import WorkerThread
+
+SCHEME = "runs"  # broker URL scheme: runs://host:port
+MAX_OPEN = 2  # runs handed on and not finished, per partition
+_TOPICS: set[str] = set()
+
+
+def install(topics: Iterable[str]) -> None:
+    """Coalesce these topics in apps whose broker URL begins with ``runs://``. Call it before the app is made."""
+    _TOPICS.update(topics)
+    fetcher.PartitionRecords = _RunRecords
+    fetcher.MemoryRecords = _Fetched
+    drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
+
+
+def broker_url(bootstrap: str) -> str:
+    return ";".join(f"{SCHEME}://{address.strip()}" for address in bootstrap.split(","))
+
+
+def _as_it_is(raw: bytes) -> bytes:
+    """Key deserializer that marks our consumers: aiokafka hands it to what unpacks a fetch, so others are left alone."""
+    return raw
+
+
+class _Fetched:
+    """aiokafka's MemoryRecords with the raw bytes kept, to check the CRCs of all batches in hardware (7 ns a reading, not 85-160)."""
+
+    def __init__(self, raw: bytes) -> None:
+        records = MemoryRecords(raw)
+        self.raw = raw
+        self.has_next, self.next_batch, self.size_in_bytes = records.has_next, records.next_batch, records.size_in_bytes
+
+    def sound(self) -> bool:
+        """Every whole batch is of format 2 and its CRC is right. False: let aiokafka look at each."""
+        raw, at, end = memoryview(self.raw), 0, len(self.raw)
+        while at + 17 <= end:
+            stop = at + 12 + int.from_bytes(raw[at + 8 : at + 12], "big")
+            if stop > end:
+                return True  # the last batch of a fetch can be cut short; it is fetched again
+            if raw[at + 16] != 2 or crc32c(raw[at + 21 : stop]) != int.from_bytes(raw[at + 17 : at + 21], "big"):
+                return False
+            at = stop
+        return True
+
+
+class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    next_fetch_offset: int
+
+    def _unpack_records(self) -> Iterator[Any]:
+        if self._key_deserializer is not _as_it_is or self._tp.topic not in _TOPICS:
+            yield from super()._unpack_records()
+            return
+        tp, records, first = self._tp, self._records, self.next_fetch_offset
+        keys: list[bytes | None] = []
+        values: list[bytes | None] = []
+        last = None
+        check = self._check_crcs and not records.sound()
+        while records.has_next():
+            batch = records.next_batch()
+            if check and not batch.validate_crc():
+                raise CorruptRecordException(f"{tp}: a batch at or after {self.next_fetch_offset} has a wrong CRC")
+            if not batch.is_control_batch:
+                rows = [row for row in batch if row.offset >= first]
+                keys += [row.key for row in rows]
+                values += [row.value for row in rows]
+                last = rows[-1] if rows else last
+            self.next_fetch_offset = batch.next_offset
+        if last is None:
+            return
+        if self.next_fetch_offset - first != len(values):  # a compacted or transactional source is not what this is for
+            raise CorruptRecordException(
+                f"{tp} has holes between {first} and {self.next_fetch_offset}: it must not be compacted, nor written by transactions"
+            )
+        yield ConsumerRecord(
+            tp.topic, tp.partition, self.next_fetch_offset - 1, last.timestamp, last.timestamp_type, None, (keys, values), None, -1, 0, ()
+        )
+
+
+class _Daemon(WorkerThread):
+    """A consumer thread that hangs must not keep a process alive that wants to end."""
+
+    def __init__(self, service: Any, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
+class _Thread(base.AIOKafkaConsumerThread):
+    Worker = _Daemon
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._key_deserializer = _as_it_is
+        return consumer
+
+
+class Consumer(base.Consumer):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.expect: dict[Any, int] = {}  # tp -> offset of the next record that its state wants
+        self.open: Counter[Any] = Counter()  # tp -> runs handed on and not finished
+        self.dropped: Counter[str] = Counter()  # early, old, gap -> runs
+        super().__init__(*arguments, **options)
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    # --- records in
+
+    async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> dict[Any, list[Any]]:  # noqa: ASYNC109 - Faust's name
+        active = active_partitions or set()
+        want = {tp for tp in active if tp.topic not in _TOPICS or (tp in self.expect and self.open[tp] < MAX_OPEN)}
+        if not want:  # an empty set would mean all of them
+            await asyncio.sleep(0.01)
+            return {}
+        busy = len(want) < len(active)
+        fetched = await super()._getmany(want, min(timeout, 0.02) if busy else timeout)
+        return {tp: passed for tp, records in fetched.items() if (passed := await self._pass(tp, records))}
+
+    async def _pass(self, tp: Any, records: list[Any]) -> list[Any]:
+        """Of these records those that follow on what the state has."""
+        if tp.topic not in _TOPICS:
+            return records
+        passed = []
+        for record in records:
+            expect, (keys, values) = self.expect.get(tp), record.value
+            first = record.offset - len(values) + 1
+            if expect is None or record.offset < expect or not self.flow_active:
+                self.dropped["early" if expect is None else "old"] += 1
+            elif first > expect:  # fetched from another position than the state's: go back
+                self.dropped["gap"] += 1
+                await self.go_to(tp)
+                break
+            else:
+                if first < expect:
+                    keys[:], values[:] = keys[expect - first :], values[expect - first :]
+                self.expect[tp] = record.offset + 1
+                self.open[tp] += 1
+                self._read_offset[tp] = None  # Faust would drop a run that ends before one that it saw in an earlier life
+                passed.append(record)
+        return passed
+
+    def finished(self, tp: Any) -> None:
+        """A run of this partition is done with; another may come."""
+        self.open[tp] -= 1
+
+    def begin(self, tp: Any, offset: int) -> None:
+        """From now on hand on this partition, from this record."""
+        self.open[tp] = 0
+        self.expect[tp] = offset
+
+    def end(self, tp: Any) -> None:
+        """Hand on nothing of this partition until ``begin``."""
+        self.expect.pop(tp, None)
+
+    async def perform_seek(self) -> None:  # also called by getmany in the middle of a rebalance
+        for tp in self.assignment():
+            if tp in self.expect:
+                await self.go_to(tp)
+
+    async def go_to(self, tp: Any) -> None:  # Faust's own seek touches aiokafka from the wrong thread
+        async def go() -> None:
+            if tp in self.expect:
+                try:
+                    self._thread._ensure_consumer().seek(TopicPartition(*tp), self.expect[tp])
+                except IllegalStateError:  # taken from us meanwhile; whoever gets it seeks for itself
+                    self.dropped["unassigned"] += 1
+
+        await self._thread.call_thread(go)
+
+    # --- no acknowledging, no commits, no back-pressure of Faust's
+
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        if tp.topic not in _TOPICS:
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    def on_buffer_full(self, tp: Any) -> None:
+        if tp.topic not in _TOPICS:
+            super().on_buffer_full(tp)
+
+    def _new_offset(self, tp: Any) -> int | None:
+        if tp.topic not in _TOPICS:
+            offset: int | None = super()._new_offset(tp)
+            return offset
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return None
+
+    def verify_event_path(self, now: float, tp: Any) -> None:  # it would call us stuck because Faust commits nothing
+        if tp.topic not in _TOPICS:
+            super().verify_event_path(now, tp)
+
+    # --- exact commits
+
+    async def committed_at(self, tp: Any) -> tuple[int | None, str]:
+        """(offset, metadata) in the group, asked now; (None, "") without a commit."""
+        coordinator = self._thread._ensure_consumer()._coordinator
+        got = await self._thread.call_thread(coordinator.fetch_committed_offsets, [TopicPartition(*tp)])
+        found = got.get(TopicPartition(*tp))
+        return (found.offset, found.metadata or "") if found and found.offset >= 0 else (None, "")
+
+    async def commit_at(self, tp: Any, offset: int, metadata: str) -> str:
+        """ "" if the coordinator took it, else why it refused us: we are not in the group any more. Other errors are raised."""
+
+        async def go() -> str:
+            try:
+                await self._thread._ensure_consumer().commit({TopicPartition(*tp): OffsetAndMetadata(offset, metadata)})
+            except (CommitFailedError, IllegalStateError) as error:
+                return f"{type(error).__name__}: {error}"
+            return ""
+
+        return str(await self._thread.call_thread(go))
+
+
+class Transport(base.Transport):
+    Consumer = Consumer

@@ -1,0 +1,91 @@
+"""The watchdog: what stands still for ever without ending has to end, with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from warning.errors import ExitCode, StateError, Unavailable
+from warning.facts import Backlog, BrokerState
+from warning.stream.engine import rebalance_s
+from warning.stream.kafka import GIVE_UP_S
+from warning.stream.ports import Log
+from warning.stream.worker import Worker
+
+EVERY_S = 1.0
+PATIENCE_S = 60.0
+
+
+class Watch:
+    """Looks once a second. ``patience_s``: how long records may wait with none applied, and how long a recovery may take on top of the
+    group's own time."""
+
+    def __init__(self, worker: Worker, log: Log, patience_s: float = PATIENCE_S, give_up_s: float = GIVE_UP_S) -> None:
+        self._worker, self._log, self._patience_s, self._give_up_s = worker, log, patience_s, give_up_s
+        self._moved: dict[int, tuple[int, float]] = {}  # partition -> position, and since when it stands there with records waiting
+        self._loading_since: float | None = None
+        self._answered = time.monotonic()
+        self._up: bool | None = None
+
+    async def run(self) -> None:
+        while not self._worker.ended.is_set():
+            await asyncio.sleep(EVERY_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Raises ``Unavailable`` or ``StateError`` (NO_PROGRESS) when the process has to end."""
+        self._crashed()
+        await self._waiting()
+        self._recovery()
+
+    def _crashed(self) -> None:
+        engine = self._worker.engine
+        if engine is not None and engine.should_stop and not self._worker.ended.is_set():
+            error = engine.crash_reason
+            raise error if error is not None else StateError("Faust has stopped by itself", exit_code=ExitCode.INVARIANT)
+
+    async def _waiting(self) -> None:
+        now = time.monotonic()
+        for partition, owned in list(self._worker.owned.items()):
+            try:
+                _, end = await self._log.bounds(self._worker.deployment.readings, partition)
+            except Unavailable as error:
+                self._broker(False)
+                if now - self._answered > self._give_up_s:
+                    raise Unavailable(f"no broker for {now - self._answered:.0f} s: {error}") from error
+                return
+            self._answered = time.monotonic()
+            self._broker(True)
+            self._worker.listen(Backlog(partition, max(0, end - owned.beats.next)))
+            self._progress(partition, owned.beats.position, end)
+
+    def _broker(self, up: bool) -> None:
+        if up is not self._up:
+            self._up = up
+            self._worker.listen(BrokerState(up))
+
+    def _progress(self, partition: int, position: int, end: int) -> None:
+        now = time.monotonic()
+        stood, since = self._moved.get(partition, (-1, now))
+        if position >= end or position != stood:
+            self._moved[partition] = (position, now)
+        elif now - since > self._patience_s:
+            raise StateError(
+                f"partition {partition}: {end - position} records wait and none was taken for {now - since:.0f} s",
+                exit_code=ExitCode.NO_PROGRESS,
+                reason="no_progress",
+            )
+
+    def _recovery(self) -> None:
+        if not self._worker.loading:
+            self._loading_since = None
+            return
+        now = time.monotonic()
+        self._loading_since = self._loading_since or now
+        limit = self._patience_s + 2 * rebalance_s(self._worker.deployment)
+        if now - self._loading_since > limit:
+            raise StateError(
+                f"the group has not come to rest, or a state was not loaded, for {now - self._loading_since:.0f} s",
+                exit_code=ExitCode.NO_PROGRESS,
+                reason="no_progress",
+            )
