@@ -7,12 +7,13 @@ In order, the first that applies:
 2. **Whom it would reach.** Exercise and Test reach only contacts that are not live *and* whose number begins with the region's prefix of
    numbers that cannot be dialled; Actual reaches only live contacts outside of that prefix. Both marks must agree: one wrong cell in a
    table is not enough to wake a town for a drill.
-3. **Whether it says anything.** EXPIRE has no document; an expired or overtaken revision says nothing; RENEW and CERTAINTY are for feeds, not for
-   phones, unless they stand in for an earlier revision that this contact never got; no end is told of what was never told.
-4. **Silences.** A person may silence a zone, with name, reason and an end within 24 h, up to a class. A silence never holds back the classes
-   of ``AlertRules.at_once`` going up (RAISE, UPGRADE, ARRIVAL), and never an end (CLEAR). Feeds are not silenced.
+3. **Whether it says anything.** EXPIRE has no document; an expired or overtaken revision says nothing; RENEW and CERTAINTY are for
+   feeds, not for phones, unless they stand in for an earlier revision that this contact never got; no end is told of what was never told.
+4. **Silences.** A person may silence a zone, with name, reason and an end within 24 h, up to a class. A silence never holds back the
+   classes of ``AlertRules.at_once`` (but their DOWNGRADE), and never an end (CLEAR). Feeds are not silenced.
 5. **Approval.** From ``approve_from`` on a person releases a chain up to a class. Until then it is held, feeds included; after
-   ``approve_within_s`` without an answer ``unanswered`` decides: hold on, or send. Ends need none.
+   ``approve_within_s`` without an answer ``unanswered`` decides: hold on, or send. Ends need none. Whoever declined a class has not
+   declined a higher one: that is asked again.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Approval:
     """A person's answer: this chain may go out up to this class, or must not. Without a name it is no answer."""
 
     chain: str  # lifecycle.chain_of(identifier)
-    level: Level  # the highest class that is released, or from which on it is declined
+    level: Level  # the highest class that the answer is about; a higher one is asked again
     by: str
     at_ms: int
     granted: bool = True
@@ -208,11 +209,6 @@ def _answer(alert: Alert, decision: Decision, now_ms: int) -> Approval | None:
     """The newest answer that covers this class of this chain; of two at the same moment the refusal."""
     chain = chain_of(alert.identifier)
     covering = [
-        one
-        for one in decision.approvals
-        if one.chain == chain
-        and one.by.strip()
-        and one.at_ms <= now_ms
-        and (alert.level <= one.level if one.granted else alert.level >= one.level)
+        one for one in decision.approvals if one.chain == chain and one.by.strip() and one.at_ms <= now_ms and alert.level <= one.level
     ]
     return max(covering, key=lambda one: (one.at_ms, not one.granted), default=None)
