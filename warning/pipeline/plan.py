@@ -57,6 +57,8 @@ class Plan:
     history_row: Index  # (Z,) -1: nobody downstream asks
     histories: int
     depths: tuple[Index, ...]
+    downwards: Index  # all zones, upstream first
+    pairs_by_depth: tuple[tuple[Index, Index], ...]  # (upstream, downstream), by the depth of the latter
     at_once: NDArray[np.bool_]  # (6,) by rank
 
     @staticmethod
@@ -78,6 +80,8 @@ class Plan:
         sources = np.unique(reaches.up)
         history_row[sources] = np.arange(len(sources))
         limits, cleared = _zone_limits(region, zones)
+        depths = _depths(len(zones), pairs)
+        ups, downs = np.array([up for up, _ in pairs], np.intp), np.array([down for _, down in pairs], np.intp)
         return Plan(
             region=region,
             partition=partition,
@@ -93,12 +97,14 @@ class Plan:
             zone_cleared=cleared,
             resolution=np.array([0.001 if zone.limits.quantity == "stage" else 0.1 for zone in zones]),
             zone_silent_s=np.array([here[zone.station].silent_after_s for zone in zones], np.int64),
-            neighbour_up=np.array([up for up, _ in pairs], np.intp),
-            neighbour_down=np.array([down for _, down in pairs], np.intp),
+            neighbour_up=ups,
+            neighbour_down=downs,
             reaches=reaches,
             history_row=history_row,
             histories=len(sources),
-            depths=_depths(len(zones), pairs),
+            depths=depths,
+            downwards=np.concatenate(depths) if depths else np.zeros(0, np.intp),
+            pairs_by_depth=tuple((ups[inside], downs[inside]) for group in depths if (inside := np.isin(downs, group)).any()),
             at_once=np.array([False, *(level in region.alert.at_once for level in CLASSES)]),
         )
 

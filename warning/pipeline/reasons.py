@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from warning.model import Cause, Level, Reason
 from warning.pipeline.plan import Plan
 from warning.pipeline.state import State
-from warning.science.forecast import LEAD_H
+from warning.science.forecast import knots
 from warning.science.qc import CAUSES
 
 
@@ -141,9 +141,9 @@ def _expectation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reas
 def peak_of(state: State, zone: int, now_s: int) -> tuple[float, int] | None:
     """Highest of the median forecast and its time in ms."""
     best: tuple[float, int] | None = None
-    for median, lead_h in zip(state.z["median"][zone].tolist(), LEAD_H, strict=True):
+    for median, knot_s in zip(state.z["median"][zone].tolist(), knots(now_s).tolist(), strict=True):
         if not math.isnan(median) and (best is None or round(median, 3) > best[0]):
-            best = (round(median, 3), (now_s + int(lead_h * 3600)) * 1000)
+            best = (round(median, 3), knot_s * 1000)
     return best
 
 

@@ -69,33 +69,76 @@ class Scores:
 
 
 def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) -> Scores:
-    """Score ``zones`` (of one depth group) and write their scores into the state."""
-    seen = observe(plan, state, zones, now_s)
+    """Score ``zones`` (in the plan's order) and write their scores into the state."""
+    seen = observe(plan, state, journal, zones, now_s)
     rules = plan.region.forecast
-    rows = np.maximum(seen.row, 0)
-    line = forecast.trend(state.s, rows, now_s, rules.trend_window_s, rules.trend_points)
+    line = forecast.trend(state.s, np.maximum(seen.row, 0), now_s, rules.trend_window_s, rules.trend_points)
     line.slope[(seen.row < 0) | seen.silent] = np.nan
-    routed, wave_from = _route(plan, state, zones, seen, now_s)
+    knot_s = forecast.knots(now_s)
+    course, wave_from = _courses(plan, state, journal, zones, seen, line, knot_s)
     resolution = plan.resolution[zones]
-    course = forecast.combine(seen.base, seen.time_s, plan.zone_silent_s[zones], line, routed, resolution, now_s, rules.trend_horizon_s)
-    expectation = hazard.expected(course, seen.base, plan.zone_limits[zones], resolution, now_s, rules.probability, rules.probability_keep)
+    expectation = hazard.expected(course, seen.base, plan.zone_limits[zones], resolution, knot_s, rules.probability, rules.probability_keep)
     z = state.z
+    # What should be there and was not seen keeps the time at which it was expected.
+    overdue = (expectation.arrival_s == now_s) & (z["expected"][zones] == expectation.level) & (z["arrival_t"][zones] > 0)
+    expectation.arrival_s[overdue] = np.minimum(z["arrival_t"][zones], now_s)[overdue]
     for name, values in (
-        ("median", course.median),
-        ("level", seen.level),
         ("confirmed", seen.confirmed),
         ("cleared", seen.cleared),
         ("expected", expectation.level),
         ("keep", expectation.keep),
         ("arrival_t", expectation.arrival_s),
-        ("value", seen.value),
-        ("observed_t", seen.time_s),
     ):
         journal.put(z[name], zones, values)
     return Scores(zones, seen, expectation, course, line, wave_from)
 
 
-def observe(plan: Plan, state: State, zones: Index, now_s: int) -> Observed:
+def _courses(
+    plan: Plan, state: State, journal: Journal, zones: Index, seen: Observed, line: forecast.Trend, knot_s: NDArray[np.int64]
+) -> tuple[forecast.Course, Index]:
+    """The forecast of each zone, group by group down the rivers, for a group needs the forecasts of those before it."""
+    n, leads = len(zones), len(knot_s)
+    whole = forecast.Course(
+        np.full((n, leads), np.nan),
+        np.full((n, leads), np.nan),
+        np.zeros((n, leads), np.bool_),
+        np.zeros(n, np.bool_),
+        np.zeros(n, np.bool_),
+    )
+    wave_from = np.full(n, -1, np.intp)
+    place = np.full(len(plan.zones), -1, np.intp)
+    place[zones] = np.arange(n)
+    for group in plan.depths:
+        here = place[group]
+        here = here[here >= 0]
+        if not len(here):
+            continue
+        routed, source = _route(plan, state, zones[here], seen, here, knot_s)
+        part = forecast.Trend(line.slope[here], line.sigma[here], line.points[here])
+        silent_s = plan.zone_silent_s[zones[here]]
+        course = forecast.combine(
+            seen.base[here],
+            seen.time_s[here],
+            silent_s,
+            part,
+            routed,
+            plan.resolution[zones[here]],
+            knot_s,
+            plan.region.forecast.trend_horizon_s,
+        )
+        for name in ("median", "sigma", "evidence", "trend", "wave"):
+            getattr(whole, name)[here] = getattr(course, name)
+        wave_from[here] = source
+        journal.put(state.z["median"], zones[here], course.median)
+        journal.put(state.z["issued_t"], zones[here], knot_s[0])
+        history = plan.history_row[zones[here]]
+        kept = (history >= 0) & course.wave
+        for name, index, values in routing.estimate(history[kept], int(knot_s[0]), routed.median[kept, 0]):
+            journal.put(state.h[name], index, values)
+    return whole, wave_from
+
+
+def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) -> Observed:
     """What the gauges of ``zones`` say now."""
     s, rules = state.s, plan.region.alert
     rows = plan.zone_series[zones]  # (Z, K)
@@ -121,6 +164,8 @@ def observe(plan: Plan, state: State, zones: Index, now_s: int) -> Observed:
     others = values.copy()
     others[here, deciding] = -np.inf
     twin = hazard.rank(_number(others.max(axis=1)), limits, resolution)
+    for name, values_now in (("level", level), ("value", value), ("observed_t", newest)):
+        journal.put(state.z[name], zones, values_now)
     neighbour, neighbour_level = _neighbour(plan, state, zones)
     doubtful = _doubtful(s, rows, there, limits, resolution)
     other = np.maximum(twin, neighbour_level)
@@ -167,36 +212,41 @@ def _neighbour(plan: Plan, state: State, zones: Index) -> tuple[Index, NDArray[n
     return best, level
 
 
-def _route(plan: Plan, state: State, zones: Index, seen: Observed, now_s: int) -> tuple[routing.Routed, Index]:
-    """What arrives at ``zones`` from upstream, and which upstream zone brings the most."""
+def _route(plan: Plan, state: State, zones: Index, seen: Observed, here: Index, knot_s: NDArray[np.int64]) -> tuple[routing.Routed, Index]:
+    """What arrives at ``zones`` (places ``here`` of ``seen``) from upstream, and which upstream zone brings the most."""
+    n, leads = len(zones), len(knot_s)
+    source = np.full(n, -1, np.intp)
     place = np.full(len(plan.zones), -1, np.intp)
-    place[zones] = np.arange(len(zones))
-    all_reaches = plan.reaches
-    mine = np.flatnonzero(place[all_reaches.down] >= 0)
-    leads = forecast.LEAD_S
-    source = np.full(len(zones), -1, np.intp)
+    place[zones] = np.arange(n)
+    mine = np.flatnonzero(place[plan.reaches.down] >= 0)
     if not len(mine):
-        nothing = np.full((len(zones), len(leads)), np.nan)
+        nothing = np.full((n, leads), np.nan)
         return routing.Routed(nothing, nothing), source
-    up, down = all_reaches.up[mine], place[all_reaches.down[mine]]
-    low, high = all_reaches.travel_low_s[mine], all_reaches.travel_high_s[mine]
+    up, down = plan.reaches.up[mine], place[plan.reaches.down[mine]]
+    low, high = plan.reaches.travel_low_s[mine], plan.reaches.travel_high_s[mine]
     middle = (low + high) // 2
-    z = state.z
-    known = routing.Upstream(
-        z["observed_t"][up].astype(np.int64), z["value"][up], plan.zone_silent_s[up], z["median"][up].astype(np.float64)
-    )
-    history = plan.history_row[up]
-    ahead = (now_s + leads)[None, :]
-    columns = [ahead - middle[:, None], ahead - low[:, None], ahead - high[:, None], (seen.time_s[down] - middle)[:, None]]
-    course = routing.course(state.h, history, known, np.concatenate(columns, axis=1), now_s, leads)
-    n = len(leads)
-    then = np.where(seen.time_s[down] > 0, course[:, 3 * n], np.nan)
-    reaches = routing.Reaches(down, middle, low, high, all_reaches.share[mine], all_reaches.share_sigma[mine])
-    now, early, late = course[:, :n], course[:, n : 2 * n], course[:, 2 * n : 3 * n]
-    routed = routing.arrival(reaches, now, early, late, then, seen.base, plan.region.forecast.travel_spread)
+    observed_s, base = seen.time_s[here], seen.base[here]
+    now, early, late = (np.full((len(mine), leads), np.nan) for _ in range(3))
+    then = np.full(len(mine), np.nan)
+    for r, zone in enumerate(up.tolist()):
+        curve = _curve(plan, state, zone, int(knot_s[0]))
+        now[r], early[r], late[r] = curve.at(knot_s - middle[r]), curve.at(knot_s - low[r]), curve.at(knot_s - high[r])
+        if observed_s[down[r]]:
+            then[r] = curve.at(observed_s[down[r], None] - middle[r])[0]
+    reaches = routing.Reaches(down, plan.reaches.share[mine], plan.reaches.share_sigma[mine])
+    routed = routing.arrival(reaches, now, early, late, then, base, plan.region.forecast.travel_spread)
     brings = np.where(np.isnan(now), -np.inf, now * reaches.share[:, None]).max(axis=1)
-    most = np.full(len(zones), -np.inf)
+    most = np.full(n, -np.inf)
     np.maximum.at(most, down, brings)
     main = np.flatnonzero((brings == most[down]) & ~np.isinf(brings))[::-1]  # the first of equals stays
     source[down[main]] = up[main]
     return routed, source
+
+
+def _curve(plan: Plan, state: State, zone: int, now_s: int) -> routing.Curve:
+    z = state.z
+    knot_s = forecast.knots(int(z["issued_t"][zone]))
+    observed_s, value, hold_s = int(z["observed_t"][zone]), float(z["value"][zone]), int(plan.zone_silent_s[zone])
+    return routing.curve(
+        state.h, int(plan.history_row[zone]), observed_s, value, hold_s, knot_s, z["median"][zone].astype(np.float64), now_s
+    )

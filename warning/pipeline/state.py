@@ -17,14 +17,15 @@ from warning.errors import ExitCode, StateError
 from warning.model import Alert
 from warning.pipeline.plan import Plan
 from warning.science import identity, qc, routing, windows
-from warning.science.forecast import LEAD_H
+from warning.science.forecast import KNOTS
 
 VERSION = 1
 
 SERIES = {**qc.FIELDS, **identity.FIELDS, **windows.FIELDS}
 HISTORIES = routing.FIELDS
 ZONES: dict[str, tuple[str, tuple[int, ...]]] = {
-    "median": ("f4", (len(LEAD_H),)),  # forecast, for the zones downstream
+    "median": ("f4", (KNOTS,)),  # forecast, for the zones downstream
+    "issued_t": ("u4", ()),  # of the forecast
     "level": ("i1", ()),  # the last scoring: class of the newest good reading, -1 UNKNOWN
     "confirmed": ("i1", ()),
     "cleared": ("i1", ()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,10 @@ from warning.pipeline.reasons import Scored, peak_of, reasons
 from warning.pipeline.score import Scores, score
 from warning.pipeline.state import NEVER, Journal, State
 from warning.science import windows
-from warning.science.forecast import LEAD_H
+from warning.science.forecast import knots
 
 PUBLISH_S = 600  # every zone's hazard is published again after so long
+Held = dict[str, dict[str, float | int | None]]  # window -> feature -> value
 CLASSES = ("level", "confirmed", "cleared", "expected", "keep")
 
 
@@ -39,44 +41,38 @@ class Told:
 def run(plan: Plan, state: State, journal: Journal, touched: NDArray[np.bool_], now_s: int) -> Told:
     """Score the touched zones, everything downstream of them, and those whose time has come."""
     told = Told()
-    todo = touched | (state.z["due_t"] <= now_s)
-    for group in plan.depths:
-        chosen = _chosen(plan, group, todo)
-        if len(chosen):
-            _score_and_tell(plan, state, journal, chosen, now_s, told)
+    chosen = _chosen(plan, touched | (state.z["due_t"] <= now_s))
+    if len(chosen):
+        _score_and_tell(plan, state, journal, chosen, now_s, told)
     return told.closed()
 
 
 def run_carefully(plan: Plan, state: State, touched: NDArray[np.bool_], now_s: int, failed: Callable[[int, Exception], None]) -> Told:
     """The same zone by zone; ``failed`` is told of a zone that raises, which then waits for its next reading."""
     told = Told()
-    todo = touched | (state.z["due_t"] <= now_s)
-    for group in plan.depths:
-        for zone in _chosen(plan, group, todo).tolist():
-            for last in (False, True):
-                journal, part = Journal(state), Told()
-                try:
-                    _score_and_tell(plan, state, journal, np.array([zone], np.intp), now_s, part)
-                    told._hazards += part._hazards
-                    told._alerts += part._alerts
-                    break
-                except MemoryError:
-                    raise
-                except Exception as error:
-                    journal.roll_back()
-                    failed(zone, error)
-                    if last:
-                        state.z["due_t"][zone] = NEVER
+    for zone in _chosen(plan, touched | (state.z["due_t"] <= now_s)).tolist():
+        for last in (False, True):
+            journal, part = Journal(state), Told()
+            try:
+                _score_and_tell(plan, state, journal, np.array([zone], np.intp), now_s, part)
+                told._hazards += part._hazards
+                told._alerts += part._alerts
+                break
+            except MemoryError:
+                raise
+            except Exception as error:
+                journal.roll_back()
+                failed(zone, error)
+                if last:
+                    state.z["due_t"][zone] = NEVER
     return told.closed()
 
 
-def _chosen(plan: Plan, group: Index, todo: NDArray[np.bool_]) -> Index:
-    """The zones of a group to score; ``todo`` grows downstream."""
-    inside = np.zeros(len(todo), np.bool_)
-    inside[group] = True
-    below = inside[plan.neighbour_down] & todo[plan.neighbour_up]
-    todo[plan.neighbour_down[below]] = True
-    return group[todo[group]]
+def _chosen(plan: Plan, todo: NDArray[np.bool_]) -> Index:
+    """The zones to score, ``todo`` and everything downstream of it, upstream first."""
+    for up, down in plan.pairs_by_depth:
+        todo[down] |= todo[up]
+    return plan.downwards[todo[plan.downwards]]
 
 
 def _score_and_tell(plan: Plan, state: State, journal: Journal, chosen: Index, now_s: int, told: Told) -> None:
@@ -135,23 +131,22 @@ def _set_due(plan: Plan, state: State, journal: Journal, chosen: Index, scores: 
 
 
 def _hazards(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp], now_s: int) -> list[Hazard]:
-    rows = np.maximum(scores.observed.row[wanted], 0)
-    features = windows.features(state.s, rows, now_s) if len(wanted) else {}
+    if not len(wanted):
+        return []
+    found = windows.features(state.s, np.maximum(scores.observed.row[wanted], 0), now_s)
+    features = {name: {key: _plain(values) for key, values in window.items()} for name, window in found.items()}
+    lead_h = tuple(round((knot - now_s) / 3600.0, 3) for knot in knots(now_s).tolist())
     out = []
     for position, place in enumerate(wanted.tolist()):
         one = scores.one(place)
         held = (
-            {}
-            if one.row < 0
-            else {name: {key: _plain(values[position]) for key, values in window.items()} for name, window in features.items()}
+            {name: {key: values[position] for key, values in window.items()} for name, window in features.items()} if one.row >= 0 else {}
         )
-        out.append(_hazard(plan, state, scores, place, one, held, now_s))
+        out.append(_hazard(plan, state, scores, place, one, held, now_s, lead_h))
     return out
 
 
-def _hazard(
-    plan: Plan, state: State, scores: Scores, place: int, one: Scored, held: dict[str, dict[str, float | int | None]], now_s: int
-) -> Hazard:
+def _hazard(plan: Plan, state: State, scores: Scores, place: int, one: Scored, held: Held, now_s: int, lead_h: tuple[float, ...]) -> Hazard:
     zone, region = plan.zones[one.zone], plan.region
     why = reasons(plan, state, one, now_s)
     peak = peak_of(state, one.zone, now_s)
@@ -178,18 +173,17 @@ def _hazard(
         upstream=tuple(plan.zones[index].id for index in upstream),
         forecast=Forecast(
             issued_ms=now_s * 1000,
-            lead_h=LEAD_H,
-            median=tuple(_plain(value) for value in scores.course.median[place]),
-            sigma=tuple(_plain(value) for value in scores.course.sigma[place]),
+            lead_h=lead_h,
+            median=_plain(scores.course.median[place]),
+            sigma=_plain(scores.course.sigma[place]),
         ),
         windows=held,
         config=region.digest,
     )
 
 
-def _plain(value: float | int) -> float | int | None:
-    """A number that JSON knows: None for NaN, floats to a thousandth (finer than any resolution)."""
-    number = value.item() if hasattr(value, "item") else value
-    if isinstance(number, int):
-        return number
-    return None if math.isnan(number) else round(number, 3)
+def _plain(values: NDArray[Any]) -> tuple[Any, ...]:
+    """Numbers that JSON knows: None for NaN, floats to a thousandth (finer than any resolution)."""
+    if values.dtype.kind != "f":
+        return tuple(values.tolist())
+    return tuple(None if number != number else round(number, 3) for number in values.tolist())

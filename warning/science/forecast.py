@@ -1,7 +1,7 @@
-"""Expected course of each zone's quantity at fixed lead times, with its spread.
+"""Expected course of each zone's quantity at coming full hours, with its spread.
 
 Three sources: water that is on its way (``routing``), the straight line through the last hours (the higher of the two, where
-both speak), and persistence while the newest reading is fresh. Only the first two are evidence for a warning. Z zones, L lead times.
+both speak), and persistence while the newest reading is fresh. Only the first two are evidence for a warning. Z zones, L times.
 """
 
 from __future__ import annotations
@@ -15,8 +15,19 @@ from numpy.typing import NDArray
 from warning.science import windows
 from warning.science.routing import Routed
 
-LEAD_H = (1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0)
-LEAD_S = np.array([int(hours * 3600) for hours in LEAD_H], np.int64)
+KNOTS = 33
+
+
+def knots(now_s: int) -> NDArray[np.int64]:
+    """The times of a forecast issued at ``now_s``, s since 1970: now, 12 full hours, 12 steps of three hours, 8 of six.
+
+    About four days. Full hours of the clock, not of the lead: the front of a wave stays between the same two while time
+    passes, so its arrival does not drift.
+    """
+    hours = now_s // 3600 * 3600 + 3600 * np.arange(1, 13, dtype=np.int64)
+    threes = hours[-1] // 10_800 * 10_800 + 10_800 * np.arange(1, 13, dtype=np.int64)
+    sixes = threes[-1] // 21_600 * 21_600 + 21_600 * np.arange(1, 9, dtype=np.int64)
+    return np.concatenate([[now_s], hours, threes, sixes]).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +59,8 @@ def trend(arrays: dict[str, NDArray[Any]], rows: NDArray[np.intp], now_s: int, w
     newest = np.where(held, times, 0).max(axis=1)
     hours = np.where(held, (times - newest[:, None]) / 3600.0, 0.0)
     values = np.where(held, values, 0.0)
-    n, st, sy, stt, sty, syy = (np.zeros(len(rows)) for _ in range(6))
-    for slot in range(held.shape[1]):  # sums over time in a fixed order
-        t, y = hours[:, slot], values[:, slot]
-        n += held[:, slot]
-        st += t
-        sy += y
-        stt += t * t
-        sty += t * y
-        syy += y * y
+    points = np.stack([held.astype(np.float64), hours, values, hours * hours, hours * values, values * values])
+    n, st, sy, stt, sty, syy = np.cumsum(points, axis=2)[:, :, -1]  # one after the other: a fixed order of addition
     spread = n * stt - st * st
     enough = (n >= least_points) & (spread > 0.0)
     slope = np.where(enough, (n * sty - st * sy) / np.where(enough, spread, 1.0), np.nan)
@@ -72,11 +76,15 @@ def combine(
     line: Trend,
     routed: Routed,
     resolution: NDArray[np.float64],
-    now_s: int,
+    knot_s: NDArray[np.int64],
     horizon_s: int,
 ) -> Course:
-    """The course of each zone from its newest reading ``base`` (NaN: none) at ``observed_s``, which is fresh for ``fresh_s``."""
-    ahead = now_s + LEAD_S[None, :] - observed_s[:, None]
+    """The course of each zone at the times ``knot_s``, from its newest reading ``base`` (NaN: none) at ``observed_s``.
+
+    The reading is fresh for ``fresh_s``; a straight line is carried on for ``horizon_s``.
+    """
+    now_s = int(knot_s[0])
+    ahead = knot_s[None, :] - observed_s[:, None]
     fresh = ~np.isnan(base) & (observed_s > 0)
     persistent = fresh[:, None] & (ahead <= fresh_s[:, None])
     median = np.where(persistent, base[:, None], np.nan)
@@ -86,7 +94,7 @@ def combine(
     straight = fresh & ~np.isnan(line.slope) & (now_s - observed_s <= horizon_s)
     reached = np.minimum(ahead, horizon_s) / 3600.0
     rise = np.where(straight, line.slope, 0.0)[:, None] * reached
-    inside = straight[:, None] & (LEAD_S[None, :] <= horizon_s)
+    inside = straight[:, None] & (knot_s[None, :] <= now_s + horizon_s)
     leads = inside & ~(wave & (routed.median >= base[:, None] + rise))  # the higher of the two, where both speak
     median = np.where(leads, base[:, None] + rise, median)
     sigma = np.where(leads, np.sqrt(line.sigma[:, None] ** 2 + (0.5 * rise) ** 2), sigma)

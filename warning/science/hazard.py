@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.science.forecast import LEAD_S, Course
+from warning.science.forecast import Course
 from warning.science.normal import exceedance
 
 CLASSES = 5
@@ -50,7 +50,8 @@ def confirmed(
 class Expectation:
     """(Z,): expected class, the class that keeps an alert alive, the probability of the former, and when.
 
-    ``arrival_s``: s since 1970; 0: it is there already, or nothing is expected.
+    ``arrival_s``: s since 1970, ``now`` where it should be there already and no reading shows it; 0: a reading shows it, or
+    nothing is expected.
     """
 
     level: NDArray[np.int8]
@@ -64,11 +65,11 @@ def expected(
     base: NDArray[np.float64],
     limits: NDArray[np.float64],
     resolution: NDArray[np.float64],
-    now_s: int,
+    knot_s: NDArray[np.int64],
     needed: float,
     keep: float,
 ) -> Expectation:
-    """The highest class whose limit is exceeded with probability ``needed`` at some lead time for which there is evidence."""
+    """The highest class whose limit is exceeded with probability ``needed`` at some time for which there is evidence."""
     zones = len(base)
     median = np.where(course.evidence, course.median, np.nan)
     chance = exceedance(median[:, None, :], course.sigma[:, None, :], limits[:, :, None])  # (Z, 5, L)
@@ -81,13 +82,11 @@ def expected(
     chosen = np.maximum(level, 1) - 1
     probability = np.where(level > 0, top[here, chosen], top[:, 0])
     curve = chance[here, chosen]  # (Z, L)
-    start = np.where(base >= limits[here, chosen], 1.0, 0.0)
-    with_now = np.concatenate([start[:, None], curve], axis=1)
-    knots = np.concatenate([[0], LEAD_S])
-    first = np.maximum((curve >= needed).argmax(axis=1), 0) + 1
-    low, high = with_now[here, first - 1], with_now[here, first]
+    hit = (curve >= needed).argmax(axis=1)
+    before = np.maximum(hit - 1, 0)
+    low, high = curve[here, before], curve[here, hit]
     part = np.clip((needed - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
-    arrival = now_s + knots[first - 1] + (knots[first] - knots[first - 1]) * part
-    minutes = (arrival / 600.0).astype(np.int64) * 600  # to ten minutes: nobody knows it better
-    there = (level == 0) | (start > 0.0)
-    return Expectation(level, lasting, probability, np.where(there, 0, np.maximum(minutes, now_s)))
+    arrival = knot_s[before] + (knot_s[hit] - knot_s[before]) * part
+    minutes = np.maximum((arrival / 600.0).astype(np.int64) * 600, knot_s[0])  # to ten minutes: nobody knows it better
+    there = (level == 0) | (np.rint(base / resolution) >= np.rint(limits[here, chosen] / resolution))
+    return Expectation(level, lasting, probability, np.where(there, 0, minutes))

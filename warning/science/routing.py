@@ -23,19 +23,11 @@ HISTORY_S = 10_800  # one per three hours: twelve days
 FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "h_t": ("u4", (HISTORY,)),  # time of the last reading in each three hours; 0: empty
     "h_v": ("f4", (HISTORY,)),
+    "e_t": ("u4", (HISTORY,)),  # time of the last estimate in each three hours; 0: none
+    "e_v": ("f4", (HISTORY,)),
 }
 
 Arrays = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """What is known of each reach's upstream gauge: its newest reading and how long that may be held, and its own forecast."""
-
-    observed_s: NDArray[np.int64]  # (R,) 0: never
-    value: NDArray[np.float64]  # (R,)
-    hold_s: NDArray[np.int64]  # (R,) after its time the newest reading says nothing any more
-    median: NDArray[np.float64]  # (R, L)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,54 +59,58 @@ def remember(
     return [("h_t", (row, slot), time_s[newer].astype(np.uint32)), ("h_v", (row, slot), value[newer].astype(np.float32))]
 
 
-def course(
-    arrays: Arrays, row: NDArray[np.intp], up: Upstream, at_s: NDArray[np.int64], now_s: int, lead_s: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Discharge of each reach's upstream gauge at the times ``at_s`` (R, Q).
+def estimate(row: NDArray[np.intp], now_s: int, value: NDArray[np.float64]) -> list[tuple[str, Any, NDArray[Any]]]:
+    """What to assign so that the discharge estimated for now (NaN: none) is in the history, for the hours without a reading."""
+    known = ~np.isnan(value)
+    slot = np.full(int(known.sum()), now_s // HISTORY_S % HISTORY, np.intp)
+    return [("e_t", (row[known], slot), np.full(len(slot), now_s, np.uint32)), ("e_v", (row[known], slot), value[known].astype(np.float32))]
 
-    From its history, its newest reading, its own forecast; NaN where none of them tells.
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Discharge at an upstream gauge over time, piecewise linear: readings, then estimates, then its forecast; NaN where unknown."""
+
+    time_s: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def at(self, time_s: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not len(self.time_s):
+            return np.full(len(time_s), np.nan)
+        return np.interp(time_s, self.time_s, self.value, left=np.nan, right=np.nan)
+
+
+def curve(
+    arrays: Arrays, row: int, observed_s: int, value: float, hold_s: int, knot_s: NDArray[np.int64], median: NDArray[np.float64], now_s: int
+) -> Curve:
+    """The course of the zone in ``row`` of the history.
+
+    ``value`` was read at ``observed_s`` (0: never) and may be held for ``hold_s``; ``median`` (L,) is the zone's forecast for
+    the times ``knot_s``. Between the newest reading and now the estimates of those hours count (the wave was on its way,
+    nobody measured it), else the reading is held.
     """
-    past = _interpolate(arrays["h_t"][row].astype(np.int64), arrays["h_v"][row].astype(np.float64), at_s)
-    observed, value = up.observed_s[:, None], up.value[:, None]
-    held = np.where((observed > 0) & (at_s <= observed + up.hold_s[:, None]), value, np.nan)
-    knots = np.concatenate([[0], lead_s])
-    first = np.where((up.observed_s > 0) & (now_s <= up.observed_s + up.hold_s), up.value, np.nan)
-    medians = np.concatenate([first[:, None], up.median], axis=1)
-    ahead = at_s - now_s
-    right = np.clip(np.searchsorted(knots, ahead, side="left"), 1, len(knots) - 1)
-    here = np.arange(len(row))[:, None]
-    low, high = medians[here, right - 1], medians[here, right]
-    part = (ahead - knots[right - 1]) / (knots[right] - knots[right - 1])
-    future = np.where(ahead > knots[-1], np.nan, low + (high - low) * part)
-    return np.where(at_s <= observed, past, np.where(at_s <= now_s, held, future))
-
-
-def _interpolate(times: NDArray[np.int64], values: NDArray[np.float64], at_s: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Between the readings around each time; (R, H) readings in any order, (R, Q) times; NaN before the first or where there is none."""
-    out = np.full(at_s.shape, np.nan)
-    for start in range(0, len(times), 256):  # bounds the memory of the comparison
-        part = slice(start, start + 256)
-        t, v, at = times[part, None, :], values[part], at_s[part, :, None]
-        below = np.where((t > 0) & (t <= at), t, -1)
-        above = np.where(t >= at, t, np.iinfo(np.int64).max)
-        low, high = below.argmax(axis=2), above.argmin(axis=2)
-        here = np.arange(len(v))[:, None]
-        t_low, t_high = times[part][here, low], times[part][here, high]
-        v_low, v_high = v[here, low], v[here, high]
-        known, bounded = below.max(axis=2) > 0, above.min(axis=2) < np.iinfo(np.int64).max
-        share = (at_s[part] - t_low) / np.maximum(t_high - t_low, 1)
-        out[part] = np.where(known, np.where(bounded, v_low + (v_high - v_low) * share, v_low), np.nan)
-    return out
+    seen, told = arrays["h_t"][row], arrays["e_t"][row]
+    past = (seen > 0) & (seen <= observed_s)
+    guessed = told > observed_s
+    times = [seen[past].astype(np.int64), told[guessed].astype(np.int64)]
+    values = [arrays["h_v"][row][past].astype(np.float64), arrays["e_v"][row][guessed].astype(np.float64)]
+    ahead = (knot_s > now_s) & ~np.isnan(median)
+    if observed_s and not guessed.any():
+        end = min(observed_s + hold_s, now_s)
+        times.append(np.array([end, end + 1], np.int64))
+        values.append(np.array([value, value if end == now_s else np.nan]))
+        ahead &= knot_s > end + 1
+    times.append(knot_s[ahead])
+    values.append(median[ahead])
+    time_s, value_s = np.concatenate(times), np.concatenate(values)
+    order = np.argsort(time_s, kind="stable")
+    return Curve(time_s[order], value_s[order])
 
 
 @dataclass(frozen=True, slots=True)
 class Reaches:
-    """R reaches, sorted by ``down``: indices of their zones, travel times in s, what part arrives and its standard deviation."""
+    """R reaches, sorted by ``down``: the zone that each ends at (an index into Z), what part arrives and its standard deviation."""
 
-    down: NDArray[np.intp]  # index into the zones asked for (Z)
-    travel_s: NDArray[np.int64]
-    travel_low_s: NDArray[np.int64]
-    travel_high_s: NDArray[np.int64]
+    down: NDArray[np.intp]
     share: NDArray[np.float64]
     share_sigma: NDArray[np.float64]
 
@@ -130,9 +126,9 @@ def arrival(
 ) -> Routed:
     """What arrives at Z zones.
 
-    ``now``, ``early``, ``late`` (R, L): upstream discharge at lead time less the middle, the short and the long travel time;
-    ``then`` (R,): at the time of the newest reading downstream less the middle travel time; ``base`` (Z,): that reading, NaN: none;
-    ``spread``: further standard deviation, as a part of the change.
+    ``now``, ``early``, ``late`` (R, L): upstream discharge at each time less the middle, the short and the long travel time;
+    ``then`` (R,): at the time of the newest reading downstream less the middle travel time; ``base`` (Z,): that reading,
+    NaN: none; ``spread``: further standard deviation, as a part of the change.
     """
     zones, leads = len(base), now.shape[1]
     known = ~np.isnan(now)

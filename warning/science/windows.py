@@ -134,12 +134,9 @@ def features(arrays: Arrays, rows: NDArray[np.intp], now_s: int) -> dict[str, di
     out = {}
     for name, (ring, buckets) in WINDOWS.items():
         held = _held(arrays, rows, ring, buckets, now_s)
-        count = np.where(held, _ring(arrays, "w_count", rows, ring), 0)
-        number, total = np.zeros(len(rows), np.int64), np.zeros(len(rows))
-        sums = _ring(arrays, "w_sum", rows, ring)
-        for slot in range(count.shape[1]):  # a fixed order of addition
-            number += count[:, slot]
-            total += np.where(held[:, slot], sums[:, slot], 0.0)
+        number = np.where(held, _ring(arrays, "w_count", rows, ring), 0).sum(axis=1, dtype=np.int64)
+        sums = np.where(held, _ring(arrays, "w_sum", rows, ring), 0.0)
+        total = np.cumsum(sums, axis=1)[:, -1]  # one after the other: a fixed order of addition
         some = number > 0
         least = np.where(held, _ring(arrays, "w_min", rows, ring), np.inf).min(axis=1)
         greatest = np.where(held, _ring(arrays, "w_max", rows, ring), -np.inf).max(axis=1)
