@@ -84,6 +84,8 @@ class KafkaLog:
         self._broken = asyncio.Event()
         self._changed = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()  # producers that are being thrown away
+        self._stopping = False
 
     @property
     def up(self) -> bool:
@@ -108,11 +110,12 @@ class KafkaLog:
 
     async def stop(self) -> None:
         """Ends at once: what is not acknowledged fails with Unavailable. Let requests in flight end first (``http.serve`` does)."""
-        tasks = [task for task in (self._keeper, *(lane.writer for lane in self._lanes.values())) if task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._disconnect("the gateway stops")
+        self._stopping = True
+        await _end([task for task in (self._keeper, *(lane.writer for lane in self._lanes.values())) if task])
+        self._disconnect("the gateway stops")
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=5.0)
+            await _end(list(self._ending))
 
     async def append(self, records: Mapping[Place, Sequence[Record]]) -> None:
         if not self.up:
@@ -157,7 +160,7 @@ class KafkaLog:
                     _log.exception("append to %s failed", place)
                 why = f"{type(error).__name__} {error}".strip()
                 self._fail(group, why)
-                if producer is self._producer:
+                if producer is not None and producer is self._producer:
                     self._why = why
                     self._broken.set()
             else:
@@ -187,7 +190,7 @@ class KafkaLog:
     async def _keep_connected(self) -> None:
         pause_s = 0.2
         self._listen(BrokerState(up=False))
-        while True:
+        while not self._stopping:
             self._broken.clear()
             producer = await self._connect()
             if producer is None:
@@ -201,7 +204,7 @@ class KafkaLog:
             await self._broken.wait()
             _log.warning("the broker is away: %s", self._why)
             self._listen(BrokerState(up=False))
-            await self._disconnect(self._why)
+            self._disconnect(self._why)
 
     async def _connect(self) -> Any:
         """A producer that is connected and sees every topic with the right number of partitions; None, and ``why``, otherwise."""
@@ -228,14 +231,14 @@ class KafkaLog:
             if why != self._why:
                 _log.warning("cannot write to %s: %s", self._bootstrap, why)
             self._why = why
-            await _abandon(producer)
+            self._abandon(producer)
             return None
         except asyncio.CancelledError:
-            await _abandon(producer)
+            self._abandon(producer)
             raise
         return producer
 
-    async def _disconnect(self, why: str) -> None:
+    def _disconnect(self, why: str) -> None:
         producer, self._producer, self._why = self._producer, None, why
         self._changed.clear()
         for lane in self._lanes.values():
@@ -243,7 +246,18 @@ class KafkaLog:
             self._fail(lane.waiting, why)
             lane.waiting.clear()
         if producer is not None:
-            await _abandon(producer)
+            self._abandon(producer)
+
+    def _abandon(self, producer: Any) -> None:
+        """Ends it beside the work: the next connection does not wait for the last one's end."""
+        task = asyncio.create_task(_abandoned(producer), name="log-ending")
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("a producer did not end well: %r", task.exception())
 
 
 async def _send(producer: Any, place: Place, records: Sequence[Record]) -> None:
@@ -260,7 +274,18 @@ async def _send(producer: Any, place: Place, records: Sequence[Record]) -> None:
         await (await producer.send_batch(batch, topic, partition=partition))
 
 
-async def _abandon(producer: Any) -> None:
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels, as often as it takes: aiokafka's close swallows a cancel that comes while it waits."""
+    for _ in range(20):
+        running = [task for task in tasks if not task.done()]
+        if not running:
+            return
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=0.25)
+
+
+async def _abandoned(producer: Any) -> None:
     """Ends a producer without its flush, which waits for a broker that may never come back.
 
     Connections first, so that requests in flight end; then the sender; then whatever batch is left fails; then its own stop finds
