@@ -23,6 +23,8 @@ class KafkaLog:
 
     def __init__(self, deployment: Deployment) -> None:
         self._bootstrap = deployment.bootstrap
+        # Tansu does not understand aiokafka's InitProducerId; a record that it takes twice is the same record with the same id.
+        self._idempotent = not deployment.embedded
         self._producer: AIOKafkaProducer | None = None
         self._reader: AIOKafkaConsumer | None = None
 
@@ -31,7 +33,7 @@ class KafkaLog:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             acks="all",
-            enable_idempotence=True,
+            enable_idempotence=self._idempotent,
             linger_ms=5,
             max_batch_size=1 << 20,
             max_request_size=2 << 20,
