@@ -149,7 +149,15 @@ def test_a_misspelt_river_is_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"type": "FeatureCollection"}', '{"features": [1]}', '{"features": [{"geometry": {"type": "Line"}}]}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"type": "FeatureCollection"}',
+        '{"features": [1]}',
+        '{"features": [{"properties": {"name": "Oak"}, "geometry": {"type": "Line"}}]}',
+    ],
 )
 def test_a_broken_river_file_is_explained(tmp_path: Path, text: str) -> None:
     folder = write_region(tmp_path, rivers=text)
@@ -157,6 +165,17 @@ def test_a_broken_river_file_is_explained(tmp_path: Path, text: str) -> None:
     assert problem.where == f"{folder}/rivers.geojson"
     assert "not a GeoJSON FeatureCollection of lines" in problem.what
     assert problem.fatal
+
+
+def test_heights_empty_lines_and_other_shapes_do_no_harm(tmp_path: Path) -> None:
+    features = json.loads(
+        collection(("Oak", [[72.0, 32.2, 300.0], [72.0, 31.0, 200.0]]), ("Oak", [[72.0, 31.0], [72.0, 30.2]]), ("Oak", []))
+    )
+    point = {"type": "Feature", "properties": {"name": "Oak"}, "geometry": {"type": "Point", "coordinates": [72.0, 31.0]}}
+    same = {"type": "Feature", "properties": {"name": "Oak"}, "geometry": {"type": "LineString", "coordinates": [[72, 31], [72, 31]]}}
+    features["features"] += [point, same, {"type": "Feature", "properties": None, "geometry": point["geometry"]}]
+    region = config.load(write_region(tmp_path, rivers=json.dumps(features)))
+    assert all(zone.polygon for zone in region.zones)
 
 
 def test_without_river_lines_there_is_a_warning_and_no_polygon(tmp_path: Path) -> None:

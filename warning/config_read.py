@@ -262,6 +262,9 @@ def _fix_of(error: Any) -> str:
         "bool_parsing": "write true or false",
         "float_parsing": "write a number with a point, without unit and without commas",
         "int_parsing": "write a whole number",
+        "string_type": "put it in quotes",
+        "int_type": "write a whole number",
+        "float_type": "write a number",
     }.get(kind, "")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import shapely
+from shapely.errors import ShapelyError
 from shapely.geometry import LineString, MultiLineString, Point, Polygon, shape
 from shapely.ops import linemerge, substring, unary_union
 
@@ -76,22 +77,32 @@ def river_lines(path: Path) -> tuple[dict[str, LineString], list[Problem]]:
         return {}, [
             Problem(str(path), "no river lines: no zone gets a polygon", "add the file, or remove polygon: from region.yaml", False)
         ]
-    pieces: dict[str, list[Any]] = {}
+    pieces: dict[str, list[LineString]] = {}
     try:
-        features = json.loads(path.read_text("utf-8"))["features"]
-        for feature in features:
-            geometry, name = shape(feature["geometry"]), (feature.get("properties") or {}).get("name")
-            if name and isinstance(geometry, LineString | MultiLineString):
-                pieces.setdefault(name, []).append(geometry)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, shapely.errors.ShapelyError) as error:
+        for feature in json.loads(path.read_text("utf-8-sig"))["features"]:
+            name = (feature.get("properties") or {}).get("name")
+            if name:
+                pieces.setdefault(str(name), []).extend(_pieces(feature))
+        return {name: _joined(parts) for name, parts in pieces.items() if parts}, []
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, ShapelyError) as error:
         what = f"not a GeoJSON FeatureCollection of lines: {type(error).__name__} {error}"
         return {}, [Problem(str(path), what, "export it again as GeoJSON, WGS 84, with the property name")]
-    return {name: _joined(parts) for name, parts in pieces.items()}, []
 
 
-def _joined(parts: list[Any]) -> LineString:
+def _pieces(feature: Any) -> list[LineString]:
+    """The lines of a feature, without heights; none for anything that is not a line (a lake, a place)."""
+    geometry = shapely.force_2d(shape(feature["geometry"]))
+    if not isinstance(geometry, LineString | MultiLineString) or geometry.is_empty:
+        return []
+    west, south, east, north = geometry.bounds
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # false for NaN too
+        raise ValueError(f"coordinates from {west}, {south} to {east}, {north} are not longitudes and latitudes")
+    return [line for line in getattr(geometry, "geoms", [geometry]) if line.length > 0]
+
+
+def _joined(parts: list[LineString]) -> LineString:
     """The longest piece, with whatever can be attached to its ends; side branches and far pieces stay away."""
-    merged = linemerge([line for part in parts for line in getattr(part, "geoms", [part])])
+    merged = linemerge(parts)
     pieces = sorted(getattr(merged, "geoms", [merged]), key=lambda piece: (-piece.length, tuple(piece.coords)))
     line = list(pieces.pop(0).coords)
     while pieces:
