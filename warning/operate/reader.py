@@ -36,6 +36,10 @@ class LogReplaced(Exception):
     """The broker's topics begin anew: it is another log."""
 
 
+def _hash(record: ConsumerRecord) -> int:
+    return hash((record.timestamp, record.key, record.value))
+
+
 class Reader:
     """One consumer of a deployment's topics.
 
@@ -47,6 +51,8 @@ class Reader:
     ) -> None:
         self._deployment, self._view, self._store, self._listen, self._days = deployment, view, store, listen, days
         self._positions: dict[TopicPartition, int] = {}
+        self._last: dict[TopicPartition, int] = {}  # hash of the last record that was read, to know the log by
+        self._expected: dict[TopicPartition, int] = {}
         self._broken: set[str] = set()
         self._readings, self._tick = msgspec.json.Decoder(Reading), msgspec.json.Decoder(Tick)
         hazards, receipts, rejected = msgspec.json.Decoder(Hazard), msgspec.json.Decoder(Receipt), msgspec.json.Decoder(Rejected)
@@ -70,6 +76,7 @@ class Reader:
             except LogReplaced as error:
                 log.error("%s: what was read from the old one is forgotten", error)
                 self._positions.clear()
+                self._last.clear()
                 self._view.clear()
             except (KafkaError, OSError, TimeoutError, Unavailable) as error:
                 self._listen(facts.BrokerState(isinstance(error, Unavailable) and error.reason == "topic"))
@@ -109,19 +116,16 @@ class Reader:
         consumer.assign(partitions)
         begin = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
-        self._check(end)
+        # One record is read again, to see that it is the same log (end offsets do not tell: those of the embedded broker are too low).
+        self._expected = {partition: hashed for partition, hashed in self._last.items() if self._positions[partition] > begin[partition]}
         start = begin | {partition: max(begin[partition], offset) for partition, offset in self._positions.items()}
+        start |= {partition: self._positions[partition] - 1 for partition in self._expected}
         if not (self._deployment.replay or self._deployment.embedded):
             start |= await self._recent(consumer, [each for each in partitions if each.topic == self._deployment.readings], end)
         for partition in partitions:
             consumer.seek(partition, start[partition])
-            self._positions[partition] = start[partition]
+            self._positions.setdefault(partition, start[partition])
         return partitions
-
-    def _check(self, end: dict[TopicPartition, int]) -> None:
-        for partition, offset in self._positions.items():
-            if offset > end.get(partition, offset):
-                raise LogReplaced(f"{partition.topic} ends at {end[partition]}, before the {offset} that were read")
 
     async def _recent(
         self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], end: dict[TopicPartition, int]
@@ -147,19 +151,15 @@ class Reader:
                 # aiokafka fetches on in silence when the broker is gone, so ask something that must be answered.
                 end = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
                 probed = time.monotonic()
-                for partition in partitions:
-                    if end[partition] < self._positions[partition]:
-                        raise LogReplaced(
-                            f"{partition.topic} ends at {end[partition]}, before the {self._positions[partition]} that were read"
-                        )
             if not caught_up:
                 caught_up = behind == 0
                 self._tell("log", caught_up, f"{behind} records of the log are still to be read")
             await asyncio.sleep(0)
 
-    async def _apply(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
-        if records[0].offset < self._positions[partition]:
-            raise LogReplaced(f"{partition.topic} begins anew at {records[0].offset}, though {self._positions[partition]} were read")
+    async def _apply(self, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
+        records = self._continued(partition, records)
+        if not records:
+            return
         if partition.topic == self._deployment.alerts:
             await self._keep([event for record in records if (event := self._decoded(record)) is not None])
         else:
@@ -171,6 +171,16 @@ class Reader:
                 except msgspec.DecodeError as error:
                     self._complain(record, error)
         self._positions[partition] = records[-1].offset + 1
+        self._last[partition] = _hash(records[-1])
+
+    def _continued(self, partition: TopicPartition, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
+        """Without the record that was read again; raises ``LogReplaced`` if these do not continue what was read."""
+        expected, position = self._expected.pop(partition, None), self._positions[partition]
+        first = records[0]
+        again = expected is not None and first.offset == position - 1
+        if (again and _hash(first) != expected) or (not again and first.offset < position):
+            raise LogReplaced(f"{partition.topic} has another record at {first.offset}, though all before {position} were read")
+        return records[1:] if again else records
 
     def _reading(self, record: ConsumerRecord) -> None:
         if record.key is not None:
