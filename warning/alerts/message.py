@@ -57,23 +57,26 @@ def check_code(identifier: str) -> str:
 def sms(alert: Alert, region: Region, language: str) -> Message:
     """The SMS of a revision: action, what and where, one time, the value, the check code; two parts at most.
 
-    Too long: first the value goes, then the place name is cut. Action and code always stay.
+    Too long: first the value goes, then the word that it was raised or lowered, then the place name is cut. Action, class, time and code
+    always stay.
     """
     texts = phrases(language)
-    action = texts.actions[alert.level if alert.active else Level.NORMAL]
+    start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
     code = texts.words["code"].format(code=check_code(alert.identifier))
-    start = _mark(alert, language) + action
-    said = what(alert, region, language)
-    value = _value(alert, region, language)
-    for pieces in ((start, said, value, code), (start, said, code)):
-        message = _count(" ".join(filter(None, pieces)), language)
-        if message.parts <= MOST_PARTS:
-            return message
+    full, plain = situation(alert, to_contact=True), situation(alert, to_contact=True, course=False)
     name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
-    for most in range(len(name) - 1, -1, -1):
-        message = _count(" ".join(filter(None, (start, what(alert, region, language, clip(name, most)), code))), language, complete=False)
-        if message.parts <= MOST_PARTS:
-            return message
+
+    def message(which: str, name: str, value: str = "", *, complete: bool = True) -> Message:
+        pieces = (start, _sentence(which, alert, region, language, name), value, code)
+        return _count(" ".join(filter(None, pieces)), language, complete=complete)
+
+    for said in (message(full, name, _value(alert, region, language)), message(full, name), message(plain, name)):
+        if said.parts <= MOST_PARTS:
+            return said
+    for most in range(len(name) - 1, 0, -1):
+        said = message(plain, clip(name, most), complete=False)
+        if said.parts <= MOST_PARTS:
+            return said
     return _count(f"{start} {code}", language, complete=False)
 
 
@@ -97,27 +100,33 @@ def _value(alert: Alert, region: Region, language: str) -> str:
     return text.format(value=amount(hazard.value, hazard.quantity, region, language))
 
 
-def situation(alert: Alert) -> str:
-    """Which of ``Phrases.sentences`` says what happened."""
+def situation(alert: Alert, *, to_contact: bool = False, course: bool = True) -> str:
+    """Which of ``Phrases.sentences`` says what happened; ``course``: also whether the class was raised or lowered.
+
+    ``to_contact``: a contact only gets a RENEW or CERTAINTY in place of something that it never heard, so it says what is, not that it
+    stays.
+    """
     if not alert.active:
         return "clear"
-    if alert.kind is EventKind.CERTAINTY:
-        return "silent" if alert.hazard.level is Level.UNKNOWN else "stands"
     observed = alert.told_observed
     if alert.kind is EventKind.ARRIVAL:
         return "arrived" if observed else "arrival" if alert.arrival_ms is not None else "expected_untimed"
-    if alert.kind is EventKind.RENEW:
-        return "stands"
-    course = {EventKind.UPGRADE: "upgrade_", EventKind.DOWNGRADE: "downgrade_"}.get(alert.kind, "")
+    if not alert.kind.told and not to_contact:
+        silent = alert.kind is EventKind.CERTAINTY and alert.hazard.level is Level.UNKNOWN
+        return "silent" if silent else "stands"
+    prefix = {EventKind.UPGRADE: "upgrade_", EventKind.DOWNGRADE: "downgrade_"}.get(alert.kind, "") if course else ""
     if observed:
-        return f"{course}observed"
-    return f"{course}expected" if alert.arrival_ms is not None else f"{course}expected_untimed"
+        return f"{prefix}observed"
+    return f"{prefix}expected" if alert.arrival_ms is not None else f"{prefix}expected_untimed"
 
 
-def what(alert: Alert, region: Region, language: str, name: str | None = None) -> str:
+def what(alert: Alert, region: Region, language: str) -> str:
     """What happened or will, in one sentence: class, one place name, one local time."""
-    which = situation(alert)
-    if which in ("expected", "upgrade_expected", "downgrade_expected", "arrival"):
+    return _sentence(situation(alert), alert, region, language, place(region.zone_by_id.get(alert.zone), alert.zone, language))
+
+
+def _sentence(which: str, alert: Alert, region: Region, language: str, name: str) -> str:
+    if which.endswith("expected") or which == "arrival":
         time_ms = alert.arrival_ms
     elif which == "silent":
         time_ms = alert.silent_since_ms
@@ -125,15 +134,9 @@ def what(alert: Alert, region: Region, language: str, name: str | None = None) -
         time_ms = alert.sent_ms
     else:
         time_ms = alert.hazard.observed_ms
-    return (
-        phrases(language)
-        .sentences[which]
-        .format(
-            level=class_name(alert.level, region, language),
-            place=place(region.zone_by_id.get(alert.zone), alert.zone, language) if name is None else name,
-            time=local_time(alert.sent_ms if time_ms is None else time_ms, region, language),
-        )
-    )
+    template = phrases(language).sentences[which]
+    time = local_time(alert.sent_ms if time_ms is None else time_ms, region, language)
+    return template.format(level=class_name(alert.level, region, language), place=name, time=time)
 
 
 def headline(alert: Alert, region: Region, language: str) -> str:
