@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from warning.model import Cause, Level, Reason
 from warning.pipeline.plan import Plan
 from warning.pipeline.state import State
-from warning.science.forecast import knots
 from warning.science.qc import CAUSES
 
 
@@ -34,11 +33,12 @@ class Scored:
     neighbour: int  # upstream zone that confirms a reading; -1: none
     twin: bool  # a second sensor confirms
     second: bool  # a second reading confirms
+    peak: tuple[float, int] | None  # highest of the median forecast, and its time in ms
 
 
 def reasons(plan: Plan, state: State, one: Scored, now_s: int) -> tuple[Reason, ...]:
     """Why the zone is judged as it is, the most important first."""
-    out = [*_observation(plan, state, one, now_s), *_expectation(plan, state, one, now_s)]
+    out = [*_observation(plan, state, one, now_s), *_expectation(plan, state, one)]
     return tuple(out)
 
 
@@ -99,7 +99,7 @@ def _support(plan: Plan, one: Scored) -> list[Reason]:
     return []
 
 
-def _expectation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reason]:
+def _expectation(plan: Plan, state: State, one: Scored) -> list[Reason]:
     out: list[Reason] = []
     if one.expected <= 0:
         return out
@@ -132,19 +132,9 @@ def _expectation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reas
     elif not math.isnan(one.slope):
         horizon_h = plan.region.forecast.trend_horizon_s / 3600.0
         out.append(Reason(code="trend", values={"rate_per_h": round(one.slope, 4), "points": one.points, "horizon_h": horizon_h}))
-    peak = peak_of(state, one.zone, now_s)
-    if peak is not None and peak[0] > max(one.value if not math.isnan(one.value) else 0.0, 0.0):
-        out.append(Reason(code="peak", values={"value": peak[0], "peak_ms": peak[1]}))
+    if one.peak is not None and one.peak[0] > (0.0 if math.isnan(one.value) else one.value):
+        out.append(Reason(code="peak", values={"value": one.peak[0], "peak_ms": one.peak[1]}))
     return out
-
-
-def peak_of(state: State, zone: int, now_s: int) -> tuple[float, int] | None:
-    """Highest of the median forecast and its time in ms."""
-    best: tuple[float, int] | None = None
-    for median, knot_s in zip(state.z["median"][zone].tolist(), knots(now_s).tolist(), strict=True):
-        if not math.isnan(median) and (best is None or round(median, 3) > best[0]):
-            best = (round(median, 3), knot_s * 1000)
-    return best
 
 
 def _limit(plan: Plan, zone: int, rank: int) -> float | None:

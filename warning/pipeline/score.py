@@ -43,6 +43,7 @@ class Scores:
     course: forecast.Course
     line: forecast.Trend
     wave_from: Index
+    knot_s: NDArray[np.int64]  # (L,)
 
     def one(self, place: int) -> Scored:
         seen, expectation = self.observed, self.expectation
@@ -65,7 +66,13 @@ class Scores:
             neighbour=int(seen.neighbour[place]),
             twin=bool(seen.twin[place]),
             second=bool(seen.second[place]),
+            peak=self._peak(place),
         )
+
+    def _peak(self, place: int) -> tuple[float, int] | None:
+        median = np.nan_to_num(self.course.median[place], nan=-np.inf)
+        highest = int(median.argmax())
+        return None if np.isinf(median[highest]) else (round(float(median[highest]), 3), int(self.knot_s[highest]) * 1000)
 
 
 def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) -> Scores:
@@ -90,7 +97,7 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
         ("arrival_t", expectation.arrival_s),
     ):
         journal.put(z[name], zones, values)
-    return Scores(zones, seen, expectation, course, line, wave_from)
+    return Scores(zones, seen, expectation, course, line, wave_from, knot_s)
 
 
 def _courses(

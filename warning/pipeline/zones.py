@@ -14,7 +14,7 @@ from warning.alerts import cap, lifecycle
 from warning.alerts.message import words
 from warning.model import Alert, AlertEvent, EventKind, Forecast, Hazard, Level
 from warning.pipeline.plan import Index, Plan
-from warning.pipeline.reasons import Scored, peak_of, reasons
+from warning.pipeline.reasons import Scored, reasons
 from warning.pipeline.score import Scores, score
 from warning.pipeline.state import NEVER, Journal, State
 from warning.science import windows
@@ -149,7 +149,7 @@ def _hazards(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp],
 def _hazard(plan: Plan, state: State, scores: Scores, place: int, one: Scored, held: Held, now_s: int, lead_h: tuple[float, ...]) -> Hazard:
     zone, region = plan.zones[one.zone], plan.region
     why = reasons(plan, state, one, now_s)
-    peak = peak_of(state, one.zone, now_s)
+    peak = one.peak
     upstream = [index for index in dict.fromkeys((one.wave_from, one.neighbour)) if index >= 0]
     return Hazard(
         region=region.id,

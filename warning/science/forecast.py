@@ -6,6 +6,7 @@ both speak), and persistence while the newest reading is fresh. Only the first t
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from warning.science.routing import Routed
 KNOTS = 33
 
 
+@functools.lru_cache(maxsize=16)
 def knots(now_s: int) -> NDArray[np.int64]:
     """The times of a forecast issued at ``now_s``, s since 1970: now, 12 full hours, 12 steps of three hours, 8 of six.
 
@@ -27,7 +29,9 @@ def knots(now_s: int) -> NDArray[np.int64]:
     hours = now_s // 3600 * 3600 + 3600 * np.arange(1, 13, dtype=np.int64)
     threes = hours[-1] // 10_800 * 10_800 + 10_800 * np.arange(1, 13, dtype=np.int64)
     sixes = threes[-1] // 21_600 * 21_600 + 21_600 * np.arange(1, 9, dtype=np.int64)
-    return np.concatenate([[now_s], hours, threes, sixes]).astype(np.int64)
+    out = np.concatenate([[now_s], hours, threes, sixes]).astype(np.int64)
+    out.flags.writeable = False  # shared by all that ask for the same time
+    return out
 
 
 @dataclass(frozen=True, slots=True)
