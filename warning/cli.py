@@ -87,7 +87,10 @@ def _process(name: str, region_name: str, **given: Any) -> None:
     from warning import config, wiring
 
     region = config.load(region_name)
-    wiring.run(name, getattr(wiring, name), region, _deployment(region, **given))
+    code = wiring.run(name, getattr(wiring, name), region, _deployment(region, **given))
+    if code:
+        print(f"{name} ends with exit code {int(code)} ({code.name})", file=sys.stderr)
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -173,6 +176,24 @@ def sensors(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, json
     print(audit.render(found, table))
     if json_file:
         json_file.write_text(table.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def healthy() -> None:
+    """Ask the processes of this machine or container whether they make progress; exit 0 if those that answer do."""
+    import os
+
+    from warning.wiring_environment import from_environment
+    from warning.wiring_supervisor import asked
+
+    deployment = from_environment(os.environ)
+    ports = (deployment.ingest_port, deployment.api_port, deployment.worker_metrics_port, deployment.dispatch_metrics_port)
+    host = "127.0.0.1" if deployment.host == "0.0.0.0" else deployment.host  # noqa: S104 - not to listen
+    answers = {port: answer for port in ports if (answer := asked(f"http://{host}:{port}/livez"))[0]}
+    for port, (status, body) in answers.items():
+        print(f"{port}: {status} {body}")
+    if not answers or any(status != 200 for status, _ in answers.values()):
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def write_json(path: Path | None, document: dict[str, Any]) -> None:

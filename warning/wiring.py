@@ -14,20 +14,20 @@ from contextlib import AsyncExitStack
 
 from warning import wiring_logging
 from warning.deployment import Deployment
-from warning.errors import ConfigError, Problem, Unavailable
+from warning.errors import ConfigError, ExitCode, Problem, Unavailable
 from warning.model import Status
 from warning.region import Region
 
-Process = Callable[[Region, Deployment, asyncio.Event], Awaitable[None]]
+Process = Callable[[Region, Deployment, asyncio.Event], Awaitable[ExitCode | None]]
 
 log = logging.getLogger(__name__)
 
 
-def run(name: str, process: Process, region: Region, deployment: Deployment) -> None:
-    """Runs a process until it ends or a signal stops it. Raises what it raised."""
+def run(name: str, process: Process, region: Region, deployment: Deployment) -> ExitCode:
+    """Runs a process until it ends or a signal stops it; returns why. Raises what it raised."""
     wiring_logging.configure(name)
     allowed(region, deployment)
-    asyncio.run(_until_signalled(process, region, deployment))
+    return asyncio.run(_until_signalled(process, region, deployment)) or ExitCode.OK
 
 
 def allowed(region: Region, deployment: Deployment) -> None:
@@ -50,11 +50,11 @@ def allowed(region: Region, deployment: Deployment) -> None:
         raise ConfigError(problems)
 
 
-async def _until_signalled(process: Process, region: Region, deployment: Deployment) -> None:
+async def _until_signalled(process: Process, region: Region, deployment: Deployment) -> ExitCode | None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await process(region, deployment, stop)
+    return await process(region, deployment, stop)
 
 
 async def first_of(stop: asyncio.Event, *works: Awaitable[None]) -> None:
@@ -101,6 +101,18 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
         stack.push_async_callback(server.stop)
         log.info("readings in at http://%s:%d%s", deployment.host, server.port, http.PATH)
         await stop.wait()
+
+
+async def worker(region: Region, deployment: Deployment, stop: asyncio.Event) -> ExitCode:
+    """``warning worker``: its share of the partitions, until it is stopped or cannot go on; why is in its log and its exit code."""
+    from warning.operate import health
+    from warning.operate.observed import observe
+    from warning.stream.app import work
+    from warning.stream.decisions import PIPELINE
+
+    observed = observe(region, "worker", ("stream",))
+    async with health.serve(observed.health, observed.registry, deployment.host, deployment.worker_metrics_port):
+        return await work(region, deployment, observed, PIPELINE, stop)
 
 
 async def api(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:

@@ -174,16 +174,17 @@ def end_with_parent() -> Callable[[], None] | None:
 
 async def answers(url: str) -> bool:
     """Whether a GET of it gives 200."""
-    return (await asyncio.to_thread(_get, url))[0] == 200
+    return (await asyncio.to_thread(asked, url))[0] == 200
 
 
 async def why_not(url: str) -> str:
     """What it answers instead, in words."""
-    status, body = await asyncio.to_thread(_get, url)
+    status, body = await asyncio.to_thread(asked, url)
     return f"{url} says {status} {body}" if status else f"{url}: {body}"
 
 
-def _get(url: str) -> tuple[int, str]:
+def asked(url: str) -> tuple[int, str]:
+    """(status, body) of a GET; status 0 and the reason if nobody answers."""
     try:
         with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own process on the loopback
             return response.status, response.read().decode(errors="replace")
