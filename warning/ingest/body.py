@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from warning.errors import InputError
+from warning.ingest.formats import shown_field
 
 MOST_ITEMS = 10_000
 MOST_BYTES = 1 << 20  # as sent
@@ -91,4 +92,4 @@ def _only_readings(fields: Mapping[str, object]) -> None:
     others = sorted(fields.keys() - {"readings"})
     if others:
         what = f"unknown field {others[0][:60]!r} beside readings"
-        raise InputError(what, reason="not_json", field=others[0][:60], fix="only readings")
+        raise InputError(what, reason="not_json", field=shown_field(others[0]), fix="only readings")

@@ -225,7 +225,7 @@ def _not_finite(text: bytes) -> str | None:
     except (ValueError, RecursionError):
         return None
     fields = content.items() if isinstance(content, dict) else ()
-    return next((name[:_SHOWN] for name, value in fields if isinstance(value, float) and not math.isfinite(value)), None)
+    return next((shown_field(name) for name, value in fields if isinstance(value, float) and not math.isfinite(value)), None)
 
 
 def explained(message: str) -> InputError:
@@ -234,7 +234,7 @@ def explained(message: str) -> InputError:
     if named and "missing" in message:
         return refusal(Refusal.FIELD_MISSING, named[1], f"{named[1]} is missing", f"add {named[1]}; null is for a missing value only")
     if named:
-        return refusal(Refusal.FIELD_UNKNOWN, named[1][:_SHOWN], "unknown field", f"only {', '.join(Item.__struct_fields__)}")
+        return refusal(Refusal.FIELD_UNKNOWN, shown_field(named[1]), "unknown field", f"only {', '.join(Item.__struct_fields__)}")
     if at is None:
         return refusal(Refusal.MALFORMED, "", message, "a reading is one JSON object")
     field = at[1]
@@ -254,3 +254,8 @@ def refusal(reason: Refusal, field: str, detail: str, fix: str) -> InputError:
 def _shown(word: str) -> str:
     """A sender's word, so that it can stand in an answer and a log line: one line, not long."""
     return repr(word if len(word) <= _SHOWN else word[:_SHOWN] + "...")
+
+
+def shown_field(name: str) -> str:
+    """A sender's field name, so that it can stand in an answer: not long, and without half a surrogate pair, which is no UTF-8."""
+    return name[:_SHOWN].encode("utf-8", "replace").decode()
