@@ -43,7 +43,8 @@ class Scores:
     course: forecast.Course
     line: forecast.Trend
     wave_from: Index
-    knot_s: NDArray[np.int64]  # (L,)
+    peak: NDArray[np.float64]  # highest of the median forecast (Z,)
+    peak_s: NDArray[np.int64]  # its time; 0: no forecast
 
     def one(self, place: int) -> Scored:
         seen, expectation = self.observed, self.expectation
@@ -66,13 +67,8 @@ class Scores:
             neighbour=int(seen.neighbour[place]),
             twin=bool(seen.twin[place]),
             second=bool(seen.second[place]),
-            peak=self._peak(place),
+            peak=(round(float(self.peak[place]), 3), int(self.peak_s[place]) * 1000) if self.peak_s[place] else None,
         )
-
-    def _peak(self, place: int) -> tuple[float, int] | None:
-        median = np.nan_to_num(self.course.median[place], nan=-np.inf)
-        highest = int(median.argmax())
-        return None if np.isinf(median[highest]) else (round(float(median[highest]), 3), int(self.knot_s[highest]) * 1000)
 
 
 def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) -> Scores:
@@ -97,7 +93,10 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
         ("arrival_t", expectation.arrival_s),
     ):
         journal.put(z[name], zones, values)
-    return Scores(zones, seen, expectation, course, line, wave_from, knot_s)
+    median = np.where(np.isnan(course.median), -np.inf, course.median)
+    highest = median.argmax(axis=1)
+    peak = median[np.arange(len(zones)), highest]
+    return Scores(zones, seen, expectation, course, line, wave_from, peak, np.where(np.isinf(peak), 0, knot_s[highest]))
 
 
 def _courses(

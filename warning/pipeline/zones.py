@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,19 +134,19 @@ def _hazards(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp],
     if not len(wanted):
         return []
     found = windows.features(state.s, np.maximum(scores.observed.row[wanted], 0), now_s)
-    features = {name: {key: _plain(values) for key, values in window.items()} for name, window in found.items()}
+    columns = {name: [(key, _plain(values)) for key, values in window.items()] for name, window in found.items()}
     lead_h = tuple(round((knot - now_s) / 3600.0, 3) for knot in knots(now_s).tolist())
+    medians, sigmas = _plain(scores.course.median[wanted]), _plain(scores.course.sigma[wanted])
     out = []
     for position, place in enumerate(wanted.tolist()):
         one = scores.one(place)
-        held = (
-            {name: {key: values[position] for key, values in window.items()} for name, window in features.items()} if one.row >= 0 else {}
-        )
-        out.append(_hazard(plan, state, scores, place, one, held, now_s, lead_h))
+        held = {name: {key: values[position] for key, values in window} for name, window in columns.items()} if one.row >= 0 else {}
+        course = Forecast(issued_ms=now_s * 1000, lead_h=lead_h, median=tuple(medians[position]), sigma=tuple(sigmas[position]))
+        out.append(_hazard(plan, state, one, held, course, now_s))
     return out
 
 
-def _hazard(plan: Plan, state: State, scores: Scores, place: int, one: Scored, held: Held, now_s: int, lead_h: tuple[float, ...]) -> Hazard:
+def _hazard(plan: Plan, state: State, one: Scored, held: Held, course: Forecast, now_s: int) -> Hazard:
     zone, region = plan.zones[one.zone], plan.region
     why = reasons(plan, state, one, now_s)
     peak = one.peak
@@ -169,21 +169,18 @@ def _hazard(plan: Plan, state: State, scores: Scores, place: int, one: Scored, h
         peak_value=peak[0] if peak else None,
         peak_ms=peak[1] if peak else None,
         reasons=why,
-        words=tuple(words(reason, region, "en") for reason in why),
+        words=tuple(words(reason, region, "en", zone.limits.quantity) for reason in why),
         upstream=tuple(plan.zones[index].id for index in upstream),
-        forecast=Forecast(
-            issued_ms=now_s * 1000,
-            lead_h=lead_h,
-            median=_plain(scores.course.median[place]),
-            sigma=_plain(scores.course.sigma[place]),
-        ),
+        forecast=course,
         windows=held,
         config=region.digest,
     )
 
 
-def _plain(values: NDArray[Any]) -> tuple[Any, ...]:
+def _plain(values: NDArray[Any]) -> list[Any]:
     """Numbers that JSON knows: None for NaN, floats to a thousandth (finer than any resolution)."""
     if values.dtype.kind != "f":
-        return tuple(values.tolist())
-    return tuple(None if number != number else round(number, 3) for number in values.tolist())
+        return cast(list[Any], values.tolist())
+    plain = np.round(values, 3).astype(object)
+    plain[np.isnan(values)] = None
+    return cast(list[Any], plain.tolist())
