@@ -163,3 +163,34 @@ def test_texts_that_broke_something_once(server: Server, body: bytes) -> None:
     """Half a surrogate pair cannot be written in UTF-8; nesting and long numbers have limits in every parser."""
     status, _ = server.post(body, {})
     assert status in (400, 422)
+
+
+class SlowLog(MemoryLog):
+    """Acknowledges after half a second."""
+
+    async def append(self, records: Mapping[Place, Sequence[Record]]) -> None:
+        await asyncio.sleep(0.5)
+        await super().append(records)
+
+
+async def test_a_stop_lets_requests_in_flight_end(tmp_path: Path) -> None:
+    keys = KeyStore(f"sqlite+aiosqlite:///{tmp_path}/keys.db", wall_ms)
+    _, key = await keys.create("agency")
+    log = SlowLog()
+    serving = await serve(create_app(Gateway(two_basins(tmp_path), DEPLOYMENT, log, wall_ms), keys), HOST, 0)
+    item = {"station": "A", "parameter": "stage", "time": "2025-01-01T00:00:00Z", "value": 1, "unit": "m", "datum": "gauge_zero"}
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
+
+        async def post() -> int:
+            async with http.post(f"http://{HOST}:{serving.port}{PATH}", json=item) as response:
+                return response.status
+
+        posting = [asyncio.create_task(post()) for _ in range(5)]
+        await asyncio.sleep(0.25)
+        assert log.records == {}
+        await serving.stop()
+        assert await asyncio.gather(*posting) == [202] * 5
+        assert len(log.records[(DEPLOYMENT.readings, 0)]) == 5
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await post()
+    await keys.close()
