@@ -52,7 +52,7 @@ HOMES = {
     "aiosmpplib": {"dispatch"},
     "stamina": {"ingest", "stream", "dispatch", "operate"},
     "smpp34": {"rehearsal"},
-    "smsutil": {"alerts", "rehearsal"},
+    "smsutil": {"alerts", "dispatch", "rehearsal"},
     "standardwebhooks": {"dispatch", "rehearsal"},
     "phonenumbers": {"config", "dispatch"},
     "lxml": {"alerts", "operate"},

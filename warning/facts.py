@@ -140,6 +140,21 @@ class ChannelState(Fact):
     up: bool
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorNotice(Fact):
+    """Operators are told: these zones have no observation any more, these have one again."""
+
+    silent: tuple[str, ...]
+    back: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered(Fact):
+    """Deliveries with an attempt still to come, told about once a second."""
+
+    waiting: int
+
+
 # --- api
 
 

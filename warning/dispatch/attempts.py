@@ -1,0 +1,278 @@
+"""What happens to a delivery: claimed before a send, closed after it, and receipts for its parts. Each batch is one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from warning.dispatch import tables as t
+from warning.dispatch.channel import Outcome, PartReceipt
+from warning.dispatch.rows import OPEN, Open, Row, change, tell
+from warning.model import DeliveryState
+
+UNSETTLED = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
+MOST_RECEIPT_RETRIES = 3  # attempts after which the centre's "undeliverable" is believed
+RECEIPT_RETRY_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Before a send."""
+
+    delivery: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """``attempt`` 0: not open any more, do not send. ``skip``: parts that the gateway has taken before."""
+
+    attempt: int = 0
+    skip: tuple[int, ...] = ()
+    doubled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """After a send. ``next_attempt_ms`` (wall clock) and ``due_ms`` (the time that decides): when to try again; None: not any more."""
+
+    delivery: int
+    outcome: Outcome
+    now_ms: int
+    next_attempt_ms: int | None = None
+    due_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A receipt, and when it came."""
+
+    receipt: PartReceipt
+    now_ms: int
+
+
+Entry = Claim | Close | Arrived
+Answer = Claimed | tuple[Open, ...] | None  # of a Claim; of a Close or Arrived: what is to be sent now or later
+
+
+async def write(connection: AsyncConnection, region: str, entries: Sequence[Entry]) -> list[Answer]:
+    """One batch. Answers in the order of the entries."""
+    claimed = await _claim(connection, [entry for entry in entries if isinstance(entry, Claim)])
+    closed = await _close(connection, region, [entry for entry in entries if isinstance(entry, Close)])
+    arrived = await _arrive(connection, region, [entry for entry in entries if isinstance(entry, Arrived)])
+    answers: list[Answer] = []
+    for entry in entries:
+        if isinstance(entry, Claim):
+            answers.append(claimed.get(entry.delivery, Claimed()))
+        elif isinstance(entry, Close):
+            answers.append(closed.get(entry.delivery, ()))
+        else:
+            answers.append(arrived.pop((entry.receipt.channel, entry.receipt.message_id), ()))
+    return answers
+
+
+async def _claim(connection: AsyncConnection, claims: Sequence[Claim]) -> dict[int, Claimed]:
+    if not claims:
+        return {}
+    now_ms = {claim.delivery: claim.now_ms for claim in claims}
+    rows = [row for row in await _deliveries(connection, list(now_ms)) if row["state"] in OPEN]
+    for row in rows:
+        row["doubled"] = row["doubled"] or row["state"] == DeliveryState.UNKNOWN.value
+        row.update(state=DeliveryState.SENDING.value, reason="", attempts=row["attempts"] + 1, next_attempt_ms=None)
+        row["changed_ms"] = now_ms[row["id"]]
+    await change(connection, rows)
+    taken: dict[int, set[int]] = defaultdict(set)
+    again = [row["id"] for row in rows if row["attempts"] > 1]
+    if again:
+        good = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value)
+        query = select(t.parts.c.delivery, t.parts.c.number).where(t.parts.c.delivery.in_(again), t.parts.c.state.in_(good))
+        for part in await connection.execute(query):
+            taken[part.delivery].add(part.number)
+    return {row["id"]: Claimed(row["attempts"], tuple(sorted(taken[row["id"]])), row["doubled"]) for row in rows}
+
+
+async def _close(connection: AsyncConnection, region: str, closes: Sequence[Close]) -> dict[int, tuple[Open, ...]]:
+    if not closes:
+        return {}
+    by_id = {close.delivery: close for close in closes}
+    rows = await _deliveries(connection, list(by_id))
+    for row in rows:
+        _apply(row, by_id[row["id"]])
+    await _write_parts(connection, rows, by_id)
+    replaced = await _replace(connection, [row for row in rows if row["state"] in OPEN], by_id)
+    await _settle(connection, rows)
+    await change(connection, rows)
+    ids = {close.delivery: tuple(part.message_id for part in close.outcome.parts if part.message_id) for close in closes}
+    await tell(connection, region, rows, ids)
+    off = [row for row in rows if by_id[row["id"]].outcome.switch_off]
+    await _switch_off(connection, off)
+    opened = {row["id"]: (Open.of(row),) for row in rows if row["state"] in OPEN and row["next_attempt_ms"] is not None}
+    return {**opened, **replaced}
+
+
+def _apply(row: Row, close: Close) -> None:
+    """State of a delivery after an attempt. What cannot be tried again before the alert expires has failed."""
+    outcome, state = close.outcome, close.outcome.state
+    again = close.next_attempt_ms if state in UNSETTLED else None
+    row["handed"] = row["handed"] or state in (DeliveryState.UNKNOWN, DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
+    row["handed"] = row["handed"] or any(part.message_id for part in outcome.parts)
+    if state is DeliveryState.WAITING and again is None:
+        state = DeliveryState.FAILED
+    row.update(state=state.value, reason=outcome.reason, next_attempt_ms=again, changed_ms=close.now_ms)
+    row["due_ms"] = close.due_ms if close.due_ms is not None and again is not None else row["due_ms"]
+    row["parts"] = max([row["parts"], *(part.number for part in outcome.parts)])
+
+
+async def _write_parts(connection: AsyncConnection, rows: Sequence[Row], closes: Mapping[int, Close]) -> None:
+    """One row a part and attempt; a receipt that was quicker than the response is already there."""
+    values = [
+        {
+            "delivery": row["id"],
+            "channel": row["channel"],
+            "attempt": row["attempts"],
+            "number": part.number,
+            "message_id": part.message_id,
+            "state": part.state.value,
+            "reason": part.reason,
+            "changed_ms": row["changed_ms"],
+        }
+        for row in rows
+        for part in closes[row["id"]].outcome.parts
+        if part.message_id or row["channel"] != "sms"
+    ]
+    ids = [value["message_id"] for value in values if value["message_id"]]
+    if ids:
+        early = {
+            (stray.channel, stray.message_id): stray
+            for stray in await connection.execute(select(t.strays).where(t.strays.c.message_id.in_(ids)))
+        }
+        for value in values:
+            stray = early.get((value["channel"], value["message_id"]))
+            if stray:
+                value.update(state=stray.state, reason=stray.reason)
+        if early:
+            await connection.execute(delete(t.strays).where(t.strays.c.message_id.in_(ids)))
+    if values:
+        await connection.execute(insert(t.parts), values)
+
+
+async def _settle(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Counts delivered parts; all delivered: DELIVERED. One that the centre could not deliver goes again, or the delivery has failed."""
+    waiting = {row["id"]: row for row in rows if row["state"] in (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value, *OPEN)}
+    if not waiting:
+        return
+    newest: dict[int, dict[int, Any]] = defaultdict(dict)
+    for part in await connection.execute(select(t.parts).where(t.parts.c.delivery.in_(list(waiting))).order_by(t.parts.c.id)):
+        known = newest[part.delivery].get(part.number)
+        if known is None or known.state != DeliveryState.DELIVERED.value:
+            newest[part.delivery][part.number] = part
+    for number, row in waiting.items():
+        states = [part.state for part in newest[number].values()]
+        row["parts_delivered"] = states.count(DeliveryState.DELIVERED.value)
+        if row["parts_delivered"] == row["parts"]:
+            row.update(state=DeliveryState.DELIVERED.value, reason="", next_attempt_ms=None)
+        elif row["state"] == DeliveryState.ACCEPTED.value and DeliveryState.FAILED.value in states:
+            _undeliverable(row, next(part.reason for part in newest[number].values() if part.state == DeliveryState.FAILED.value))
+
+
+def _undeliverable(row: Row, reason: str) -> None:
+    due_ms = row["due_ms"] + RECEIPT_RETRY_MS
+    if row["attempts"] < MOST_RECEIPT_RETRIES and due_ms < row["expires_ms"]:
+        next_ms = row["changed_ms"] + RECEIPT_RETRY_MS
+        row.update(state=DeliveryState.WAITING.value, reason=reason, next_attempt_ms=next_ms, due_ms=due_ms)
+    else:
+        row.update(state=DeliveryState.FAILED.value, reason=reason, next_attempt_ms=None)
+
+
+async def _replace(connection: AsyncConnection, rows: Sequence[Row], closes: Mapping[int, Close]) -> dict[int, tuple[Open, ...]]:
+    """A retry whose chain has moved on meanwhile sends the state that replaced it, under a row of its own."""
+    if not rows:
+        return {}
+    replaced: dict[int, tuple[Open, ...]] = {}
+    query = select(t.alerts).where(t.alerts.c.chain.in_({row["chain"] for row in rows})).order_by(t.alerts.c.revision)
+    chains: dict[str, list[Any]] = defaultdict(list)
+    for alert in await connection.execute(query):
+        chains[alert.chain].append(alert)
+    for row in rows:
+        newer = [alert for alert in chains[row["chain"]] if alert.revision > row["revision"] and alert.sent_ms <= row["due_ms"]]
+        if not newer:
+            continue
+        replaced[row["id"]] = await _insert_replacement(connection, row, newer[-1], closes[row["id"]])
+        why = "outcome_unknown" if row["state"] == DeliveryState.UNKNOWN.value else row["reason"]
+        row.update(state=DeliveryState.OVERTAKEN.value, reason=why, next_attempt_ms=None)
+    return replaced
+
+
+async def _insert_replacement(connection: AsyncConnection, row: Row, newest: Any, close: Close) -> tuple[Open, ...]:
+    same = (t.deliveries.c.alert == newest.identifier, t.deliveries.c.contact == row["contact"], t.deliveries.c.channel == row["channel"])
+    there = (await connection.execute(select(t.deliveries.c.id).where(*same))).first()
+    over = newest.kind == "expire" or (newest.kind == "clear" and not row["handed"])
+    if there or over:
+        return ()
+    fields = {name: value for name, value in row.items() if name != "id"}
+    fields.update(alert=newest.identifier, revision=newest.revision, level=newest.level, expires_ms=newest.expires_ms)
+    fields.update(state=DeliveryState.WAITING.value, attempts=0, handed=False, doubled=False, parts=1, parts_delivered=0)
+    fields.update(created_ms=close.now_ms, next_attempt_ms=close.next_attempt_ms, due_ms=row["due_ms"])
+    written = (await connection.execute(insert(t.deliveries).returning(t.deliveries), fields)).mappings().one()
+    return (Open.of(written),)
+
+
+async def _arrive(connection: AsyncConnection, region: str, arrived: Sequence[Arrived]) -> dict[tuple[str, str], tuple[Open, ...]]:
+    """Receipts: the first one for a part counts, the same again changes nothing, one without a part waits for its response."""
+    if not arrived:
+        return {}
+    by_key = {(entry.receipt.channel, entry.receipt.message_id): entry for entry in reversed(arrived)}
+    query = select(t.parts).where(t.parts.c.message_id.in_({message_id for _, message_id in by_key})).order_by(t.parts.c.id)
+    known = {(part["channel"], part["message_id"]): part for part in (await connection.execute(query)).mappings()}
+    news = [(part, by_key[key]) for key, part in known.items() if key in by_key and part["state"] == DeliveryState.ACCEPTED.value]
+    if news:
+        values = [
+            {"key": part["id"], "state": entry.receipt.state.value, "reason": entry.receipt.reason, "changed_ms": entry.now_ms}
+            for part, entry in news
+        ]
+        await connection.execute(update(t.parts).where(t.parts.c.id == bindparam("key")), values)
+    await _keep_strays(connection, [entry for key, entry in by_key.items() if key not in known])
+    rows = await _deliveries(connection, sorted({part["delivery"] for part, _ in news}))
+    at_ms = {part["delivery"]: entry.now_ms for part, entry in news}
+    for row in rows:
+        row["changed_ms"] = at_ms[row["id"]]
+    await _settle(connection, rows)
+    await change(connection, rows)
+    ids: dict[int, list[str]] = defaultdict(list)
+    for part, _ in news:
+        ids[part["delivery"]].append(part["message_id"])
+    await tell(connection, region, rows, {number: tuple(names) for number, names in ids.items()})
+    opened = {row["id"]: Open.of(row) for row in rows if row["state"] in OPEN and row["next_attempt_ms"] is not None}
+    return {(part["channel"], part["message_id"]): (opened.pop(part["delivery"]),) for part, _ in news if part["delivery"] in opened}
+
+
+async def _keep_strays(connection: AsyncConnection, arrived: Sequence[Arrived]) -> None:
+    for entry in arrived:
+        receipt = entry.receipt
+        where = (t.strays.c.channel == receipt.channel) & (t.strays.c.message_id == receipt.message_id)
+        await connection.execute(delete(t.strays).where(where))
+        values = {"channel": receipt.channel, "message_id": receipt.message_id, "state": receipt.state.value, "reason": receipt.reason}
+        await connection.execute(insert(t.strays).values(**values, at_ms=entry.now_ms))
+
+
+async def _switch_off(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """410: remembered with the address, so that a new address in the configuration is tried again."""
+    for row in rows:
+        address = (
+            await connection.execute(select(t.contacts.c.webhook).where(t.contacts.c.id == row["contact"]))
+        ).scalar_one_or_none() or ""
+        where = (t.endpoints_off.c.contact == row["contact"]) & (t.endpoints_off.c.address == address)
+        if (await connection.execute(select(t.endpoints_off).where(where))).first() is None:
+            await connection.execute(insert(t.endpoints_off).values(contact=row["contact"], address=address, at_ms=row["changed_ms"]))
+
+
+async def _deliveries(connection: AsyncConnection, ids: Sequence[int]) -> list[Row]:
+    if not ids:
+        return []
+    rows = (await connection.execute(select(t.deliveries).where(t.deliveries.c.id.in_(ids)))).mappings()
+    return [dict(row) for row in rows]

@@ -1,0 +1,174 @@
+"""One delivery from the queue to its outcome: asked at the gate once more, claimed, sent, closed, and queued again if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from warning.dispatch import retry
+from warning.dispatch.attempts import Answer, Claim, Claimed, Close, Entry
+from warning.dispatch.channel import Channel, Outcome, Sending
+from warning.dispatch.journal import Journal
+from warning.dispatch.lane import Lane
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.planner import DECODER, Planner
+from warning.dispatch.rows import Open
+from warning.facts import Attempted, Listener
+from warning.model import AlertEvent, DeliveryState
+from warning.region import Contact
+
+log = logging.getLogger(__name__)
+
+REPLAY_WAIT_MS = 2_000  # a replay waits no longer than this between attempts, whatever the schedule says
+SOON_S = 5.0
+MOST_EVENTS = 2_000
+
+
+@dataclass
+class Courier:
+    """Owns the lanes. ``now_ms``: the time that decides; ``wall_ms``: the wall clock; ``gate``: open when sending is allowed."""
+
+    ledger: Ledger
+    journal: Journal[Entry, Answer]
+    planner: Planner
+    channels: Mapping[str, Channel]
+    contacts: Mapping[str, Contact]
+    replay: bool
+    now_ms: Callable[[], int]
+    wall_ms: Callable[[], int]
+    listen: Listener
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self.held: dict[int, Open] = {}
+        self._owned: set[int] = set()  # every delivery that stands in a lane, is held, or is under way
+        self._running: list[asyncio.Task[None]] = []
+        self._events: OrderedDict[str, AlertEvent] = OrderedDict()
+
+    def route(self, item: Open, *, first: bool = False) -> None:
+        """Into its lane; what is held waits for a person."""
+        self._owned.add(item.id)
+        if item.next_attempt_ms is None:
+            self.held[item.id] = item
+            return
+        contact, channel = self.contacts.get(item.contact), self.channels.get(item.channel)
+        name = channel.lane(contact) if contact and channel else "nowhere"
+        if name not in self.lanes:
+            width, ready = (channel.width(name), channel.ready) if channel else (1, _at_once)
+            self.lanes[name] = Lane(name, width, self.deliver, ready, self.gate, self.wall_ms)
+            self._running.append(asyncio.create_task(self.lanes[name].run(), name=f"lane {name}"))
+        self.lanes[name].add(item, first=first)
+
+    def drop(self, ids: Sequence[int]) -> None:
+        """These were overtaken."""
+        for lane in self.lanes.values():
+            lane.drop(ids)
+        for number in ids:
+            self.held.pop(number, None)
+        self._owned.difference_update(ids)
+
+    async def resync(self) -> None:
+        """Takes up what the ledger has and we do not: at start, and after the ledger was away in the middle of a commit."""
+        for item in await self.ledger.open_deliveries():
+            if item.id not in self._owned:
+                self.route(item)
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(lane.queue) for lane in self.lanes.values()) + len(self.held)
+
+    def recheck(self) -> None:
+        """Asks the gate again for what is held."""
+        for item in list(self.held.values()):
+            if self.held.pop(item.id, None):
+                self.route(replace(item, next_attempt_ms=0))
+
+    async def finish(self, within_s: float) -> int:
+        """Takes nothing new and waits for what is under way. Returns how many were cut off."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        return sum(await asyncio.gather(*(lane.finish(within_s) for lane in self.lanes.values())))
+
+    async def deliver(self, item: Open) -> None:
+        """One attempt, if it may be made. Raises what the ledger raises; the lane then comes again."""
+        answer = await self._attempt(item)
+        if item.id not in self.held:
+            self._owned.discard(item.id)
+        for again in answer:
+            self.route(again, first=True)
+
+    async def _attempt(self, item: Open) -> tuple[Open, ...]:
+        contact, channel = self.contacts.get(item.contact), self.channels.get(item.channel)
+        if contact is None or channel is None:
+            await self.ledger.end(item.id, DeliveryState.FAILED, "contact_gone", self.now_ms())
+            return ()
+        event = await self._event(item.alert)
+        at_ms = item.due_ms if self.replay else self.wall_ms()
+        if not await self._may(item, event, contact, at_ms):
+            return ()
+        claimed = await self.journal.put(Claim(item.id, self.now_ms()))
+        assert isinstance(claimed, Claimed)
+        if not claimed.attempt:
+            return ()  # overtaken, or delivered after all
+        started = time.monotonic()
+        sending = Sending(item.id, event, contact, item.language, claimed.attempt, item.expires_ms - at_ms, claimed.skip)
+        outcome = await self._send(channel, sending)
+        close = self._closing(item, claimed.attempt, outcome, at_ms)
+        answer = await self.journal.put(close)
+        seconds = time.monotonic() - started
+        self.listen(Attempted(item.channel, outcome.state, outcome.reason, seconds, max(1, len(outcome.parts))))
+        if outcome.detail:
+            log.warning("%s to %s by %s: %s %s", item.alert, item.contact, item.channel, outcome.reason, outcome.detail)
+        return answer if isinstance(answer, tuple) else ()
+
+    async def _may(self, item: Open, event: AlertEvent, contact: Contact, at_ms: int) -> bool:
+        """The gate's last word, right before the send."""
+        decide_ms = max(at_ms, self.now_ms()) if self.replay and item.reason == "approval_pending" else at_ms
+        verdict = self.planner.may(event, contact, decide_ms, knows=True, stands_in=True)
+        if verdict.allowed:
+            return True
+        if verdict.held:
+            self.held[item.id] = replace(item, next_attempt_ms=None, reason=verdict.reason)
+        elif verdict.reason == "expired":
+            await self.ledger.end(item.id, DeliveryState.FAILED, "expired", self.now_ms())
+        else:
+            await self.ledger.end(item.id, DeliveryState.REFUSED, verdict.reason, self.now_ms())
+        return False
+
+    async def _send(self, channel: Channel, sending: Sending) -> Outcome:
+        try:
+            return await channel.send(sending)
+        except Exception as error:
+            log.exception("%s: attempt at delivery %d", channel.name, sending.delivery)
+            return Outcome(DeliveryState.UNKNOWN, "internal", detail=repr(error))
+
+    def _closing(self, item: Open, attempt: int, outcome: Outcome, at_ms: int) -> Close:
+        """With the next attempt: by the schedule, by the receiver's wish, or soon where only the way was closed."""
+        close = Close(item.id, outcome, self.now_ms())
+        if outcome.state not in (DeliveryState.WAITING, DeliveryState.UNKNOWN):
+            return close
+        number, wish = (1, SOON_S) if outcome.soon else (attempt, outcome.retry_after_s)
+        spread = zlib.crc32(f"{item.id} {attempt}".encode()) / 2**32
+        due_ms = retry.next_attempt_ms(number, at_ms, item.expires_ms, retry_after_s=wish, spread=spread)
+        if due_ms is None:
+            return close
+        wait_ms = min(due_ms - at_ms, REPLAY_WAIT_MS) if self.replay else due_ms - at_ms
+        return replace(close, next_attempt_ms=self.wall_ms() + wait_ms, due_ms=due_ms)
+
+    async def _event(self, identifier: str) -> AlertEvent:
+        event = self._events.pop(identifier, None) or DECODER.decode(await self.ledger.alert(identifier))
+        self._events[identifier] = event
+        if len(self._events) > MOST_EVENTS:
+            self._events.popitem(last=False)
+        return event
+
+
+async def _at_once() -> None:
+    return

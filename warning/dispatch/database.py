@@ -1,0 +1,106 @@
+"""One connection pool and one lock, for SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from warning.dispatch.tables import metadata
+from warning.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+CREATE_LOCK = zlib.crc32(b"flood-warning ledger tables")  # key of an advisory lock in PostgreSQL
+HOLD_LOCK = zlib.crc32(b"flood-warning dispatcher")
+
+
+async def connect(url: str) -> AsyncEngine:
+    """An engine whose tables are there. Raises ``Unavailable`` with the address (no password) if the database does not answer."""
+    engine = create_async_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _durable)
+        event.listen(engine.sync_engine, "begin", _begin_immediate)
+    try:
+        async with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":  # two processes that create at once would fail
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATE_LOCK})
+            await connection.run_sync(metadata.create_all)
+    except (DBAPIError, OSError) as error:
+        await engine.dispose()
+        raise Unavailable(f"the database {make_url(url).render_as_string()} does not answer: {error}") from error
+    return engine
+
+
+def _durable(connection: Any, record: Any) -> None:
+    """Every commit is on the disk when it returns (FULL); readers do not wait for writers (WAL)."""
+    connection.isolation_level = None  # the driver shall not begin transactions by itself, later than we think
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """A transaction that will write takes the lock at its beginning: one that begins by reading could not wait for it later."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class Lock:
+    """For one process alone. The system releases it when the process ends, also by kill -9: a file lock beside an SQLite file, an
+    advisory lock of a session in PostgreSQL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._file: int | None = None
+        self._session: AsyncConnection | None = None
+
+    async def acquire(self) -> None:
+        """Raises ``Unavailable`` if another process has it."""
+        url = self._engine.url
+        if self._engine.dialect.name == "postgresql":
+            self._session = await self._engine.connect()
+            got = bool((await self._session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": HOLD_LOCK})).scalar_one())
+            await self._session.commit()
+        elif url.database and url.database != ":memory:":
+            self._file = os.open(Path(url.database + ".dispatch.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                got = True
+            except BlockingIOError:
+                got = False
+        else:
+            got = True
+        if not got:
+            await self.release()
+            raise Unavailable(
+                f"another dispatcher holds the ledger {url.render_as_string()}: two would send everything twice", reason="held"
+            )
+
+    async def held(self) -> bool:
+        """Whether it is still ours; PostgreSQL takes it away with the session."""
+        if self._session is None:
+            return True
+        try:
+            await self._session.execute(text("SELECT 1"))
+            await self._session.commit()
+        except (DBAPIError, OSError) as error:
+            log.error("the lock of the ledger is lost with its session: %s", error)
+            return False
+        return True
+
+    async def release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

@@ -1,0 +1,229 @@
+"""The dispatcher: reads ``alerts``, decides who is told, sends, and keeps the ledger and the topic ``receipts`` true.
+
+**Time.** Live, ``now`` is the wall clock; when the log is more than a minute ahead of us, it is read to its end before anything is sent,
+so that each chain's newest revision goes and the older ones are recorded as overtaken. In a replay each revision is judged
+and sent at its own sent time, whenever we come to read it: five weeks do not collapse into their last day, and the outcome does
+not depend on how fast anything ran. Waits between attempts are then shortened (``courier.REPLAY_WAIT_MS``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from sqlalchemy.exc import DBAPIError
+
+from warning.alerts import message
+from warning.deployment import Deployment
+from warning.dispatch.attempts import Answer, Arrived, Entry
+from warning.dispatch.channel import Channel, PartReceipt
+from warning.dispatch.courier import Courier
+from warning.dispatch.journal import Journal
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.notice import Notices
+from warning.dispatch.outlet import publish
+from warning.dispatch.planner import People, Planner
+from warning.dispatch.sms import SmsChannel, Text, text_of
+from warning.dispatch.source import Batch, Source
+from warning.dispatch.webhook import WebhookChannel
+from warning.errors import Unavailable
+from warning.facts import ChannelState, Listener, Ready, Undelivered
+from warning.model import AlertEvent
+from warning.region import Region
+
+log = logging.getLogger(__name__)
+
+BEHIND_MS = 60_000
+FINISH_S = 20.0  # how long a stop waits for what is under way
+RECHECK_S = 1.0  # how often people's decisions are read, and what is held is asked again
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Dispatcher:
+    """Everything between the topic ``alerts`` and the phones. One per deployment: the ledger's lock sees to that.
+
+    ``endpoints``, ``allow_loopback``: see ``webhook.WebhookChannel``; both empty except in a rehearsal. Without
+    ``deployment.smpp_user`` there is no SMS, and a contact with nothing but a phone is nobody's.
+    """
+
+    def __init__(
+        self,
+        region: Region,
+        deployment: Deployment,
+        listen: Listener,
+        *,
+        endpoints: Mapping[str, str] | None = None,
+        allow_loopback: frozenset[tuple[str, int]] = frozenset(),
+        clock: Callable[[], int] = wall_clock_ms,
+        sms_per_s: float = 1000.0,
+    ) -> None:
+        self._region, self._deployment, self._listen, self._wall_ms = region, deployment, listen, clock
+        self._newest_ms = 0
+        self._people = People()
+        self._webhooks = WebhookChannel(endpoints or {}, allow_loopback)
+        channels: list[Channel] = [self._webhooks]
+        if deployment.smpp_user:
+            channels.insert(0, SmsChannel(deployment, self._words, self._receipt, self._sms_state, most_per_s=sms_per_s))
+        else:
+            log.warning("there is no SMS: smpp_user is not set")
+        self._channels = {channel.name: channel for channel in channels}
+
+    def now_ms(self) -> int:
+        """The time that decides: the wall clock live, the newest sent time seen in a replay."""
+        return self._newest_ms if self._deployment.replay else self._wall_ms()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until ``stop`` is set, then finishes what is under way.
+
+        Raises ``StateError`` (this log is not the ledger's), ``Unavailable`` (no database, or another dispatcher holds the ledger).
+        """
+        ledger = await Ledger.open(self._deployment.database, self._region.id)
+        try:
+            await ledger.lock.acquire()
+            await self._start(ledger)
+            await self._work(ledger, stop)
+        finally:
+            self._listen(Ready("dispatch", False, "stopped"))
+            await ledger.close()
+
+    async def _start(self, ledger: Ledger) -> None:
+        self._newest_ms = await ledger.newest_ms(self._deployment.alerts)
+        self._journal: Journal[Entry, Answer] = Journal(ledger.write, lambda up, why: self._listen(Ready("ledger", up, why)))
+        channels = tuple(self._channels.values())
+        self._planner = Planner(self._region, self._deployment, ledger, channels, self._people, self._listen)
+        contacts = {contact.id: contact for contact in self._region.contacts}
+        replay = self._deployment.replay
+        self._courier = Courier(
+            ledger, self._journal, self._planner, self._channels, contacts, replay, self.now_ms, self._wall_ms, self._listen
+        )
+        await ledger.import_contacts(self._region.contacts)
+        self._people.approvals, self._people.silences = await ledger.decisions()
+        crashed = await ledger.recover(self.now_ms())
+        if crashed:
+            log.warning("%d deliveries were under way when the last dispatcher ended: they go again, marked as doubled", crashed)
+
+    async def _work(self, ledger: Ledger, stop: asyncio.Event) -> None:
+        """All loops at once; the first one that ends ends all, and what is under way is waited for."""
+        deployment = self._deployment
+        for channel in self._channels.values():
+            await channel.start()
+        last = [
+            asyncio.create_task(self._journal.run(), name="journal"),
+            asyncio.create_task(publish(ledger, deployment.bootstrap, deployment.receipts, self._listen), name="outlet"),
+        ]
+        loops = [
+            asyncio.create_task(stop.wait(), name="stop"),
+            asyncio.create_task(self._consume(ledger), name="alerts"),
+            asyncio.create_task(Notices(self._region, deployment, ledger, self._webhooks, self._listen).run(), name="hazards"),
+            asyncio.create_task(self._recheck(ledger), name="people"),
+        ]
+        try:
+            done, _ = await asyncio.wait([*loops, *last], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancel(loops)
+            cut_off = await self._courier.finish(FINISH_S)
+            if cut_off:
+                log.warning("%d attempts were cut off; the ledger calls them unknown and they go again", cut_off)
+            for channel in self._channels.values():
+                await channel.stop()
+            await _drain(ledger)
+            await _cancel(last)
+        for task in done:
+            task.result()  # raises what ended us
+
+    # --- in
+
+    async def _consume(self, ledger: Ledger) -> None:
+        deployment, gate = self._deployment, self._courier.gate
+        source = Source(deployment.bootstrap, deployment.alerts, self._listen)
+        try:
+            await source.start(await ledger.positions(deployment.alerts, ""))
+            await self._courier.resync()
+            if deployment.replay or await source.caught_up():
+                gate.set()
+            self._listen(Ready("dispatch", True))
+            async for batch in source.batches():
+                if batch is not None:
+                    self._mind_the_gate(batch, await self._take(batch))
+                elif not gate.is_set() and await source.caught_up():
+                    gate.set()
+        finally:
+            await source.stop()
+
+    async def _take(self, batch: Batch) -> int:
+        """Plans a batch; returns the newest sent time in it."""
+        newest_ms, failed = 0, False
+        while True:
+            try:
+                async for result in self._planner.plan(batch, self._wall_ms()):
+                    newest_ms = max(newest_ms, result.newest_ms)
+                    self._newest_ms = max(self._newest_ms, newest_ms)
+                    self._courier.drop(result.overtaken)
+                    for item in result.opened:
+                        self._courier.route(item)
+                if failed:
+                    await self._courier.resync()
+                return newest_ms
+            except (DBAPIError, OSError) as error:  # what was planned before the failure is known by its id, and in the ledger
+                log.error("the ledger does not answer, the log waits: %s", error)
+                self._listen(Ready("ledger", False, "the ledger does not answer"))
+                failed = True
+                await asyncio.sleep(1.0)
+
+    def _mind_the_gate(self, batch: Batch, newest_ms: int) -> None:
+        """Live and more than a minute behind: read to the end before sending."""
+        behind = batch.more and newest_ms < self._wall_ms() - BEHIND_MS
+        if self._deployment.replay or not behind:
+            self._courier.gate.set()
+        else:
+            self._courier.gate.clear()
+
+    # --- what the channels ask
+
+    def _words(self, event: AlertEvent, language: str) -> Text:
+        return text_of(message.sms(event.alert, self._region, language).text)
+
+    async def _receipt(self, receipt: PartReceipt) -> None:
+        again = await self._journal.put(Arrived(receipt, self.now_ms()))
+        for item in again if isinstance(again, tuple) else ():
+            self._courier.route(item)
+
+    def _sms_state(self, up: bool) -> None:
+        self._listen(ChannelState("sms", up))
+        self._listen(Ready("sms", up, "" if up else "no session with the SMS centre"))
+
+    # --- people
+
+    async def _recheck(self, ledger: Ledger) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            try:
+                self._people.approvals, self._people.silences = await ledger.decisions()
+                held = await ledger.lock.held()
+            except (DBAPIError, OSError) as error:
+                log.error("the ledger does not answer: %s", error)
+                continue
+            if not held:
+                raise Unavailable("the ledger's lock is lost; another dispatcher may hold it now", reason="held")
+            self._listen(Undelivered(self._courier.waiting))
+            self._courier.recheck()
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[object] | asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _drain(ledger: Ledger) -> None:
+    """Receipts of what was just finished still go out, if the broker takes them within two seconds."""
+    for _ in range(20):
+        if not await ledger.unpublished(1):
+            return
+        await asyncio.sleep(0.1)

@@ -1,0 +1,214 @@
+"""The operators' notice: a zone fell silent (UNKNOWN), or speaks again.
+
+Changes are collected over a time span of the log and told together, so that an outage of a whole network is one message. Told at least
+once: what operators know stands in the ledger, and moves with the position in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+from aiokafka import ConsumerRecord
+
+from warning.alerts.rules import Decision, may_leave
+from warning.deployment import Deployment
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.rows import Position
+from warning.dispatch.source import Source
+from warning.dispatch.webhook import WebhookChannel
+from warning.facts import Listener, OperatorNotice
+from warning.model import Alert, Certainty, DeliveryState, EventKind, Hazard, Level, Status
+from warning.region import Contact, Region
+
+log = logging.getLogger(__name__)
+
+SPAN_MS = 60_000
+REPLAY_SPAN_MS = 3_600_000
+QUIET_S = 5.0  # so long nothing new in the log: what was collected is told
+MOST_UNDER_WAY = 20
+RETRIES_S = (0.0, 5.0, 60.0)
+
+
+class Observed(msgspec.Struct):
+    """The part of a ``Hazard`` that counts here."""
+
+    zone: str
+    at_ms: int
+    level: Level
+    silent_since_ms: int | None = None
+    n: int = -1
+
+
+@dataclass
+class Collection:
+    """Changes within a span of the log's time. Pure."""
+
+    span_ms: int
+    told: dict[str, tuple[bool, int]]  # zone -> (UNKNOWN, n) as operators know it
+    pending: dict[str, Observed] = field(default_factory=dict)
+    span: int | None = None
+
+    def see(self, observed: Observed) -> list[Observed]:
+        """Takes one observation. Returns what is to be told before it, because its span begins a new one."""
+        span = observed.at_ms // self.span_ms
+        ready = self.take() if self.span is not None and span > self.span else []
+        self.span = max(span, self.span or 0)
+        unknown, newest = self.told.get(observed.zone, (False, -1))
+        last = self.pending.get(observed.zone)
+        if observed.n >= max(newest, last.n if last else -1):
+            if (observed.level is Level.UNKNOWN) != unknown:
+                self.pending[observed.zone] = observed
+            else:
+                self.pending.pop(observed.zone, None)
+        return ready
+
+    def take(self) -> list[Observed]:
+        """What is to be told now."""
+        ready = sorted(self.pending.values(), key=lambda observed: observed.zone)
+        self.pending = {}
+        self.told |= {observed.zone: (observed.level is Level.UNKNOWN, observed.n) for observed in ready}
+        return ready
+
+
+class Notices:
+    """Reads ``hazards`` and tells contacts with role operator, by log line, fact and webhook."""
+
+    def __init__(self, region: Region, deployment: Deployment, ledger: Ledger, channel: WebhookChannel, listen: Listener) -> None:
+        self._region, self._deployment, self._ledger, self._channel, self._listen = region, deployment, ledger, channel, listen
+        self._span_ms = REPLAY_SPAN_MS if deployment.replay else SPAN_MS
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._read_at = 0.0
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        source = Source(self._deployment.bootstrap, self._deployment.hazards, self._listen)
+        told = await self._ledger.observed()
+        try:
+            await source.start(await self._ledger.positions(self._deployment.hazards, ""))
+            collections: dict[int, Collection] = {}
+            read: dict[int, Position] = {}
+            async for batch in source.batches():
+                if batch is None:
+                    await self._idle(collections, read)
+                    continue
+                number = batch.position.partition
+                collection = collections.setdefault(number, Collection(self._span_ms, dict(told)))
+                for record in batch.records:
+                    await self._see(collection, record)
+                read[number] = batch.position
+                self._read_at = time.monotonic()
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await source.stop()
+
+    async def _idle(self, collections: dict[int, Collection], read: dict[int, Position]) -> None:
+        """Nothing more to read: what was collected is told after a while; the position moves when nothing is left to tell."""
+        if time.monotonic() - self._read_at < QUIET_S:
+            return
+        for collection in collections.values():
+            await self._tell(collection.take())
+        if read:
+            await self._ledger.observe({}, list(read.values()))
+            read.clear()
+
+    async def _see(self, collection: Collection, record: ConsumerRecord) -> None:
+        try:
+            observed = DECODER.decode(record.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.error("%s/%d offset %d cannot be read: %s", record.topic, record.partition, record.offset, error)
+            return
+        await self._tell(collection.see(observed))
+
+    async def _tell(self, changed: list[Observed]) -> None:
+        if not changed:
+            return
+        silent = tuple(observed.zone for observed in changed if observed.level is Level.UNKNOWN)
+        back = tuple(observed.zone for observed in changed if observed.level is not Level.UNKNOWN)
+        log.warning("zones without observation: %s; observed again: %s", ", ".join(silent) or "none", ", ".join(back) or "none")
+        self._listen(OperatorNotice(silent, back))
+        await self._ledger.observe({observed.zone: (observed.level is Level.UNKNOWN, observed.n) for observed in changed}, [])
+        body = body_of(self._region.id, changed)
+        name = f"notice:{self._region.id}:{changed[0].zone}:{max(observed.n for observed in changed)}"
+        for contact in self._region.contacts:
+            if contact.role == "operator" and contact.webhook and self._may(contact, changed[0]):
+                self._post(contact, f"{name}:{contact.id}".replace(".", "~"), body)
+
+    def _may(self, contact: Contact, observed: Observed) -> bool:
+        """Asks the one gate, with the notice dressed as an alert: an exercise does not wake a live operator either."""
+        replay, embedded = self._deployment.replay, self._deployment.embedded
+        status = Status.EXERCISE if replay and self._region.status is Status.ACTUAL else self._region.status
+        verdict = may_leave(
+            _dressed(self._region, observed, status), contact, self._region, Decision((), (), replay, embedded), observed.at_ms
+        )
+        return verdict.allowed
+
+    def _post(self, contact: Contact, identifier: str, body: str) -> None:
+        if len(self._under_way) >= MOST_UNDER_WAY:
+            log.error("notice %s is not sent to %s: %d are under way; the log has it", identifier, contact.id, MOST_UNDER_WAY)
+            return
+        task = asyncio.create_task(self._deliver(contact, identifier, body))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _deliver(self, contact: Contact, identifier: str, body: str) -> None:
+        for delay_s in RETRIES_S:
+            await asyncio.sleep(delay_s)
+            outcome = await self._channel.post(contact, identifier, body)
+            if outcome.state in (DeliveryState.DELIVERED, DeliveryState.FAILED):
+                break
+        if outcome.state is not DeliveryState.DELIVERED:
+            log.error("operator %s was not told of %s: %s %s", contact.id, identifier, outcome.reason, outcome.detail)
+
+
+DECODER = msgspec.json.Decoder(Observed)
+
+
+def body_of(region: str, changed: list[Observed]) -> str:
+    """The webhook's body; ``zones`` sorted by id, ``level`` UNKNOWN where the gauge is silent."""
+    at = datetime.fromtimestamp(max(observed.at_ms for observed in changed) / 1000, UTC).isoformat().replace("+00:00", "Z")
+    zones = [{"zone": one.zone, "level": one.level.value, "at_ms": one.at_ms, "silent_since_ms": one.silent_since_ms} for one in changed]
+    return json.dumps({"type": "zones.observed", "timestamp": at, "data": {"region": region, "zones": zones}})
+
+
+def _dressed(region: Region, observed: Observed, status: Status) -> Alert:
+    hazard = Hazard(
+        region=region.id,
+        zone=observed.zone,
+        at_ms=observed.at_ms,
+        quantity="",
+        value=None,
+        observed_ms=None,
+        level=observed.level,
+        level_confirmed=Level.UNKNOWN,
+        level_cleared=Level.UNKNOWN,
+        level_expected=Level.NORMAL,
+        level_expected_cleared=Level.NORMAL,
+        probability=0.0,
+        arrival_ms=None,
+        silent_since_ms=observed.silent_since_ms,
+    )
+    return Alert(
+        identifier=f"{region.namespace}.{observed.zone}.notice.{observed.n}",
+        region=region.id,
+        zone=observed.zone,
+        revision=0,
+        kind=EventKind.RAISE,
+        event_ids=(),
+        status=status,
+        level=Level.UNKNOWN,
+        previous_level=Level.UNKNOWN,
+        certainty=Certainty.OBSERVED,
+        raised_ms=observed.at_ms,
+        sent_ms=observed.at_ms,
+        expires_ms=observed.at_ms + 3_600_000,
+        arrival_ms=None,
+        told_arrival_ms=None,
+        hazard=hazard,
+    )

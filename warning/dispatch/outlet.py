@@ -1,0 +1,63 @@
+"""Receipts to the broker. They wait in the ledger until every replica has them, so a crash repeats some and loses none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import DBAPIError
+
+from warning.dispatch.ledger import Ledger
+from warning.facts import BrokerState, Listener
+
+log = logging.getLogger(__name__)
+
+MOST = 500
+IDLE_S = 0.1
+AGAIN_S = 1.0
+
+
+async def publish(ledger: Ledger, bootstrap: str, topic: str, listen: Listener) -> None:
+    """Publishes what the ledger holds, in its order, until it is cancelled."""
+    producer: AIOKafkaProducer | None = None
+    try:
+        while True:
+            try:
+                if producer is None:
+                    producer = await _connected(bootstrap)
+                    listen(BrokerState(True))
+                if not await publish_once(ledger, producer, topic):
+                    await asyncio.sleep(IDLE_S)
+            except (KafkaError, OSError, DBAPIError) as error:
+                log.warning("receipts wait, broker or ledger does not answer: %r", error)
+                if isinstance(error, KafkaError):
+                    listen(BrokerState(False))
+                if producer:
+                    await producer.stop()
+                    producer = None
+                await asyncio.sleep(AGAIN_S)
+    finally:
+        if producer:
+            await producer.stop()
+
+
+async def publish_once(ledger: Ledger, producer: AIOKafkaProducer, topic: str) -> int:
+    """One batch; returns its size. Raises KafkaError; nothing is marked then."""
+    rows = await ledger.unpublished(MOST)
+    if rows:
+        futures = [await producer.send(topic, key=alert.encode(), value=value) for _, alert, value in rows]
+        await asyncio.gather(*futures)
+        await ledger.published([number for number, _, _ in rows])
+    return len(rows)
+
+
+async def _connected(bootstrap: str) -> AIOKafkaProducer:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", request_timeout_ms=10_000)
+    try:
+        await producer.start()
+    except BaseException:
+        await producer.stop()
+        raise
+    return producer

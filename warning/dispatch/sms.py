@@ -1,0 +1,197 @@
+"""SMS over SMPP: parts, pace, and what the centre's answers mean."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import smsutil
+from aiosmpplib import NPI, TON, GSM7BitCodec, PhoneNumber, SmppCommandStatus, SubmitSm
+
+from warning.deployment import Deployment
+from warning.dispatch.channel import OnReceipt, OnState, Outcome, Part, PartReceipt, Sending, worst
+from warning.dispatch.pace import Pace
+from warning.dispatch.smpp import Answer, Link, Receipt
+from warning.errors import ConfigError, Problem
+from warning.model import AlertEvent, DeliveryState
+from warning.region import Contact
+
+log = logging.getLogger(__name__)
+
+UDH_PRESENT = 0x40  # esm_class: the message begins with a user data header
+RECEIPT_WANTED = 0x01
+SOON = {"unavailable", "reset", "stopped", "throttled"}  # the link's fault, not the phone's
+LEAST_VALIDITY_S, MOST_VALIDITY_S = 60, 48 * 3600
+TOO_FAST = {SmppCommandStatus.ESME_RTHROTTLED, SmppCommandStatus.ESME_RMSGQFUL}
+PASSING = {  # the same message may be taken later
+    SmppCommandStatus.ESME_RSYSERR,
+    SmppCommandStatus.ESME_RUNKNOWNERR,
+    SmppCommandStatus.ESME_RSUBMITFAIL,
+    SmppCommandStatus.ESME_RINVBNDSTS,
+    SmppCommandStatus.ESME_RX_T_APPN,
+}
+RECEIPT_STATES = {
+    "DELIVRD": DeliveryState.DELIVERED,
+    "EXPIRED": DeliveryState.FAILED,
+    "DELETED": DeliveryState.FAILED,
+    "UNDELIV": DeliveryState.FAILED,
+    "REJECTD": DeliveryState.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message cut into parts that fit: 160 or 153 septets each of the GSM alphabet, 70 or 67 UTF-16 units each otherwise."""
+
+    parts: tuple[str, ...]
+    unicode: bool
+
+
+Words = Callable[[AlertEvent, str], Text]  # event, language -> text
+
+
+@dataclass
+class SmsChannel:
+    """The SMS centre of one deployment. Deliveries share one lane of ``window`` messages under way."""
+
+    deployment: Deployment
+    words: Words
+    on_receipt: OnReceipt
+    on_state: OnState
+    window: int = 64
+    most_per_s: float = 1000.0
+    answer_within_s: float = 20.0
+    carry_on_s: float = 60.0  # how long one message is offered to a centre that says "too fast"
+    name: str = field(default="sms", init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.most_per_s)
+        where = self.deployment
+        check(where)
+        self.link = Link(
+            where.smpp_host, where.smpp_port, where.smpp_user, where.smpp_password, self._receipt, self.on_state, self.answer_within_s
+        )
+        self._source = sender_address(where.sms_sender)
+
+    async def start(self) -> None:
+        await self.link.start()
+
+    async def stop(self) -> None:
+        await self.link.stop()
+
+    def address(self, contact: Contact) -> str:
+        return contact.phone
+
+    def lane(self, contact: Contact) -> str:
+        return "sms"
+
+    def width(self, lane: str) -> int:
+        return self.window
+
+    async def ready(self) -> None:
+        await self.link.bound()
+
+    async def send(self, sending: Sending) -> Outcome:
+        text = self.words(sending.event, sending.language)
+        numbers = [number for number in range(1, len(text.parts) + 1) if number not in sending.skip]
+        messages = [self._submit(sending, text, number) for number in numbers]
+        answers = await asyncio.gather(*(self._offer(message) for message in messages))
+        parts = [part_of(number, answer) for number, answer in zip(numbers, answers, strict=True)]
+        state = worst([part.state for part in parts])
+        reason = next((part.reason for part in parts if part.state is state), "")
+        return Outcome(state, reason, parts=tuple(parts), soon=reason in SOON)
+
+    async def _offer(self, message: SubmitSm) -> Answer:
+        """One part, again and again while the centre says "too fast"."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.carry_on_s
+        while True:
+            await self.pace.turn()
+            answer = await self.link.submit(message, wait_s=1.0)
+            if answer.status not in TOO_FAST or loop.time() > until:
+                break
+            self.pace.throttled()
+            await asyncio.sleep(1.0 / self.pace.rate)
+        if answer.status is SmppCommandStatus.ESME_ROK:
+            self.pace.accepted()
+        return answer
+
+    def _submit(self, sending: Sending, text: Text, number: int) -> SubmitSm:
+        content, parts = text.parts[number - 1], len(text.parts)
+        encoded = content.encode("utf-16-be") if text.unicode else GSM7BitCodec.get_codec_info().encode(content)[0]
+        if parts > 1:
+            encoded = bytes((5, 0, 3, reference(sending), parts, number)) + encoded
+        validity_s = min(max(sending.valid_ms // 1000, LEAST_VALIDITY_S), MOST_VALIDITY_S)
+        message = SubmitSm(
+            short_message=content,
+            source=self._source,
+            destination=PhoneNumber(sending.contact.phone.removeprefix("+"), TON.INTERNATIONAL, NPI.ISDN),
+            esm_class=UDH_PRESENT if parts > 1 else 0,
+            encoding="ucs2" if text.unicode else "gsm0338",
+            registered_delivery=RECEIPT_WANTED,
+            validity_period=timedelta(seconds=validity_s),
+        )
+        message.set_encoded_message(encoded)
+        return message
+
+    async def _receipt(self, receipt: Receipt) -> None:
+        state = RECEIPT_STATES.get(receipt.stat)
+        if state is None:
+            return  # ENROUTE, ACCEPTD: on its way still
+        reason = "" if state is DeliveryState.DELIVERED else receipt.stat.lower()
+        await self.on_receipt(PartReceipt(self.name, receipt.message_id, state, reason))
+
+
+def check(where: Deployment) -> None:
+    """Raises ``ConfigError`` for what SMPP 3.4 has no room for."""
+    problems = [
+        Problem(name, f"has {len(value)} characters, SMPP 3.4 allows {most}", "ask the SMS centre for a shorter one")
+        for name, value, most in (("smpp_user", where.smpp_user, 15), ("smpp_password", where.smpp_password, 8))
+        if len(value) > most
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def text_of(words: str) -> Text:
+    """Cuts as phones expect it; never inside a surrogate pair or an escape of the GSM alphabet."""
+    split = smsutil.split(words)
+    return Text(tuple(part.content for part in split.parts), split.encoding != "gsm0338")
+
+
+def part_of(number: int, answer: Answer) -> Part:
+    """What an answer means for its part."""
+    if answer.status is SmppCommandStatus.ESME_ROK:
+        return Part(number, DeliveryState.ACCEPTED, answer.message_id)
+    if answer.status in TOO_FAST:
+        return Part(number, DeliveryState.WAITING, reason="throttled")
+    if answer.status in PASSING:
+        return Part(number, DeliveryState.WAITING, reason="gateway_error")
+    if answer.status is not None:
+        log.error("SMS refused by the centre: %s", answer.status.name)
+        return Part(number, DeliveryState.FAILED, reason="rejected")
+    if answer.why == "malformed":
+        return Part(number, DeliveryState.FAILED, reason="malformed")
+    return Part(number, DeliveryState.UNKNOWN if answer.sent else DeliveryState.WAITING, reason=answer.why)
+
+
+def reference(sending: Sending) -> int:
+    """Reference number that joins the parts on the phone (8 bits).
+
+    The same for every attempt, so that parts of two attempts make one message; another for the next revision.
+    """
+    alert = sending.event.alert
+    return (zlib.crc32(f"{alert.zone} {sending.contact.id}".encode()) + alert.revision) & 0xFF
+
+
+def sender_address(sender: str) -> PhoneNumber:
+    """A short code, an international number (+...) or a name of at most 11 characters."""
+    if sender.startswith("+"):
+        return PhoneNumber(sender[1:], TON.INTERNATIONAL, NPI.ISDN)
+    if sender.isdigit() or not sender:
+        return PhoneNumber(sender, TON.NETWORK_SPECIFIC if sender else TON.UNKNOWN, NPI.UNKNOWN)
+    return PhoneNumber(sender[:11], TON.ALPHANUMERIC, NPI.UNKNOWN)

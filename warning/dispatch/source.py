@@ -1,0 +1,154 @@
+"""The log that dispatch reads: by hand, from the ledger's positions, and only if it is the log that the ledger knows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from warning.dispatch.rows import Position, digest_of
+from warning.errors import ExitCode, StateError
+from warning.facts import BrokerState, Listener, Ready
+
+log = logging.getLogger(__name__)
+
+AGAIN_S = 1.0
+FETCH_MS = 500
+MOST_RECORDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one partition in order, the position after them, and whether the log goes on behind it."""
+
+    records: tuple[ConsumerRecord, ...]
+    position: Position
+    more: bool
+
+
+class Source:
+    """One topic, all partitions, without a consumer group: the position is the ledger's."""
+
+    def __init__(self, bootstrap: str, topic: str, listen: Listener) -> None:
+        self._bootstrap, self.topic, self._listen = bootstrap, topic, listen
+        self._consumer: AIOKafkaConsumer | None = None
+        self._positions: dict[int, Position] = {}
+        self._partitions: list[TopicPartition] = []
+
+    async def start(self, positions: Mapping[int, Position]) -> None:
+        """Waits for broker and topic. Raises ``StateError`` if this log is not the one that ``positions`` were taken from."""
+        self._positions = dict(positions)
+        self._consumer = await self._connected()
+        self._partitions = await self._assigned(self._consumer)
+        await self._same_log(self._consumer)
+        for partition in self._partitions:
+            known = self._positions.get(partition.partition)
+            self._consumer.seek(partition, known.next_offset if known else 0)
+        self._listen(Ready(f"log {self.topic}", True))
+
+    async def stop(self) -> None:
+        if self._consumer:
+            await self._consumer.stop()
+            self._consumer = None
+
+    async def batches(self) -> AsyncIterator[Batch | None]:
+        """For ever; None when there was nothing for half a second."""
+        assert self._consumer is not None
+        while True:
+            try:
+                found = await self._consumer.getmany(timeout_ms=FETCH_MS, max_records=MOST_RECORDS)
+            except KafkaError as error:
+                log.warning("%s: %r; again in %.0f s", self.topic, error, AGAIN_S)
+                self._listen(BrokerState(False))
+                await asyncio.sleep(AGAIN_S)
+                continue
+            if not found:
+                yield None
+            for partition, records in found.items():
+                yield self._batch(partition, records)
+
+    async def caught_up(self) -> bool:
+        """Whether everything that is in the log now has been read."""
+        assert self._consumer is not None
+        ends = await self._consumer.end_offsets(self._partitions)
+        return all(self._next(partition) >= end for partition, end in ends.items())
+
+    def _next(self, partition: TopicPartition) -> int:
+        known = self._positions.get(partition.partition)
+        return known.next_offset if known else 0
+
+    def _batch(self, partition: TopicPartition, records: list[ConsumerRecord]) -> Batch:
+        assert self._consumer is not None
+        number, last = partition.partition, records[-1]
+        known = self._positions.get(number)
+        first = known.first_digest if known else digest_of(records[0].key, records[0].value)
+        position = Position(self.topic, number, last.offset + 1, first, digest_of(last.key, last.value))
+        self._positions[number] = position
+        high = self._consumer.highwater(partition)
+        return Batch(tuple(records), position, high is not None and position.next_offset < high)
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="none", fetch_max_bytes=16 << 20
+            )
+            try:
+                await consumer.start()
+            except (KafkaError, OSError) as error:
+                await consumer.stop()
+                self._listen(BrokerState(False))
+                self._listen(Ready(f"log {self.topic}", False, "the broker does not answer"))
+                log.warning("the broker %s does not answer: %r", self._bootstrap, error)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            self._listen(BrokerState(True))
+            return consumer
+
+    async def _assigned(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        said = False
+        while True:
+            await consumer.topics()  # fetches the metadata of all topics
+            numbers = consumer.partitions_for_topic(self.topic)
+            if numbers:
+                partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
+                consumer.assign(partitions)
+                return partitions
+            if not said:
+                log.warning("topic %s is not there yet; waiting", self.topic)
+                self._listen(Ready(f"log {self.topic}", False, "the topic is not there"))
+                said = True
+            await asyncio.sleep(AGAIN_S)
+
+    async def _same_log(self, consumer: AIOKafkaConsumer) -> None:
+        begins, ends = await consumer.beginning_offsets(self._partitions), await consumer.end_offsets(self._partitions)
+        for number, known in self._positions.items():
+            partition = TopicPartition(self.topic, number)
+            if partition not in ends or ends[partition] < known.next_offset:
+                self._other(known, f"it ends at {ends.get(partition, 0)}")
+            if begins[partition] > known.next_offset:
+                raise StateError(
+                    f"{self.topic}/{number} begins at {begins[partition]}, the ledger has read up to {known.next_offset}: "
+                    "warnings in between are gone from the log; keep this topic for ever",
+                    exit_code=ExitCode.LOG_TRUNCATED,
+                    reason="log_truncated",
+                )
+            for offset, digest in ((0, known.first_digest), (known.next_offset - 1, known.last_digest)):
+                if offset >= begins[partition] and await self._digest(consumer, partition, offset) != digest:
+                    self._other(known, f"its record {offset} is another one")
+
+    def _other(self, known: Position, why: str) -> None:
+        raise StateError(
+            f"{self.topic}/{known.partition} is not the log that the ledger knows up to offset {known.next_offset}: {why}. "
+            "Name the database that belongs to this log, or use another prefix",
+            exit_code=ExitCode.LOG_OTHER,
+            reason="other_log",
+        )
+
+    async def _digest(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> str:
+        consumer.seek(partition, offset)
+        record = await asyncio.wait_for(consumer.getone(partition), 30.0)
+        return digest_of(record.key, record.value) if record.offset == offset else ""

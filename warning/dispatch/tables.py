@@ -1,0 +1,161 @@
+"""The ledger's tables. Times are milliseconds since 1970 UTC; states and levels stand by name."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+
+metadata = MetaData()
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("language", String, nullable=False),
+    Column("districts", Text, nullable=False),  # space-separated; empty: all
+    Column("level", String, nullable=False),
+    Column("phone", String, nullable=False),
+    Column("webhook", String, nullable=False),  # the secret stays in the configuration
+    Column("live", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False),  # still in the configuration
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("identifier", String, primary_key=True),
+    Column("chain", String, nullable=False),
+    Column("zone", String, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("sent_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("digest", String, nullable=False),  # SHA-256 of the value: the same id with another one is an alarm
+    Column("value", LargeBinary, nullable=False),
+    Index("alerts_chain", "chain", "revision"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("alert", String, ForeignKey("alerts.identifier"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("chain", String, nullable=False),
+    Column("zone", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("contact", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("language", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_ms", BigInteger),  # by the wall clock; NULL: none is due
+    Column("due_ms", BigInteger, nullable=False),  # the same by the time that decides: the log's in a replay
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("doubled", Boolean, nullable=False),
+    Column("handed", Boolean, nullable=False),  # a gateway took it, or may have: the contact may have heard
+    Column("parts", Integer, nullable=False),
+    Column("parts_delivered", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    UniqueConstraint("alert", "revision", "contact", "channel", name="deliveries_once"),
+    Index("deliveries_chain", "chain"),
+    Index("deliveries_state", "state"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("delivery", NUMBER, ForeignKey("deliveries.id"), nullable=False),
+    Column("channel", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Index("parts_message", "channel", "message_id"),
+    Index("parts_delivery", "delivery"),
+)
+
+strays = Table(  # receipts that came before the response which says whose they are
+    "strays",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("message_id", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+outbox = Table(  # receipts that the broker does not have yet
+    "outbox",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("alert", String, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("first_digest", String, nullable=False),  # of the record at offset 0: which log this is
+    Column("last_digest", String, nullable=False),  # of the record before next_offset
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("cluster", String, nullable=False),
+    Column("newest_ms", BigInteger, nullable=False),  # the log's time: newest sent time seen
+)
+
+approvals = Table(  # a person's answer about a chain: alerts.rules.Approval
+    "approvals",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("chain", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("granted", Boolean, nullable=False),
+)
+
+silences = Table(  # a person's wish for quiet about a zone: alerts.rules.Silence
+    "silences",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("zone", String, nullable=False),
+    Column("up_to", String, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("contact", String, nullable=False),
+)
+
+endpoints_off = Table(  # answered 410: nothing goes there until the address changes
+    "endpoints_off",
+    metadata,
+    Column("contact", String, primary_key=True),
+    Column("address", String, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+observed = Table(  # what operators were last told of a zone
+    "observed",
+    metadata,
+    Column("zone", String, primary_key=True),
+    Column("unknown", Boolean, nullable=False),
+    Column("n", BigInteger, nullable=False),
+)

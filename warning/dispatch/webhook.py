@@ -1,0 +1,166 @@
+"""Webhooks: signed as Standard Webhooks says, never to an address inside the house, one endpoint never delaying another."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
+
+import httpx
+from httpx_secure import SSRFProtectionError, httpx_ssrf_protection
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from warning.dispatch.channel import Outcome, Part, Sending
+from warning.model import AlertEvent, DeliveryState, to_json
+from warning.region import Contact
+
+log = logging.getLogger(__name__)
+
+REHEARSAL = "rehearsal:"  # rehearsal:NAME instead of a URL: the demo's receiver, for exercise contacts only
+BODY_TYPE = "application/json"
+LONGEST_RETRY_AFTER_S = 86_400.0
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)  # nothing was written to the other side
+
+
+def wall_clock() -> datetime:
+    """The time of signing; a receiver refuses what is older than five minutes, also in a replay."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class WebhookChannel:
+    """Posts to contacts' URLs. Two clients: the strict one refuses every address that is not public, after name resolution.
+
+    ``endpoints``: NAME -> URL for contacts whose URL is ``rehearsal:NAME``; ``allow_loopback``: the (host, port) pairs, in numbers,
+    that such a URL may lead to. Only contacts that are not ``live`` may have one, and only a loopback address is let through: a live
+    contact's URL always goes by the strict client, whatever is configured.
+    """
+
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    allow_loopback: frozenset[tuple[str, int]] = frozenset()
+    timeout_s: float = 20.0
+    per_endpoint: int = 2
+    now: Callable[[], datetime] = wall_clock
+    name: str = field(default="webhook", init=False)
+
+    async def start(self) -> None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+        timeout = httpx.Timeout(self.timeout_s)
+        self._strict = httpx_ssrf_protection(
+            httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False), dns_cache_ttl=60
+        )
+        self._rehearsal = httpx_ssrf_protection(
+            httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False),
+            check_globally_reachable=False,
+            custom_validator=self._is_rehearsal,
+        )
+
+    async def stop(self) -> None:
+        await self._strict.aclose()
+        await self._rehearsal.aclose()
+
+    def address(self, contact: Contact) -> str:
+        return contact.webhook
+
+    def lane(self, contact: Contact) -> str:
+        """One lane per host and port, so that a dead receiver with many contacts holds up nobody else."""
+        return f"webhook {urlsplit(self._url(contact) or contact.webhook).netloc or contact.id}"
+
+    def width(self, lane: str) -> int:
+        return self.per_endpoint
+
+    async def ready(self) -> None:
+        return
+
+    async def send(self, sending: Sending) -> Outcome:
+        return await self.post(sending.contact, message_id(sending.event, sending.contact), body_of(sending.event))
+
+    async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
+        """One signed POST; ``identifier`` is the webhook-id, the same on every retry."""
+        url = self._url(contact)
+        if not url:
+            return Outcome(DeliveryState.FAILED, "endpoint", detail=f"{contact.id}: no endpoint is configured for {contact.webhook!r}")
+        try:
+            headers = self._signed(contact, identifier, body)
+        except (ValueError, EmptyWebhookSecretError) as error:
+            return Outcome(DeliveryState.FAILED, "secret", detail=f"{contact.id}: secret: {error} (whsec_ and base64 of 24 to 64 bytes)")
+        client = self._rehearsal if contact.webhook.startswith(REHEARSAL) else self._strict
+        try:
+            response = await client.post(url, content=body.encode(), headers=headers)
+        except SSRFProtectionError as error:
+            return Outcome(DeliveryState.FAILED, "forbidden_address", detail=str(error))
+        except httpx.TimeoutException as error:
+            state = DeliveryState.WAITING if isinstance(error, NOT_SENT) else DeliveryState.UNKNOWN
+            return Outcome(state, "timeout", detail=repr(error))
+        except NOT_SENT as error:
+            return Outcome(DeliveryState.WAITING, "connect", detail=repr(error))
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            return Outcome(DeliveryState.FAILED, "endpoint", detail=repr(error))
+        except httpx.HTTPError as error:
+            return Outcome(DeliveryState.UNKNOWN, "reset", detail=repr(error))
+        return outcome_of(response, self.now())
+
+    def _signed(self, contact: Contact, identifier: str, body: str) -> dict[str, str]:
+        now = self.now()
+        if not contact.secret:
+            raise ValueError("empty")
+        return {
+            "content-type": BODY_TYPE,
+            "user-agent": "flood-warning",
+            "webhook-id": identifier,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(contact.secret).sign(identifier, now, body),
+        }
+
+    def _url(self, contact: Contact) -> str:
+        if not contact.webhook.startswith(REHEARSAL):
+            return contact.webhook
+        return "" if contact.live else self.endpoints.get(contact.webhook.removeprefix(REHEARSAL), "")
+
+    def _is_rehearsal(self, hostname: str, address: IPv4Address | IPv6Address, port: int) -> bool:
+        return address.is_loopback and (str(address), port) in self.allow_loopback
+
+
+def message_id(event: AlertEvent, contact: Contact) -> str:
+    """Alert and contact, the same on every retry; without the dot, which separates the parts of what is signed."""
+    return f"{event.alert.identifier}:{contact.id}".replace(".", "~")
+
+
+def body_of(event: AlertEvent) -> str:
+    """``type``, ``timestamp``, ``data`` as the specification recommends; ``data`` is the event with its CAP document."""
+    alert = event.alert
+    sent = datetime.fromtimestamp(alert.sent_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
+    head = json.dumps({"type": f"alert.{alert.kind.value}", "timestamp": sent})
+    return f'{head[:-1]}, "data": {to_json(event).decode()}}}'
+
+
+def outcome_of(response: httpx.Response, now: datetime) -> Outcome:
+    """What a status means. A redirect is not followed: the owner must give the new URL."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return Outcome(DeliveryState.DELIVERED, parts=(Part(1, DeliveryState.DELIVERED),))
+    if status == 410:
+        return Outcome(DeliveryState.FAILED, "gone", switch_off=True)
+    if 300 <= status < 400:
+        return Outcome(DeliveryState.WAITING, "redirect", detail=f"{status} to {response.headers.get('location', '')!r}")
+    retry_after_s = retry_after(response.headers.get("retry-after", ""), now)
+    reason = "throttled" if status == 429 else "server_error" if status >= 500 else "client_error"
+    return Outcome(DeliveryState.WAITING, reason, retry_after_s, detail=str(status))
+
+
+def retry_after(value: str, now: datetime) -> float | None:
+    """Seconds or an HTTP date (RFC 9110, 10.2.3); None if absent or unreadable. At most a day."""
+    if not value:
+        return None
+    try:
+        seconds = float(value) if value.strip().isdigit() else (parsedate_to_datetime(value) - now).total_seconds()
+    except (ValueError, TypeError):
+        log.warning("webhook: unreadable Retry-After %r", value)
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
