@@ -1,0 +1,256 @@
+"""The only gate to the outside, from the wrong side: every combination that must not leave, and the few that may."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import msgspec
+import pytest
+from alert_region import DRILL, LIVE, REGION, T0, ZONE, H, M, actual, hazard, raised, with_rules
+
+from warning.alerts.lifecycle import chain_of, transition
+from warning.alerts.rules import REASONS, Approval, Decision, Silence, Verdict, audience_level, may_leave
+from warning.model import CLASSES, Alert, AlertEvent, EventKind, Level, Status
+from warning.region import Contact, Region
+
+NUMBERS = ["", "+99955501", "+923001234567", "0099955501", "+999 555 01", "999", "+98999555", "99955501", "+٩٩٩٥٥٥٠١"]
+
+
+def say(alert: Alert, contact: Contact | None, region: Region = REGION, now_ms: int = T0 + M, **decision) -> Verdict:
+    verdict = may_leave(alert, contact, region, Decision(**decision), now_ms)
+    assert verdict.reason in REASONS and verdict.words.startswith(REASONS[verdict.reason])
+    assert not (verdict.allowed and verdict.held)
+    return verdict
+
+
+def as_(alert: Alert, **fields) -> Alert:
+    return msgspec.structs.replace(alert, **fields)
+
+
+HIGH = raised()
+HIGH_ACTUAL = raised(actual())
+
+
+# --- whose it is, whom it would reach: the whole product of marks
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+@pytest.mark.parametrize("status", [Status.EXERCISE, Status.TEST])
+@pytest.mark.parametrize("region_status", list(Status))
+def test_an_exercise_never_reaches_a_live_contact_or_a_number_that_rings(kind, status, region_status):
+    """Every status of the region, every mark of contact and number, every knob of a decision."""
+    region = replace(REGION, status=region_status)
+    alert = as_(HIGH, status=status, kind=kind)
+    grant = Approval(chain_of(alert.identifier), Level.EXCEPTIONAL, "Duty officer", T0)
+    for live, phone, replay, stands_in, approvals in itertools.product(
+        (True, False), NUMBERS, (True, False), (True, False), ((), (grant,))
+    ):
+        contact = replace(DRILL, live=live, phone=phone)
+        verdict = say(alert, contact, region, replay=replay, stands_in=stands_in, approvals=approvals)
+        if verdict.allowed:
+            assert not live
+            assert phone in ("", "+99955501")  # E.164 and nothing else
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+@pytest.mark.parametrize("region_status", list(Status))
+def test_actual_leaves_only_a_live_actual_region_to_live_contacts(kind, region_status):
+    region = replace(REGION, status=region_status)
+    alert = as_(HIGH_ACTUAL, kind=kind)
+    for live, phone, replay, embedded in itertools.product((True, False), NUMBERS, (True, False), (True, False)):
+        contact = replace(LIVE, live=live, phone=phone)
+        for whom in (contact, None):
+            if say(alert, whom, region, replay=replay, embedded=embedded, stands_in=True).allowed:
+                assert region_status is Status.ACTUAL and not replay and not embedded
+                assert whom is None or (live and phone in ("", "+923001234567", "+98999555", "+٩٩٩٥٥٥٠١"))
+
+
+@pytest.mark.parametrize(
+    ("alert", "contact", "region", "decision", "reason"),
+    [
+        (HIGH, DRILL, REGION, {}, "allowed"),
+        (HIGH, None, REGION, {}, "allowed"),
+        (HIGH, DRILL, REGION, {"replay": True, "embedded": True}, "allowed"),
+        (HIGH_ACTUAL, LIVE, actual(), {}, "allowed"),
+        (HIGH_ACTUAL, None, actual(), {}, "allowed"),
+        (HIGH, LIVE, REGION, {}, "live_contact"),
+        (HIGH, replace(LIVE, phone="+99955501"), REGION, {}, "live_contact"),
+        (HIGH, replace(DRILL, phone=LIVE.phone), REGION, {}, "dialable_number"),
+        (HIGH, DRILL, replace(REGION, exercise_numbers=""), {}, "dialable_number"),
+        (HIGH, DRILL, replace(REGION, exercise_numbers="+"), {}, "dialable_number"),
+        (HIGH_ACTUAL, DRILL, actual(), {}, "exercise_contact"),
+        (HIGH_ACTUAL, replace(LIVE, phone="00 999 555 01"), actual(), {}, "exercise_number"),
+        (HIGH_ACTUAL, LIVE, REGION, {}, "status_mismatch"),
+        (HIGH_ACTUAL, None, REGION, {}, "status_mismatch"),
+        (HIGH_ACTUAL, LIVE, actual(), {"replay": True}, "replay_actual"),
+        (HIGH_ACTUAL, None, actual(), {"replay": True}, "replay_actual"),
+        (HIGH_ACTUAL, LIVE, actual(), {"embedded": True}, "embedded_actual"),
+        (HIGH, DRILL, replace(REGION, id="elsewhere"), {}, "other_region"),
+    ],
+)
+def test_each_refusal_has_its_reason(alert, contact, region, decision, reason):
+    assert say(alert, contact, region, **decision).reason == reason
+
+
+# --- whether it says anything
+
+
+def test_an_event_is_judged_as_its_alert():
+    event = AlertEvent(alert=HIGH, cap="<alert/>", config="", code="")
+    assert may_leave(event, LIVE, REGION, Decision(), T0) == may_leave(HIGH, LIVE, REGION, Decision(), T0)
+
+
+def test_what_expired_stays_inside():
+    assert say(HIGH, DRILL, now_ms=HIGH.expires_ms - 1).allowed
+    assert say(HIGH, DRILL, now_ms=HIGH.expires_ms).reason == "expired"
+    assert say(HIGH, None, now_ms=HIGH.expires_ms).reason == "expired"
+
+
+def test_what_is_overtaken_goes_to_no_phone_but_stays_in_the_feed():
+    assert say(HIGH, DRILL, overtaken_by="ews.chenab.CHE-MARALA.20250827T020000Z.1").reason == "overtaken"
+    assert say(HIGH, None, overtaken_by="ews.chenab.CHE-MARALA.20250827T020000Z.1").allowed
+
+
+@pytest.mark.parametrize("kind", [EventKind.RENEW, EventKind.CERTAINTY])
+def test_contacts_do_not_hear_of_every_revision(kind):
+    assert say(as_(HIGH, kind=kind), DRILL).reason == "not_told"
+    assert say(as_(HIGH, kind=kind), DRILL, stands_in=True).allowed
+    assert say(as_(HIGH, kind=kind), None).allowed
+
+
+def test_nobody_hears_of_an_expiry():
+    assert {say(as_(HIGH, kind=EventKind.EXPIRE), whom).reason for whom in (DRILL, None)} == {"no_document"}
+
+
+def test_no_end_of_what_was_never_told():
+    clear = as_(HIGH, kind=EventKind.CLEAR, level=Level.NORMAL, previous_level=Level.HIGH)
+    assert say(clear, DRILL, contact_knows=False).reason == "never_told"
+    assert say(clear, DRILL).allowed
+    assert say(HIGH, DRILL, contact_knows=False).allowed
+
+
+# --- silences
+
+
+def silence(**fields) -> Silence:
+    given = {
+        "zone": ZONE.id,
+        "up_to": Level.EXCEPTIONAL,
+        "from_ms": T0,
+        "until_ms": T0 + 2 * H,
+        "by": "A. Khan",
+        "reason": "gauge under repair",
+    }
+    return Silence(**(given | fields))
+
+
+def test_a_silence_holds_back_a_zone_for_a_while():
+    verdict = say(HIGH, DRILL, silences=(silence(),))
+    assert (verdict.allowed, verdict.held, verdict.reason) == (False, False, "silenced")
+    assert verdict.words == "a person silenced the zone (A. Khan: gauge under repair)"
+    assert say(HIGH, DRILL, silences=(silence(),), now_ms=T0 + 2 * H).allowed  # its end
+    assert say(HIGH, DRILL, silences=(silence(from_ms=T0 + 2 * M),)).allowed  # not yet
+    assert say(HIGH, None, silences=(silence(),)).allowed  # feeds are not silenced
+
+
+@pytest.mark.parametrize(
+    "void",
+    [
+        {"by": " "},
+        {"reason": ""},
+        {"until_ms": T0 + 24 * H + 1},
+        {"until_ms": T0 - 1},
+        {"zone": ""},
+        {"zone": "CHE-KHANKI"},
+        {"contact": "somebody else"},
+        {"up_to": Level.MEDIUM},
+    ],
+)
+def test_a_silence_without_name_reason_end_or_match_is_none(void):
+    assert say(HIGH, DRILL, silences=(silence(**void),)).allowed
+
+
+@pytest.mark.parametrize("kind", [EventKind.RAISE, EventKind.UPGRADE, EventKind.ARRIVAL])
+@pytest.mark.parametrize("level", [Level.VERY_HIGH, Level.EXCEPTIONAL])
+def test_a_silence_never_holds_back_the_top_classes(kind, level):
+    assert say(as_(HIGH, kind=kind, level=level), DRILL, silences=(silence(),)).allowed
+    assert say(as_(HIGH, kind=EventKind.DOWNGRADE, level=level), DRILL, silences=(silence(),)).reason == "silenced"
+
+
+def test_a_silence_never_holds_back_an_end():
+    clear = as_(HIGH, kind=EventKind.CLEAR, level=Level.NORMAL, previous_level=Level.HIGH)
+    assert say(clear, DRILL, silences=(silence(),)).allowed
+
+
+# --- approval
+
+STRICT = with_rules(approve_from=Level.HIGH, approve_within_s=900)
+
+
+def grant(**fields) -> Approval:
+    given = {"chain": chain_of(HIGH.identifier), "level": Level.HIGH, "by": "Duty officer", "at_ms": T0 + M}
+    return Approval(**(given | fields))
+
+
+@pytest.mark.parametrize("contact", [DRILL, None])
+def test_from_its_class_on_an_alert_waits_for_a_person(contact):
+    verdict = say(HIGH, contact, STRICT)
+    assert (verdict.allowed, verdict.held, verdict.reason) == (False, True, "approval_pending")
+    assert say(as_(HIGH, level=Level.MEDIUM), contact, STRICT).reason == "allowed"
+    assert say(HIGH, contact, STRICT, approvals=(grant(),)).reason == "approved"
+
+
+@pytest.mark.parametrize(("unanswered", "reason"), [("hold", "approval_unanswered"), ("send", "unanswered_sent")])
+def test_when_nobody_answers(unanswered, reason):
+    region = with_rules(STRICT, unanswered=unanswered)
+    assert say(HIGH, DRILL, region, now_ms=T0 + 900_000 - 1).reason == "approval_pending"
+    verdict = say(HIGH, DRILL, region, now_ms=T0 + 900_000)
+    assert (verdict.reason, verdict.allowed, verdict.held) == (reason, unanswered == "send", unanswered == "hold")
+    assert say(HIGH, DRILL, region, now_ms=T0 + 3 * H, approvals=(grant(at_ms=T0 + 2 * H),)).reason == "approved"  # late, but an answer
+
+
+@pytest.mark.parametrize(
+    "void",
+    [
+        {"chain": "ews.chenab.CHE-KHANKI.20250827T020000Z"},
+        {"level": Level.MEDIUM},  # not for this class
+        {"by": "  "},
+        {"at_ms": T0 + 2 * M},  # not yet given
+    ],
+)
+def test_an_approval_of_something_else_is_none(void):
+    assert say(HIGH, DRILL, STRICT, approvals=(grant(**void),)).reason == "approval_pending"
+
+
+def test_the_newest_answer_counts_and_in_doubt_the_refusal():
+    yes, no = grant(at_ms=T0 + 10), grant(at_ms=T0 + 20, granted=False)
+    assert say(HIGH, DRILL, STRICT, approvals=(yes, no)).reason == "declined"
+    assert say(HIGH, DRILL, STRICT, approvals=(no, grant(at_ms=T0 + 30))).reason == "approved"
+    assert say(HIGH, DRILL, STRICT, approvals=(grant(at_ms=T0 + 20), no)).reason == "declined"
+
+
+def test_a_refusal_is_asked_again_when_the_class_rises():
+    no = grant(granted=False)
+    assert say(HIGH, DRILL, STRICT, approvals=(no,)).reason == "declined"
+    assert say(as_(HIGH, level=Level.VERY_HIGH), DRILL, STRICT, approvals=(no,)).reason == "approval_pending"
+
+
+def test_an_approval_opens_no_other_gate():
+    yes = (grant(level=Level.EXCEPTIONAL),)
+    assert say(HIGH, LIVE, STRICT, approvals=yes).reason == "live_contact"
+    assert say(HIGH, DRILL, STRICT, approvals=yes, now_ms=HIGH.expires_ms).reason == "expired"
+    assert say(HIGH, DRILL, STRICT, approvals=yes, silences=(silence(),)).reason == "silenced"
+    assert say(HIGH_ACTUAL, LIVE, replace(STRICT, status=Status.ACTUAL), approvals=yes, replay=True).reason == "replay_actual"
+
+
+def test_an_end_needs_no_release():
+    clear = as_(HIGH, kind=EventKind.CLEAR, level=Level.NORMAL, previous_level=Level.HIGH)
+    assert say(clear, DRILL, STRICT).allowed
+
+
+def test_who_was_warned_of_the_higher_class_hears_of_the_lower_one():
+    alert = transition(HIGH, hazard(T0 + M, observed=Level.LOW), ZONE, REGION, T0 + M).alert
+    down = transition(alert, hazard(T0 + 2 * H, observed=Level.LOW), ZONE, REGION, T0 + 2 * H).event
+    assert (down.kind, down.level, audience_level(down)) == (EventKind.DOWNGRADE, Level.LOW, Level.HIGH)
+    assert [audience_level(raised(observed=level)) for level in CLASSES] == list(CLASSES)
