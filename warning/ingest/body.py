@@ -52,9 +52,13 @@ def split(body: bytes) -> Sequence[bytes | msgspec.Raw]:
         items = _split_with_nan(body, str(error))
     if not items:
         raise InputError("no readings in the body", reason="empty", field="readings", fix="send at least one")
+    _not_too_many(items)
+    return items
+
+
+def _not_too_many(items: Sequence[object]) -> None:
     if len(items) > MOST_ITEMS:
         raise InputError(f"{len(items)} items in one request", reason="too_many", field="readings", fix=f"at most {MOST_ITEMS}")
-    return items
 
 
 def _split_strictly(body: bytes) -> Sequence[msgspec.Raw | bytes]:
@@ -79,13 +83,13 @@ def _split_with_nan(body: bytes, error: str) -> list[bytes]:
 
 
 def _listed(content: list[object] | dict[str, object], fix: str) -> list[object]:
-    if isinstance(content, list):
-        return content
-    _only_readings(content)
-    readings = content["readings"]
-    if not isinstance(readings, list):
+    if isinstance(content, dict):
+        _only_readings(content)
+        content = content["readings"]  # type: ignore[assignment]  # checked in the next line
+    if not isinstance(content, list):
         raise InputError("readings is no array", reason="not_json", field="readings", fix=fix)
-    return readings
+    _not_too_many(content)  # before each of them is written out again
+    return content
 
 
 def _only_readings(fields: Mapping[str, object]) -> None:
