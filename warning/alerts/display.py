@@ -77,15 +77,14 @@ def duration(ms: int, language: str) -> str:
 
 
 def class_name(level: Level, region: Region, language: str) -> str:
-    """The region's official name of the class in that language; else our own word for it."""
-    names = region.class_names.get(level, {})
-    short = language.split("-")[0]
-    return clean(names.get(language) or names.get(short) or phrases(language).classes[level])
+    """The region's official name of the class in the language of the texts; else our own word for it."""
+    texts = phrases(language)  # where English stands in for a language, it does so with English names: no mixture, no UCS-2
+    return clean(region.class_names.get(level, {}).get(texts.language) or texts.classes[level])
 
 
 def place(zone: Zone | None, zone_id: str, language: str) -> str:
-    """The zone's name in that language, English if it has none."""
-    return clean(named(zone.names, language)) if zone is not None and zone.names else zone_id
+    """The zone's name in the language of the texts, English if it has none."""
+    return clean(named(zone.names, phrases(language).language)) if zone is not None and zone.names else zone_id
 
 
 def clean(text: str) -> str:

@@ -14,7 +14,7 @@ import smsutil
 from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, amount, class_name, clean, clip, duration, local_time, phrases, place
 from warning.alerts.reasons import words
 from warning.model import Alert, EventKind, Level, Status
-from warning.region import Region, Zone
+from warning.region import Region, Zone, named
 
 __all__ = [
     "DRAFT_LANGUAGES",
@@ -57,8 +57,8 @@ def check_code(identifier: str) -> str:
 def sms(alert: Alert, region: Region, language: str) -> Message:
     """The SMS of a revision: action, what and where, one time, the value, the check code; two parts at most.
 
-    Too long: first the value goes, then the word that it was raised or lowered, then the place name is cut. Action, class, time and code
-    always stay.
+    Too long: first the value goes, then the word that the class or the time is new, then the place name is cut. Action, class, time
+    and code always stay.
     """
     texts = phrases(language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
@@ -101,7 +101,7 @@ def _value(alert: Alert, region: Region, language: str) -> str:
 
 
 def situation(alert: Alert, *, to_contact: bool = False, course: bool = True) -> str:
-    """Which of ``Phrases.sentences`` says what happened; ``course``: also whether the class was raised or lowered.
+    """Which of ``Phrases.sentences`` says what happened; ``course``: and what is new in it.
 
     ``to_contact``: a contact only gets a RENEW or CERTAINTY in place of something that it never heard, so it says what is, not that it
     stays.
@@ -109,7 +109,7 @@ def situation(alert: Alert, *, to_contact: bool = False, course: bool = True) ->
     if not alert.active:
         return "clear"
     observed = alert.told_observed
-    if alert.kind is EventKind.ARRIVAL:
+    if alert.kind is EventKind.ARRIVAL and course:
         return "arrived" if observed else "arrival" if alert.arrival_ms is not None else "expected_untimed"
     if not alert.kind.told and not to_contact:
         silent = alert.kind is EventKind.CERTAINTY and alert.hazard.level is Level.UNKNOWN
@@ -185,8 +185,6 @@ def area_words(zone: Zone, region: Region, language: str) -> str:
     """CAP areaDesc: the reach and its districts."""
     texts = phrases(language)
     known = [region.district_by_id[district] for district in zone.districts if district in region.district_by_id]
-    districts = texts.words["comma"].join(
-        clean(district.names.get(language) or district.names.get("en", district.id)) for district in known
-    )
+    districts = texts.words["comma"].join(clean(named(district.names, texts.language)) for district in known)
     which = "area" if districts else "area_alone"
     return texts.words[which].format(river=clean(zone.river), place=place(zone, zone.id, language), districts=districts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import string
+import re
 
 from warning.alerts.display import amount, class_name, clean, local_time, phrases, place
 from warning.alerts.phrases import Phrases
@@ -37,7 +37,7 @@ def words(reason: Reason, region: Region, language: str, quantity: str = "") -> 
 
 @functools.cache  # a few dozen templates, each asked for at every reason
 def _names(template: str) -> frozenset[str]:
-    return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
+    return frozenset(re.findall(r"{(\w+)}", template))
 
 
 def _common_quantity(region: Region) -> str:
