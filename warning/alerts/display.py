@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,9 @@ _UNITS: Mapping[str, tuple[float, int]] = {
     "m3/s": (1.0, 0),
     "cusec": (0.3048**3, 0),
 }
+
+# By number and not by Unicode category, which changes with Python's version: a document must not.
+_UNFIT = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def phrases(language: str) -> Phrases:
@@ -88,15 +92,11 @@ def place(zone: Zone | None, zone_id: str, language: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Without control characters and lone surrogates, white space as single spaces: fit for XML and for a phone."""
-    kept = "".join(" " if character.isspace() else character for character in text if _printable(character) or character.isspace())
-    return " ".join(kept.split())
+    """Without control characters and lone surrogates, white space as single spaces: fit for XML and for a phone.
 
-
-def _printable(character: str) -> bool:
-    # by number and not by Unicode category, which changes with Python's version: a document must not
-    number = ord(character)
-    return not (number < 0x20 or 0x7F <= number < 0xA0 or 0xD800 <= number < 0xE000 or number & 0xFFFE == 0xFFFE)
+    The zero width joiner stays: it is part of Sinhala spelling.
+    """
+    return " ".join(_UNFIT.sub("", text).split())
 
 
 def clip(text: str, most: int) -> str:

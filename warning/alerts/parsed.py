@@ -176,11 +176,11 @@ def _reference(part: str) -> tuple[str, str, str]:
 
 def local_name(element: Any) -> str:
     """The element's name without its namespace."""
-    return str(etree.QName(element).localname)
+    return str(element.tag).rpartition("}")[2]
 
 
 def _all(parent: Any, name: str) -> list[Any]:
-    return [child for child in parent if isinstance(child.tag, str) and local_name(child) == name]
+    return list(parent.iterchildren(f"{{*}}{name}"))
 
 
 def _texts(parent: Any, name: str) -> tuple[str, ...]:
