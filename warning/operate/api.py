@@ -29,6 +29,7 @@ from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
 from warning.operate.reader import DAYS, Reader
+from warning.operate.release import Gate
 from warning.operate.store import Store, address
 from warning.operate.view import View
 from warning.region import Region
@@ -68,8 +69,8 @@ def create_app(
             own(fact)
         listen(fact)
 
-    view, store = View(), Store(address(deployment))
-    desk = Desk(region, deployment, view, store, own, BaseMap(region), clock)
+    view, store, gate = View(), Store(address(deployment)), Gate(region, deployment)
+    desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, clock)
     reader = Reader(deployment, view, store, tell, days=days)
 
     @contextlib.asynccontextmanager
@@ -82,6 +83,7 @@ def create_app(
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+            await gate.close()
             await store.close()
 
     app = FastAPI(title=f"Flood warning: {region.id}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)

@@ -9,10 +9,15 @@ from fastapi import APIRouter, Query, Request, Response
 from warning.model import Level
 from warning.operate import feed, present, schema
 from warning.operate.desk import Desk, Instant, ProblemError, to_ms
+from warning.operate.store import Document
 
 _FEED_PAGE = 200  # documents looked at for one page of the feed; its bytes decide
 _ATOM: dict[int | str, dict[str, Any]] = {200: {"content": {feed.ATOM_TYPE: {}}}}
-_CAP: dict[int | str, dict[str, Any]] = {200: {"content": {feed.CAP_TYPE: {}}}, 304: {"description": "You have it"}}
+_CAP: dict[int | str, dict[str, Any]] = {
+    200: {"content": {feed.CAP_TYPE: {}}},
+    304: {"description": "You have it"},
+    403: {"description": "Not released", "model": schema.Problem},
+}
 _Before = Annotated[str | None, Query(max_length=300, description="`next` of the page before")]
 
 
@@ -47,7 +52,7 @@ def _listed(routes: APIRouter, desk: Desk) -> None:
             found = [document for each in identifiers if (document := await desk.store.get(each)) is not None]
             found = [each for each in found if _wanted(each.event.alert.zone, each.event.alert.level, zone, level)]
             found.sort(key=lambda each: (each.event.alert.level.rank, each.event.alert.sent_ms), reverse=True)
-            return schema.Alerts(alerts=[present.alert(desk.region, desk.view, each, desk.now_ms) for each in found], next=None)
+            return schema.Alerts(alerts=await _shown(desk, found), next=None)
         page = await desk.store.page(
             limit=limit + 1, before=_cursor(before), zones=zone or (), levels=level or (), since_ms=to_ms(since) if since else None
         )
@@ -56,7 +61,12 @@ def _listed(routes: APIRouter, desk: Desk) -> None:
         if len(page) > limit:
             last = shown[-1].event.alert
             following = feed.cursor((last.sent_ms, last.identifier))
-        return schema.Alerts(alerts=[present.alert(desk.region, desk.view, each, desk.now_ms) for each in shown], next=following)
+        return schema.Alerts(alerts=await _shown(desk, shown), next=following)
+
+
+async def _shown(desk: Desk, found: list[Document]) -> list[schema.AlertAnswer]:
+    decision, now_ms = await desk.gate.decision(), desk.now_ms
+    return [present.alert(desk.region, desk.view, each, now_ms, desk.gate.withheld(each.event, decision, now_ms)) for each in found]
 
 
 def _wanted(zone: str, level: Level, zones: list[str] | None, levels: list[Level] | None) -> bool:
@@ -74,7 +84,10 @@ def _feed(routes: APIRouter, desk: Desk) -> None:
         documents = await desk.store.page(limit=_FEED_PAGE + 1, before=_cursor(before), with_cap=True)
         own = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         base = str(request.base_url).rstrip("/")
-        page = feed.page(desk.region, documents[:_FEED_PAGE], base, own, more=len(documents) > _FEED_PAGE)
+        decision = await desk.gate.decision()
+        free = [each for each in documents[:_FEED_PAGE] if not desk.gate.withheld(each.event, decision, desk.now_ms)]
+        older = documents[_FEED_PAGE - 1].event.alert if len(documents) > _FEED_PAGE else None
+        page = feed.page(desk.region, free, base, own, more=(older.sent_ms, older.identifier) if older else None)
         return Response(page.body, media_type=feed.ATOM_TYPE, headers={"Cache-Control": "public, max-age=10"})
 
 
@@ -91,6 +104,8 @@ def _document(routes: APIRouter, desk: Desk) -> None:
             raise ProblemError(404, "No such alert", f"There is no alert {identifier!r}.", "identifier", "an identifier of /v1/alerts")
         if not document.cap:
             raise ProblemError(404, "No document", f"{identifier} expired in silence: nothing in force was left to refer to.", "identifier")
+        if why := desk.gate.withheld(document.event, await desk.gate.decision(), desk.now_ms):
+            raise ProblemError(403, "Not released", f"{identifier}: {why}.", "identifier")
         tag = f'"{document.digest}"'
         headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
         if tag in (part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")):

@@ -16,6 +16,7 @@ from warning.deployment import Deployment
 from warning.operate import schema
 from warning.operate.basemap import BaseMap
 from warning.operate.health import Health
+from warning.operate.release import Gate
 from warning.operate.store import Store
 from warning.operate.view import View
 from warning.region import Region
@@ -39,6 +40,7 @@ class Desk:
     store: Store
     health: Health
     basemap: BaseMap
+    gate: Gate
     clock: Callable[[], float] = field(default=time.time)
 
     @property

@@ -27,17 +27,18 @@ _SUMMARY = 1_000  # characters; the whole text is in the document
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``last``: (sent_ms, identifier) of the last entry if documents were left for the next page."""
+    """``last``: (sent_ms, identifier) after which the next page begins, None if there is none."""
 
     body: bytes
     entries: int
     last: tuple[int, str] | None
 
 
-def page(region: Region, documents: Sequence[Document], base: str, own: str, more: bool) -> Page:
+def page(region: Region, documents: Sequence[Document], base: str, own: str, more: tuple[int, str] | None) -> Page:
     """One page of the feed from documents, newest first.
 
-    ``base``: address of the API without a slash at its end; ``own``: path and query of this page; ``more``: there are older documents.
+    ``base``: address of the API without a slash at its end; ``own``: path and query of this page; ``more``: the last document before the
+    next page, None if these are the last ones.
     """
     root = etree.Element(f"{{{_ATOM}}}feed", nsmap=_NAMESPACES)
     _add(root, "id", f"tag:{_authority(region)},2025:{region.namespace}:alerts")
@@ -53,10 +54,11 @@ def page(region: Region, documents: Sequence[Document], base: str, own: str, mor
             break
         root.append(entry)
         taken += 1
-    last = None
-    if taken and (more or taken < len(documents)):
+    last = more
+    if taken < len(documents):
         alert = documents[taken - 1].event.alert
         last = (alert.sent_ms, alert.identifier)
+    if last is not None:
         _add(root, "link", rel="next", type=ATOM_TYPE, href=f"{base}/v1/alerts.atom?before={cursor(last)}")
     body = etree.tostring(root, xml_declaration=True, encoding="utf-8")
     assert len(body) <= MOST_BYTES, f"a feed page of {len(body)} bytes"

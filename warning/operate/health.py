@@ -36,6 +36,7 @@ class Health:
         self._clock, self._stall_s = clock, stall_s
         self._waiting: dict[int, tuple[int, float]] = {}  # partition -> (records waiting, since when without progress)
         self._owned: dict[int, float] = {}  # partition -> when it was last heard of
+        self._broker_away = False
 
     def __call__(self, fact: facts.Fact) -> None:
         """Take one fact."""
@@ -45,6 +46,10 @@ class Health:
                 self._parts[part] = (ready, "" if ready else why or "no reason given")
             case facts.BrokerState(up=up):
                 self._parts["broker"] = (up, "" if up else "the broker does not answer")
+                if self._broker_away and up:  # nobody makes progress without a broker: the time begins anew
+                    self._waiting = {partition: (waiting, now) for partition, (waiting, _) in self._waiting.items()}
+                    self._owned = dict.fromkeys(self._owned, now)
+                self._broker_away = not up
             case facts.PartitionsOwned(partitions=partitions):
                 self._owned = {partition: self._owned.get(partition, now) for partition in partitions}
                 self._waiting = {partition: state for partition, state in self._waiting.items() if partition in self._owned}
@@ -65,6 +70,8 @@ class Health:
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Whether the process makes progress, and the JSON that says why not."""
+        if self._broker_away:  # not ready, but a restart would not bring it back
+            return True, {"live": True, "problems": []}
         now = self._clock()
         problems = [
             f"partition {partition}: {waiting} records wait and no beat was closed for {now - since:.0f} s"

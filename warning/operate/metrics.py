@@ -25,17 +25,16 @@ STATUSES = ("200", "202", "304", "400", "401", "403", "404", "413", "422", "500"
 
 # Why a reading is refused at the door, and why a delivery fails: the words that the rooms use; others appear when they come.
 REFUSED = (
-    "unknown_station",
-    "unknown_series",
-    "unknown_parameter",
-    "unknown_unit",
-    "datum",
-    "not_a_number",
-    "future",
-    "malformed",
-    "forbidden",
+    *("malformed", "field_missing", "field_unknown", "field_type", "value_type", "value_not_finite", "station_unknown"),
+    *("station_forbidden", "parameter_unknown", "parameter_not_at_station", "unit_missing", "unit_unknown", "unit_mismatch"),
+    *("datum_missing", "datum_unknown", "datum_unexpected", "time_format", "time_future", "time_too_old"),
 )
-FAILED = ("timeout", "unavailable", "throttled", "refused", "address", "gone", "expired", "rejected")
+DECODED = ("bad_json", "bad_field", "empty", "missing_key", "unknown_series")
+FAILED = (
+    *("timeout", "reset", "throttled", "unavailable", "stopped", "rejected", "malformed", "gateway_error"),
+    *("connect", "endpoint", "secret", "forbidden_address", "gone", "redirect", "server_error", "client_error", "internal"),
+    *("undeliv", "expired", "rejectd", "deleted", "unknown"),  # SMPP's words in receipts
+)
 
 _SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LONG = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -77,10 +76,15 @@ class Metrics:
     def _any(self) -> None:
         info = self._make(Gauge, "build_info", "1, with version and digest of the region's files", ("version", "region", "config"))
         info.labels(__version__, self._region.id, self._region.digest).set(1)
-        self._broker = self._make(Gauge, "broker_up", "1 if the broker answered when last asked")
+        self._broker: Gauge | None = None  # made when first told: a process that never asks must not say "down"
         self._part = self._make(Gauge, "part_ready", "1 if this part of the process is ready for work", ("part",))
-        self._told[facts.BrokerState] = lambda fact: self._broker.set(int(fact.up))
+        self._told[facts.BrokerState] = self._broker_state
         self._told[facts.Ready] = lambda fact: self._part.labels(fact.part).set(int(fact.ready))
+
+    def _broker_state(self, fact: facts.BrokerState) -> None:
+        if self._broker is None:
+            self._broker = self._make(Gauge, "broker_up", "1 if the broker answered when last asked")
+        self._broker.set(int(fact.up))
 
     # --- ingest
 
@@ -117,10 +121,10 @@ class Metrics:
         self._flags = self._make(
             Counter, "reading_flags_total", "Readings by quality flag and cause", ("flag", "cause"), [flag.value for flag in Flag], causes
         )
-        stages = ("decode", "qc")
-        self._rejected = self._make(
-            Counter, "readings_rejected_total", "Records sent to readings.rejected", ("stage", "reason"), stages, ("malformed", *causes)
-        )
+        self._rejected = self._make(Counter, "readings_rejected_total", "Records sent to readings.rejected", ("stage", "reason"))
+        for stage, reasons in (("decode", DECODED), ("qc", causes)):
+            for reason in reasons:
+                self._rejected.labels(stage, reason)
         self._alerts = self._make(Counter, "alerts_total", "Events in the life of alerts", ("kind",), [kind.value for kind in EventKind])
         self._beat_s = self._make(Histogram, "beat_seconds", "Time to compute one beat", buckets=_SHORT)
         self._log_time = self._make(Gauge, "log_time_seconds", "The clock in the log: time of the newest tick", ("partition",))
@@ -165,16 +169,21 @@ class Metrics:
                 self._out.labels(station.id, series.parameter.value).set(0)
         self._owned = self._make(Gauge, "partition_owned", "1 if this worker owns the partition", ("partition",), self._partitions())
         self._mine: frozenset[int] = frozenset()
-        self._told[facts.ZoneObserved] = lambda fact: self._show(fact.zone, fact.level)
+        self._seen: dict[str, Level] = {}
+        self._told[facts.ZoneObserved] = self._observed
         self._told[facts.SeriesOutOfService] = lambda fact: self._out.labels(fact.station, fact.parameter).set(1)
         self._told[facts.PartitionsOwned] = self._ownership
+
+    def _observed(self, fact: facts.ZoneObserved) -> None:
+        self._seen[fact.zone] = fact.level
+        self._show(fact.zone, fact.level)
 
     def _show(self, zone: str, level: Level | None) -> None:
         for each in Level:
             self._zone.labels(zone, each.value).set(int(each is level))
 
     def _ownership(self, fact: facts.PartitionsOwned) -> None:
-        """A zone that came to us is UNKNOWN until it is observed; one that went is the new owner's to tell."""
+        """A zone that came to us is as we last told it, else UNKNOWN; one that went is the new owner's to tell."""
         mine = frozenset(fact.partitions)
         for partition in range(self._region.partitions):
             self._owned.labels(str(partition)).set(int(partition in mine))
@@ -183,7 +192,7 @@ class Metrics:
         for zone in self._region.zones:
             partition = self._region.basins[zone.basin]
             if partition in mine and partition not in self._mine:
-                self._show(zone.id, Level.UNKNOWN)
+                self._show(zone.id, self._seen.get(zone.id, Level.UNKNOWN))
             elif partition not in mine and partition in self._mine:
                 self._show(zone.id, None)
         self._mine = mine
@@ -250,7 +259,7 @@ class Metrics:
             levels,
             ("told", "refused"),
         )
-        self._channel = self._make(Gauge, "channel_up", "1 if the channel's gateway answers", ("channel",), CHANNELS)
+        self._channel = self._make(Gauge, "channel_up", "1 if the channel's gateway answers", ("channel",))
         self._told[facts.Attempted] = self._attempted
         self._told[facts.AlertHandled] = self._alert_handled
         self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))

@@ -127,7 +127,8 @@ def hydrograph(region: Region, view: View, zone_id: str, now_ms: int, since_ms: 
     )
 
 
-def alert(region: Region, view: View, document: Document, now_ms: int) -> schema.AlertAnswer:
+def alert(region: Region, view: View, document: Document, now_ms: int, withheld: str) -> schema.AlertAnswer:
+    """``withheld``: why its words may not leave the house; "" if they may."""
     event = document.event
     told = event.alert
     known = region.zone_by_id.get(told.zone)
@@ -150,8 +151,10 @@ def alert(region: Region, view: View, document: Document, now_ms: int) -> schema
                 event=text.event, headline=text.headline, description=text.description, instruction=text.instruction, area=text.area
             )
             for language, text in document.texts.items()
+            if not withheld
         },
-        cap=f"/v1/alerts/{told.identifier}.cap" if document.cap else None,
+        cap=f"/v1/alerts/{told.identifier}.cap" if document.cap and not withheld else None,
+        withheld=withheld or None,
     )
 
 

@@ -147,7 +147,8 @@ class AlertAnswer(AlertHead):
     references: list[str]
     words: list[str] = Field(description="the reasons, in words and numbers")
     texts: dict[str, TextAnswer] = Field(description="language -> the words of the document")
-    cap: str | None = Field(description="path of the CAP document; null: the event has none")
+    cap: str | None = Field(description="path of the CAP document; null: the event has none, or it is withheld")
+    withheld: str | None = Field(description="why the document may not be seen yet, e.g. it waits for a person's release")
 
 
 class Alerts(_Answer):

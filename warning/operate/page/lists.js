@@ -43,6 +43,7 @@ function card(alert, region, select) {
   else reasons.append(mark(make("li", "", text.description), language));
   item.append(reasons);
   if (text?.instruction) item.append(mark(make("p", "instruction", text.instruction), language));
+  if (alert.withheld) item.append(mark(make("p", "tag", alert.withheld), "en"));
   if (alert.arrival) item.append(make("p", "arrival", say("arrives", { time: time(alert.arrival) })));
   if (text?.area) item.append(mark(make("p", "area", `${say("areas")}: ${text.area}`), language));
   const small = make("p", "small", `${say("sent", { time: time(alert.sent) })} · ${say("valid", { time: time(alert.expires) })}`);

@@ -83,10 +83,7 @@ export function show(features, fit) {
     element.setAttribute("aria-label", describe(properties));
     marker.on("click", () => select(id));
     marker.on("keypress", (event) => { if (event.originalEvent.key === "Enter" || event.originalEvent.key === " ") select(id); });
-    const name = document.createElement("span");
-    name.textContent = named(properties.names);
-    marker.bindTooltip(name, { permanent: true, direction: "right", offset: [12, 0], className: "gauge-name" });
-    markers.set(id, { marker, look, order, text: name.textContent, alert: properties.alert?.level ?? null });
+    markers.set(id, { marker, look, order, text: named(properties.names), alert: properties.alert?.level ?? null });
   }
   shade(features);
   if (fit && seen.length) map.fitBounds(seen, { padding: [28, 28], animate: false });
@@ -100,14 +97,18 @@ function label() {
   const order = [...markers.values()].sort((a, b) => b.order - a.order);
   for (const { marker, alert, text } of order) {
     const at = map.latLngToContainerPoint(marker.getLatLng());
-    const place = box(at, 8 * text.length + 10, 18, 14);
-    const room = !taken.some((other) => other !== place && overlap(other, place));
-    const wanted = room && (alert !== null || map.getZoom() >= LABELS_FROM);
-    if (wanted) taken.push(place);
-    if (wanted !== marker.isTooltipOpen()) {
-      if (wanted) marker.openTooltip();
-      else marker.closeTooltip();
-    }
+    const width = 8 * text.length + 10;
+    const room = [["right", box(at, width, 18, 14)], ["left", box(at, width, 18, -14 - width)]]
+      .find(([, place]) => !taken.some((other) => overlap(other, place)));
+    const side = room && (alert !== null || map.getZoom() >= LABELS_FROM) ? room[0] : null;
+    if (side) taken.push(room[1]);
+    if (side === marker.side) continue;
+    marker.side = side;
+    marker.unbindTooltip();
+    if (!side) continue;
+    const name = document.createElement("span");
+    name.textContent = text;
+    marker.bindTooltip(name, { permanent: true, direction: side, offset: [side === "right" ? 12 : -12, 0], className: "gauge-name" });
   }
 }
 
@@ -127,7 +128,7 @@ function shade(features) {
 }
 
 export function centre(feature) {
-  if (feature?.geometry) map.panTo([feature.geometry.coordinates[1], feature.geometry.coordinates[0]]);
+  if (feature?.geometry) map.panInside([feature.geometry.coordinates[1], feature.geometry.coordinates[0]], { padding: [60, 60] });
 }
 
 export const forget = () => { for (const { marker } of markers.values()) marker.remove(); markers.clear(); };
