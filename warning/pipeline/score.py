@@ -120,7 +120,7 @@ def _courses(
         if not len(here):
             continue
         routed, source = _route(plan, state, zones[here], seen, here, knot_s)
-        part = forecast.Trend(line.slope[here], line.sigma[here], line.points[here])
+        part = forecast.Trend(line.slope[here], line.sigma[here], line.points[here], line.span_s[here])
         silent_s = plan.zone_silent_s[zones[here]]
         course = forecast.combine(
             seen.base[here],

@@ -41,6 +41,7 @@ class Trend:
     slope: NDArray[np.float64]
     sigma: NDArray[np.float64]
     points: NDArray[np.int64]
+    span_s: NDArray[np.int64]  # from the first to the last of them; the line is not carried on for longer than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def trend(arrays: dict[str, NDArray[Any]], rows: NDArray[np.intp], now_s: int, w
     slope = np.where(enough, (n * sty - st * sy) / np.where(enough, spread, 1.0), np.nan)
     centred_yy, centred_ty = syy - sy * sy / np.maximum(n, 1.0), sty - st * sy / np.maximum(n, 1.0)
     residual = np.maximum(centred_yy - slope * centred_ty, 0.0) / np.maximum(n - 2.0, 1.0)
-    return Trend(slope, np.sqrt(residual), n.astype(np.int64))
+    return Trend(slope, np.sqrt(residual), n.astype(np.int64), np.rint(-3600.0 * hours.min(axis=1)).astype(np.int64))
 
 
 def combine(
@@ -96,9 +97,10 @@ def combine(
     wave = ~np.isnan(routed.median)
     median, sigma = np.where(wave, routed.median, median), np.where(wave, routed.sigma, sigma)
     straight = fresh & ~np.isnan(line.slope) & (now_s - observed_s <= horizon_s)
-    reached = np.minimum(ahead, horizon_s) / 3600.0
+    carried_s = np.minimum(line.span_s, horizon_s)[:, None]
+    reached = np.minimum(ahead, carried_s) / 3600.0
     rise = np.where(straight, line.slope, 0.0)[:, None] * reached
-    inside = straight[:, None] & (knot_s[None, :] <= now_s + horizon_s)
+    inside = straight[:, None] & (knot_s[None, :] <= now_s + carried_s)
     leads = inside & ~(wave & (routed.median >= base[:, None] + rise))  # the higher of the two, where both speak
     median = np.where(leads, base[:, None] + rise, median)
     sigma = np.where(leads, np.sqrt(line.sigma[:, None] ** 2 + (0.5 * rise) ** 2), sigma)

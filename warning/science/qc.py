@@ -262,9 +262,9 @@ def _doubt(
         verdict = course.take(time, number, is_flat, where)
         if verdict is not Cause.NONE:
             found.flag[where], found.cause[where] = SUSPECT, CODE[verdict]
-    for where in course.spikes:  # readings of this beat that the next one exposed
+    for where in filter(_of_this_beat, course.spikes):  # that the next one exposed
         found.flag[where], found.cause[where] = SUSPECT, CODE[Cause.SPIKE]
-    for where in course.confirmed:
+    for where in filter(_of_this_beat, course.confirmed):
         found.flag[where], found.cause[where] = GOOD, CODE[Cause.NONE]
     found.retracted += [(row, *reading) for reading in course.retracted]
     for name, number in course.state().items():
@@ -272,6 +272,10 @@ def _doubt(
     times = [time for time, _ in course.counted]
     values = [number for _, number in course.counted]
     return np.full(len(times), row, np.intp), np.array(times, np.int64), np.array(values, np.float64)
+
+
+def _of_this_beat(where: int) -> bool:
+    return where >= 0
 
 
 def _flat(

@@ -1,0 +1,178 @@
+"""Routing, forecast and probabilities on numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from warning.science import forecast, hazard, normal, routing
+
+NOW = 1_754_000_000 // 21_600 * 21_600
+H = 3600
+
+
+def history(*points: tuple[int, float]) -> dict[str, np.ndarray]:
+    arrays = {name: np.zeros((1, *shape), dtype) for name, (dtype, shape) in routing.FIELDS.items()}
+    row, time_s, value = np.zeros(len(points), np.intp), np.array([t for t, _ in points]), np.array([v for _, v in points], float)
+    for name, index, values in routing.remember(arrays, row, time_s, value):
+        arrays[name][index] = values
+    return arrays
+
+
+def curve(
+    arrays: dict[str, np.ndarray], observed_s: int, value: float, hold_h: int = 36, median: np.ndarray | None = None
+) -> routing.Curve:
+    knot_s = forecast.knots(NOW)
+    unknown = np.full(len(knot_s), np.nan)
+    return routing.curve(arrays, 0, observed_s, value, hold_h * H, knot_s, unknown if median is None else median, NOW)
+
+
+def test_the_curve_is_the_readings_then_held_then_unknown() -> None:
+    found = curve(history((NOW - 12 * H, 100.0), (NOW - 6 * H, 400.0)), NOW - 6 * H, 400.0, hold_h=36)
+    at = found.at(np.array([NOW - 13 * H, NOW - 9 * H, NOW - 6 * H, NOW - H, NOW, NOW + H]))
+    assert math.isnan(at[0]) and math.isnan(at[5])
+    assert at[1:5] == pytest.approx([250.0, 400.0, 400.0, 400.0])
+
+
+def test_a_reading_is_not_held_for_ever() -> None:
+    found = curve(history((NOW - 40 * H, 400.0)), NOW - 40 * H, 400.0, hold_h=36)
+    at = found.at(np.array([NOW - 5 * H, NOW - 3 * H, NOW]))
+    assert at[0] == pytest.approx(400.0)
+    assert math.isnan(at[1]) and math.isnan(at[2])
+
+
+def test_estimates_stand_in_for_hours_that_nobody_measured() -> None:
+    arrays = history((NOW - 24 * H, 100.0))
+    for name, index, values in routing.estimate(np.array([0]), NOW - 3 * H, np.array([700.0])):
+        arrays[name][index] = values
+    assert curve(arrays, NOW - 24 * H, 100.0).at(np.array([NOW - 3 * H]))[0] == pytest.approx(700.0)
+    assert curve(arrays, NOW - 2 * H, 100.0).at(np.array([NOW - 2 * H]))[0] != pytest.approx(700.0)  # a newer reading knows better
+
+
+def test_the_forecast_goes_on_from_now() -> None:
+    median = np.full(forecast.KNOTS, 900.0)
+    assert curve(history((NOW, 500.0)), NOW, 500.0, median=median).at(np.array([NOW + 2 * H]))[0] == pytest.approx(900.0)
+
+
+def test_of_twin_series_at_one_time_the_larger_counts() -> None:
+    arrays = history((NOW, 500.0), (NOW, 620.0), (NOW - 5, 900.0))
+    assert curve(arrays, NOW, 620.0).at(np.array([NOW]))[0] == pytest.approx(620.0)
+
+
+def arrive(
+    now: float, then: float, base: float, share: float = 0.8, early: float | None = None, late: float | None = None
+) -> tuple[float, float]:
+    reaches = routing.Reaches(np.array([0]), np.array([share]), np.array([0.1]))
+    one = lambda value: np.array([[now if value is None else value]])  # noqa: E731
+    routed = routing.arrival(reaches, np.array([[now]]), one(early), one(late), np.array([then]), np.array([base]), 0.0)
+    return float(routed.median[0, 0]), float(routed.sigma[0, 0])
+
+
+def test_a_rise_arrives_weakened_on_top_of_what_flows() -> None:
+    median, sigma = arrive(now=700.0, then=300.0, base=350.0)
+    assert median == pytest.approx(350.0 + 0.8 * 400.0)
+    assert sigma == pytest.approx(0.1 * 400.0)
+
+
+def test_a_falling_river_upstream_falls_downstream_but_not_below_nothing() -> None:
+    assert arrive(now=100.0, then=500.0, base=400.0)[0] == pytest.approx(80.0)
+    assert arrive(now=0.0, then=900.0, base=100.0)[0] == 0.0
+
+
+def test_without_the_past_upstream_the_known_water_is_a_lower_bound() -> None:
+    assert arrive(now=855.0, then=math.nan, base=129.0)[0] == pytest.approx(0.8 * 855.0)
+    assert arrive(now=100.0, then=math.nan, base=129.0)[0] == pytest.approx(129.0)
+    assert arrive(now=855.0, then=500.0, base=math.nan)[0] == pytest.approx(0.8 * 855.0)
+
+
+def test_nothing_known_upstream_is_unknown_not_zero() -> None:
+    assert math.isnan(arrive(now=math.nan, then=300.0, base=350.0)[0])
+
+
+def test_uncertain_travel_time_widens_the_spread() -> None:
+    assert arrive(700.0, 300.0, 350.0, early=800.0, late=600.0)[1] > arrive(700.0, 300.0, 350.0)[1]
+
+
+def test_two_rivers_add_up() -> None:
+    reaches = routing.Reaches(np.array([0, 0]), np.array([0.8, 0.5]), np.array([0.0, 0.0]))
+    now, then = np.array([[700.0], [200.0]]), np.array([300.0, 100.0])
+    routed = routing.arrival(reaches, now, now, now, then, np.array([350.0]), 0.0)
+    assert routed.median[0, 0] == pytest.approx(350.0 + 0.8 * 400.0 + 0.5 * 100.0)
+
+
+def test_knots_are_full_hours_and_reach_four_days() -> None:
+    for now in (NOW, NOW + 1, NOW + 3599, NOW + 10_799, NOW + 12_345):
+        knot_s = forecast.knots(now)
+        assert len(knot_s) == forecast.KNOTS
+        assert knot_s[0] == now
+        assert (np.diff(knot_s) > 0).all()
+        assert (knot_s[1:] % 3600 == 0).all()
+        assert 90 <= (knot_s[-1] - now) / H <= 102
+
+
+def test_probabilities_are_the_normal_distribution_to_a_thousandth() -> None:
+    z = np.linspace(-5, 5, 777)
+    exact = [round(0.5 * (1 + math.erf(x / math.sqrt(2))), 3) for x in z]
+    assert normal.exceedance(z, np.ones(1), np.zeros(1)) == pytest.approx(exact, abs=0.0011)
+    assert math.isnan(normal.exceedance(np.array([math.nan]), np.ones(1), np.zeros(1))[0])
+
+
+LIMITS = np.array([[2.0, 3.0, 4.0, 5.0, math.nan]])
+MM = np.array([0.001])
+
+
+@pytest.mark.parametrize(("value", "rank"), [(1.9994, 0), (1.9996, 1), (2.0, 1), (4.9999, 4), (99.0, 4), (-1.0, 0), (math.nan, -1)])
+def test_classes_are_compared_after_rounding_to_a_millimetre(value: float, rank: int) -> None:
+    assert hazard.rank(np.array([value]), LIMITS, MM)[0] == rank
+
+
+@pytest.mark.parametrize(
+    ("level", "support", "doubtful", "other", "readings", "result"),
+    [
+        (3, 0, -1, 0, 2, 0),  # one good reading: not yet
+        (3, 3, -1, 0, 2, 3),  # a second one
+        (3, 2, -1, 0, 2, 2),  # the second was lower
+        (3, 0, -1, 0, 1, 3),  # this region asks for one only
+        (4, 0, -1, 0, 2, 4),  # the two top classes at once
+        (5, 0, -1, 0, 2, 5),
+        (1, 1, 4, -1, 2, 1),  # a suspect reading alone raises nothing
+        (1, 1, 4, 4, 2, 4),  # a neighbour confirms it
+        (-1, -1, -1, -1, 2, -1),  # unknown stays unknown
+    ],
+)
+def test_what_may_be_warned_of(level: int, support: int, doubtful: int, other: int, readings: int, result: int) -> None:
+    at_once = np.array([False, False, False, False, True, True])
+    of = lambda rank: np.array([rank], np.int8)  # noqa: E731
+    assert hazard.confirmed(of(level), of(support), of(doubtful), of(other), at_once, readings)[0] == result
+
+
+def expect(medians: dict[int, float], base: float, sigma: float = 0.01, evidence: bool = True) -> hazard.Expectation:
+    knot_s = forecast.knots(NOW)
+    median = np.full((1, len(knot_s)), base)
+    for place, value in medians.items():
+        median[0, place:] = value
+    course = forecast.Course(median, np.full_like(median, sigma), np.full(median.shape, evidence), np.array([False]), np.array([True]))
+    return hazard.expected(course, np.array([base]), LIMITS, MM, knot_s, 0.5, 0.3)
+
+
+def test_the_expected_class_its_time_and_its_probability() -> None:
+    found = expect({6: 3.5}, base=1.0)
+    assert (found.level[0], found.probability[0]) == (2, 1.0)
+    assert NOW + 5 * H <= found.arrival_s[0] <= NOW + 6 * H
+
+
+def test_what_is_there_has_no_arrival() -> None:
+    assert expect({6: 3.5}, base=3.2).arrival_s[0] == 0
+
+
+def test_persistence_is_no_evidence() -> None:
+    assert expect({}, base=4.5, evidence=False).level[0] == 0
+
+
+def test_half_a_chance_is_enough_to_expect_and_less_keeps_alive() -> None:
+    at_limit = expect({3: 2.0}, base=1.0, sigma=0.1)
+    assert (at_limit.level[0], at_limit.probability[0]) == (1, 0.5)
+    below = expect({3: 1.96}, base=1.0, sigma=0.1)
+    assert (below.level[0], below.keep[0]) == (0, 1)
