@@ -221,6 +221,22 @@ def test_slow_drift_is_measured_against_what_was_told():
     assert {kind for kind in kinds if kind} == {EventKind.ARRIVAL}
 
 
+def test_the_lead_is_the_one_that_was_told_whatever_went_to_feeds_since():
+    """Told 8 h ahead: a quarter is two hours, also after a revision that contacts did not hear of."""
+    alert = raised(expected=Level.HIGH, arrival_ms=T0 + 8 * H)
+    fell = step(alert, silent(T0 + 4 * H, T0, expected=Level.HIGH, arrival_ms=T0 + 8 * H), T0 + 4 * H)
+    assert (fell.event.kind, fell.event.told_ms, fell.event.told_arrival_ms) == (EventKind.CERTAINTY, T0, T0 + 8 * H)
+    now = T0 + 5 * H
+    assert step(fell.alert, silent(now, T0, expected=Level.HIGH, arrival_ms=T0 + 8 * H + 119 * M), now).event is None
+    assert step(fell.alert, silent(now, T0, expected=Level.HIGH, arrival_ms=T0 + 8 * H + 120 * M), now).event.kind is EventKind.ARRIVAL
+
+
+def test_what_a_silent_gauge_said_last_is_not_observed_now():
+    alert = raised()
+    event = step(alert, silent(T0 + H, T0, level_confirmed=Level.HIGH, level_cleared=Level.HIGH), T0 + H).event
+    assert (event.kind, event.certainty, event.level) == (EventKind.CERTAINTY, Certainty.POSSIBLE, Level.HIGH)
+
+
 def test_the_arrival_of_the_water_is_told_once():
     alert = raised(expected=Level.HIGH, arrival_ms=T0 + 3 * H)
     assert alert.certainty is Certainty.LIKELY

@@ -14,7 +14,19 @@ from warning.alerts.rules import REASONS, Approval, Decision, Silence, Verdict, 
 from warning.model import CLASSES, Alert, AlertEvent, EventKind, Level, Status
 from warning.region import Contact, Region
 
-NUMBERS = ["", "+99955501", "+923001234567", "0099955501", "+999 555 01", "999", "+98999555", "99955501", "+٩٩٩٥٥٥٠١"]
+NUMBERS = [
+    "",
+    "+99955501",
+    "+923001234567",
+    "0099955501",
+    "+999 555 01",
+    "999",
+    "+98999555",
+    "99955501",
+    "+٩٩٩٥٥٥٠١",
+    "+99955501,+923001234567",
+    "+99955501x",
+]
 
 
 def say(alert: Alert, contact: Contact | None, region: Region = REGION, now_ms: int = T0 + M, **decision) -> Verdict:
