@@ -6,16 +6,15 @@ Errors are one line each on standard error; the exit code says why (``errors.Exi
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from warning import __version__
-from warning.errors import ConfigError, ExitCode, InputError, Problem, WarningSystemError
+from warning import __version__, cli_people, cli_replay
+from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
+from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
 app = typer.Typer(
     name="warning",
@@ -25,18 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-RegionName = Annotated[str, typer.Option("--region", "-r", envvar="WARNING_REGION", help="name of a region, or the path of its folder")]
-Kafka = Annotated[str | None, typer.Option("--kafka", help="host:port of Kafka, comma-separated [WARNING_BOOTSTRAP]")]
-Prefix = Annotated[
-    str | None, typer.Option("--prefix", help="before each topic's name; default: the region's id and a dot [WARNING_PREFIX]")
-]
-Directory = Annotated[Path | None, typer.Option("--directory", help="folder of databases [WARNING_DIRECTORY; default: here]")]
-Database = Annotated[str | None, typer.Option("--database", help="SQLAlchemy URL; default: SQLite in the directory [WARNING_DATABASE_URL]")]
-Port = Annotated[
-    int | None, typer.Option("--port", min=0, max=65_535, help="port to listen on, on 127.0.0.1 unless WARNING_HOST says otherwise")
-]
-Json = Annotated[Path | None, typer.Option("--json", help="write the figures as JSON into this file", dir_okay=False)]
+app.add_typer(cli_people.keys, name="keys")
+app.command()(cli_people.approve)
+app.command()(cli_people.silence)
+app.command()(cli_replay.replay)
+app.command()(cli_replay.demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,23 +63,12 @@ def _options(
     pass
 
 
-def _deployment(region: Any, **given: Any) -> Any:
-    """The deployment of the environment and the options; its prefix is the region's unless one was named."""
-    import os
-    from dataclasses import replace
-
-    from warning.wiring_environment import from_environment
-
-    deployment = from_environment(os.environ, **given)
-    return deployment if deployment.prefix else replace(deployment, prefix=f"{region.id}.")
-
-
 def _process(name: str, region_name: str, **given: Any) -> None:
     """Loads the region and runs one long-lived process of that name until it is stopped."""
     from warning import config, wiring
 
     region = config.load(region_name)
-    code = wiring.run(name, getattr(wiring, name), region, _deployment(region, **given))
+    code = wiring.run(name, getattr(wiring, name), region, deployment_of(region, **given))
     if code:
         print(f"{name} ends with exit code {int(code)} ({code.name})", file=sys.stderr)
         raise typer.Exit(code)
@@ -159,7 +140,7 @@ def up(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, directory
     from warning import config, wiring, wiring_up
 
     found = config.load(region)
-    deployment = _deployment(
+    deployment = deployment_of(
         found, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database, embedded=None if kafka else True
     )
     wiring.run("up", wiring_up.up, found, deployment)
@@ -172,7 +153,7 @@ def sensors(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, json
     from warning.operate import audit
 
     found = config.load(region)
-    table = asyncio.run(audit.read(found, _deployment(found, bootstrap=kafka, prefix=prefix)))
+    table = asyncio.run(audit.read(found, deployment_of(found, bootstrap=kafka, prefix=prefix)))
     print(audit.render(found, table))
     if json_file:
         json_file.write_text(table.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -194,16 +175,3 @@ def healthy() -> None:
         print(f"{port}: {status} {body}")
     if not answers or any(status != 200 for status, _ in answers.values()):
         raise typer.Exit(ExitCode.FAILED)
-
-
-def write_json(path: Path | None, document: dict[str, Any]) -> None:
-    """Writes a measuring command's object; it must have ``figures``: name -> number. Raises ConfigError where it cannot be written."""
-    assert all(isinstance(value, int | float) for value in document["figures"].values())
-    if path is None:
-        return
-    try:
-        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            [Problem(f"--json {path}", f"cannot be written: {error.strerror}", "name a file in a folder that is there")]
-        ) from error

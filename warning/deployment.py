@@ -43,6 +43,7 @@ class Deployment:
     smpp_user: str = ""
     smpp_password: str = field(default="", repr=False)
     sms_sender: str = ""
+    rehearsal_url: str = ""  # a replay's webhook receiver: contacts with webhook rehearsal:NAME are at this URL, slash, NAME
 
     @property
     def group(self) -> str:

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 from warning import wiring_logging
 from warning.deployment import Deployment
@@ -46,15 +47,22 @@ def allowed(region: Region, deployment: Deployment) -> None:
                 "a replay's prefix begins with replay-, no other does",
             )
         )
+    if deployment.rehearsal_url and not deployment.replay:
+        problems.append(Problem("rehearsal_url", "the webhook receiver of a rehearsal in a live deployment", "leave it empty"))
     if problems:
         raise ConfigError(problems)
 
 
 async def _until_signalled(process: Process, region: Region, deployment: Deployment) -> ExitCode | None:
+    return await process(region, deployment, on_signals())
+
+
+def on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set from now on."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await process(region, deployment, stop)
+    return stop
 
 
 async def first_of(stop: asyncio.Event, *works: Awaitable[None]) -> None:
@@ -113,6 +121,27 @@ async def worker(region: Region, deployment: Deployment, stop: asyncio.Event) ->
     observed = observe(region, "worker", ("stream",))
     async with health.serve(observed.health, observed.registry, deployment.host, deployment.worker_metrics_port):
         return await work(region, deployment, observed, PIPELINE, stop)
+
+
+async def dispatch(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
+    """``warning dispatch``: alerts in, SMS and webhooks out, receipts."""
+    from warning.dispatch.dispatcher import Dispatcher
+    from warning.operate import health
+    from warning.operate.observed import observe
+
+    observed = observe(region, "dispatch", ("dispatch",))
+    endpoints, loopback = rehearsal_endpoints(region, deployment)
+    async with health.serve(observed.health, observed.registry, deployment.host, deployment.dispatch_metrics_port):
+        await Dispatcher(region, deployment, observed, endpoints=endpoints, allow_loopback=loopback).run(stop)
+
+
+def rehearsal_endpoints(region: Region, deployment: Deployment) -> tuple[dict[str, str], frozenset[tuple[str, int]]]:
+    """(NAME -> URL of contacts at rehearsal:NAME, the loopback addresses that these may lead to); both empty without a receiver."""
+    if not deployment.rehearsal_url:
+        return {}, frozenset()
+    place = urlsplit(deployment.rehearsal_url)
+    names = [contact.webhook.removeprefix("rehearsal:") for contact in region.contacts if contact.webhook.startswith("rehearsal:")]
+    return {name: f"{deployment.rehearsal_url}/{name}" for name in names}, frozenset({(place.hostname or "", place.port or 80)})
 
 
 async def api(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:

@@ -29,6 +29,7 @@ FOR_A_PERSON = {
     ExitCode.CHECKPOINT_MISSING,
     ExitCode.CHECKPOINT_DIGEST,
     ExitCode.LOG_TRUNCATED,
+    ExitCode.LOG_OTHER,
     ExitCode.CONFIG,
 }
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -58,6 +59,7 @@ class Supervisor:
     def __init__(self) -> None:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.restarts: dict[str, int] = {}
+        self._commands: dict[str, Command] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._spawning = asyncio.Lock()  # a keeper that is cancelled while it spawns would leave a process that nobody knows
@@ -80,11 +82,15 @@ class Supervisor:
         process = self._running.get(name)
         return process.pid if process and process.returncode is None else None
 
+    def tail(self, name: str) -> str:
+        """The last lines of its log, after a line break; empty where it writes to our own standard error."""
+        return _tail(self._commands[name])
+
     async def start(self, *commands: Command, within_s: float = 60.0) -> None:
         """Starts them in this order and returns when all are ready. Raises Unavailable if one is not in time, StateError if one
         ended for good."""
         for command in commands:
-            self.restarts[command.name] = 0
+            self._commands[command.name], self.restarts[command.name] = command, 0
             self._running[command.name] = await _spawn(command)
             self._keepers[command.name] = asyncio.create_task(self._keep(command), name=f"keep {command.name}")
         for command in commands:

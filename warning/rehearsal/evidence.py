@@ -66,6 +66,11 @@ async def collect(deployment: Deployment, phones: Path | None = None, hooks: Pat
     )
 
 
+async def published(deployment: Deployment) -> set[str]:
+    """Identifiers of the alerts that are on the topic now. Raises KafkaError."""
+    return {(record.key or b"").decode() for record in await _whole(deployment.bootstrap, deployment.alerts)}
+
+
 async def _whole(bootstrap: str, topic: str) -> list[Any]:
     """Every record of a topic, by partition and offset."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None)

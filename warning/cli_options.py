@@ -1,0 +1,47 @@
+"""Options that several commands have, and what is made of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from warning.deployment import Deployment
+from warning.errors import ConfigError, Problem
+from warning.region import Region
+from warning.wiring_environment import from_environment
+
+RegionName = Annotated[str, typer.Option("--region", "-r", envvar="WARNING_REGION", help="name of a region, or the path of its folder")]
+Kafka = Annotated[str | None, typer.Option("--kafka", help="host:port of Kafka, comma-separated [WARNING_BOOTSTRAP]")]
+Prefix = Annotated[
+    str | None, typer.Option("--prefix", help="before each topic's name; default: the region's id and a dot [WARNING_PREFIX]")
+]
+Directory = Annotated[Path | None, typer.Option("--directory", help="folder of databases [WARNING_DIRECTORY; default: here]")]
+Database = Annotated[str | None, typer.Option("--database", help="SQLAlchemy URL; default: SQLite in the directory [WARNING_DATABASE_URL]")]
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65_535, help="port to listen on, on 127.0.0.1 unless WARNING_HOST says otherwise")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="write the figures as JSON into this file", dir_okay=False)]
+
+
+def deployment_of(region: Region, **given: Any) -> Deployment:
+    """The deployment of the environment and the options; its prefix is the region's unless one was named."""
+    deployment = from_environment(os.environ, **given)
+    return deployment if deployment.prefix else replace(deployment, prefix=f"{region.id}.")
+
+
+def write_json(path: Path | None, document: dict[str, Any]) -> None:
+    """Writes a measuring command's object; it must have ``figures``: name -> number. Raises ConfigError where it cannot be written."""
+    assert all(isinstance(value, int | float) for value in document["figures"].values())
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            [Problem(f"--json {path}", f"cannot be written: {error.strerror}", "name a file in a folder that is there")]
+        ) from error

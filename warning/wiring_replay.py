@@ -1,0 +1,223 @@
+"""``warning replay`` and ``warning demo``: a flood of the past through everything, and the reckoning."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from warning.deployment import Deployment
+from warning.dispatch.ledger import Ledger
+from warning.errors import ConfigError, Problem, Unavailable
+from warning.ingest import rows
+from warning.ingest.gateway import Gateway
+from warning.ingest.log import KafkaLog
+from warning.model import AlertEvent, DeliveryState, to_json
+from warning.region import Region
+from warning.rehearsal.evidence import collect, published
+from warning.rehearsal.reckoning import Decided, Offered, Reckoning, reckon
+from warning.stream.broker import free_port
+from warning.stream.feed import Fed, feed
+from warning.stream.replay import LogRecord, log_with_ticks, replay_file
+from warning.stream.topics import ensure_topics
+from warning.wiring import allowed, on_signals
+from warning.wiring_supervisor import Command, Supervisor, asked
+from warning.wiring_up import commands, page_url, with_broker
+
+log = logging.getLogger(__name__)
+
+STALLED_S = 60.0  # no progress for so long: something is broken
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What a demo is made of. ``file``: one of the region's replays; ``speed``: seconds of log time per second, None: all at once."""
+
+    region: Region
+    file: Path
+    speed: float | None = None
+    kafka: str = ""  # "": the embedded broker
+    directory: Path | None = None  # logs, databases and records stay here; None: in a temporary folder, which goes at the end
+
+
+def replays(region: Region) -> list[Path]:
+    """The replay files that a region carries, the newest flood first (they are named after their year)."""
+    return sorted((Path(region.folder) / "replays").glob("*.csv"), key=lambda path: (path.stem[-4:], path.stem), reverse=True)
+
+
+def first_replay(region: Region) -> Path:
+    found = replays(region)
+    if not found:
+        raise ConfigError([Problem(f"{region.folder}/replays", "the region has no replay", "name a file with --file")])
+    return found[0]
+
+
+def history(region: Region, file: Path) -> tuple[rows.Rows, list[LogRecord], Offered]:
+    """(rows of the file, the log that they make with its ticks, what was offered). Raises InputError for a file that is none."""
+    read = rows.read(file, region)
+    refused = Counter(row.error.reason for row in read.refused)
+    return read, list(log_with_ticks(region, read.readings)), Offered(read.sent, len(read.readings), dict(refused))
+
+
+async def play(
+    region: Region, deployment: Deployment, read: rows.Rows, records: list[LogRecord], speed: float | None, progress: Progress
+) -> Fed:
+    """Feeds a history into ``readings`` with its ticks, and what was refused into ``readings.rejected``."""
+
+    def told(fed: Fed) -> None:
+        progress("readings fed", fed.readings, len(read.readings))
+
+    fed = await feed(deployment, region, records, speed, told)
+    progress("readings fed", fed.readings, len(read.readings))
+    if read.refused:
+        rejects = KafkaLog(deployment.bootstrap, Gateway.topics(region, deployment), idempotent=not deployment.embedded)
+        await rejects.start()
+        try:
+            if not await rejects.until_up(20.0):
+                raise Unavailable(f"broker {deployment.bootstrap}: {rejects.why}")
+            await rejects.append({(deployment.rejected, 0): [(None, to_json(row.rejected)) for row in read.refused]})
+        finally:
+            await rejects.stop()
+    return fed
+
+
+async def demo(plan: Demo, progress: Progress, say: Callable[[str], None], *, keep_open: bool = False) -> Reckoning:
+    """Everything up, a flood through it, and the reckoning. ``keep_open``: the page stays until SIGINT or SIGTERM."""
+    began = time.monotonic()
+    region = plan.region
+    async with AsyncExitStack() as stack:
+        folder = plan.directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flood-demo-")))
+        deployment = Deployment(
+            bootstrap=plan.kafka,
+            prefix=f"replay-{region.id}-{secrets.token_hex(4)}.",
+            directory=folder,
+            embedded=not plan.kafka,
+            replay=True,
+            session_timeout_s=6.0,
+            smpp_user="ews",
+            smpp_password=secrets.token_hex(4),  # eight characters at most, says SMPP
+            sms_sender="FLOOD",
+            ingest_port=free_port(),
+            api_port=free_port(),
+            worker_metrics_port=free_port(),
+            dispatch_metrics_port=free_port(),
+        )
+        allowed(region, deployment)
+        deployment, _ = await with_broker(stack, deployment)
+        await ensure_topics(deployment, region.partitions)
+        supervisor = await stack.enter_async_context(Supervisor())
+        deployment = await _outside_world(supervisor, region, deployment, folder)
+        await supervisor.start(*commands(region, deployment, folder))
+        say(f"page: {page_url(deployment)}")
+        read, records, offered = history(region, plan.file)
+        fed = await play(region, deployment, read, records, plan.speed, progress)
+        decided = asyncio.create_task(asyncio.to_thread(decide, region, records))
+        await _worked_through(supervisor, deployment, fed, progress)
+        await _delivered(supervisor, region, deployment, progress)
+        evidence = await collect(deployment, folder / "sms.jsonl", folder / "webhooks.jsonl")
+        reckoning = reckon(region, offered, evidence, await decided, time.monotonic() - began)
+        if keep_open:
+            say(f"the page stays open at {page_url(deployment)} until Ctrl-C")
+            await on_signals().wait()
+        return reckoning
+
+
+async def _outside_world(supervisor: Supervisor, region: Region, deployment: Deployment, folder: Path) -> Deployment:
+    """The SMS centre and the webhook receiver, as processes of their own; the deployment that knows where they are."""
+    names = {
+        contact.webhook.removeprefix("rehearsal:"): contact.secret
+        for contact in region.contacts
+        if contact.webhook.startswith("rehearsal:")
+    }
+    keys = folder / "secrets.json"
+    keys.write_text(json.dumps(names), encoding="utf-8")
+    sms, hooks = free_port(), free_port()
+    telecom = (
+        "--port",
+        str(sms),
+        "--user",
+        deployment.smpp_user,
+        "--password",
+        deployment.smpp_password,
+        "--record",
+        str(folder / "sms.jsonl"),
+    )
+    receiver = ("--port", str(hooks), "--secrets", str(keys), "--record", str(folder / "webhooks.jsonl"))
+    await supervisor.start(
+        Command("telecom", ("warning.rehearsal.telecom", *telecom), log=folder / "telecom.log"),
+        Command("receiver", ("warning.rehearsal.receiver", *receiver), log=folder / "receiver.log"),
+    )
+    return replace(deployment, smpp_port=sms, rehearsal_url=f"http://127.0.0.1:{hooks}/hook")
+
+
+async def _worked_through(supervisor: Supervisor, deployment: Deployment, fed: Fed, progress: Progress) -> None:
+    """Until the worker has closed the last beat of every partition. Raises Unavailable after ``STALLED_S`` without progress."""
+    total, before, moved = sum(fed.ends.values()), -1, time.monotonic()
+    while before < total:
+        if supervisor.failed.done():
+            supervisor.failed.result()
+        done = await asyncio.to_thread(_records_closed, deployment)
+        progress("records worked through", done, total)
+        if done != before:
+            before, moved = done, time.monotonic()
+        elif time.monotonic() - moved > STALLED_S:
+            words = (
+                f"the worker stands still: {done} of {total} records worked through, started again {supervisor.restarts['worker']} times"
+            )
+            raise Unavailable(words + supervisor.tail("worker"))
+        await asyncio.sleep(0.3)
+
+
+def _records_closed(deployment: Deployment) -> int:
+    """Records up to the last closed beats, over all partitions, as the worker's metrics say."""
+    _, text = asked(f"http://{deployment.host}:{deployment.worker_metrics_port}/metrics")
+    offsets = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith("warning_log_offset{")]
+    return sum(int(offset) + 1 for offset in offsets)
+
+
+async def _delivered(supervisor: Supervisor, region: Region, deployment: Deployment, progress: Progress) -> None:
+    """Until the dispatcher has read every alert and every delivery has its last word. One that never gets it does not hold us up for
+    longer than ``STALLED_S``: the reckoning calls it lost."""
+    alerts = sorted(await published(deployment))
+    ledger = await Ledger.open(deployment.database, region.id)
+    try:
+        before, moved = None, time.monotonic()
+        while time.monotonic() - moved < STALLED_S:
+            if supervisor.failed.done():
+                supervisor.failed.result()
+            read = len(await ledger.known_digests(alerts))
+            counts, unsettled = await ledger.counts(), await ledger.unsettled()
+            waiting = sum(count for (_, state), count in counts.items() if state == DeliveryState.ACCEPTED.value)
+            progress("deliveries closed", sum(counts.values()) - waiting - unsettled, sum(counts.values()))
+            if read == len(alerts) and not unsettled and not waiting:
+                return
+            now = (read, unsettled, waiting)
+            if now != before:
+                before, moved = now, time.monotonic()
+            await asyncio.sleep(0.5)
+        log.error("the dispatcher stands still: %d of %d alerts read, %d open, %d without a receipt", read, len(alerts), unsettled, waiting)
+    finally:
+        await ledger.close()
+
+
+def decide(region: Region, records: list[LogRecord]) -> Decided:
+    """What the log implies, without any broker: the same step over the same records."""
+    flags: Counter[tuple[str, str]] = Counter()
+    rejected: Counter[tuple[str, str]] = Counter()
+    applied = 0
+    alerts: list[AlertEvent] = []
+    for closed in replay_file(region, records):
+        flags.update(closed.outputs.flags)
+        rejected.update((each.stage, each.reason) for each in closed.rejected)
+        applied += closed.outputs.applied
+        alerts += closed.alerts
+    return Decided(flags, rejected, applied, tuple(alerts))
