@@ -145,13 +145,13 @@ class Dispatcher:
         try:
             await source.start(await ledger.positions(deployment.alerts, ""))
             await self._courier.resync()
-            if deployment.replay or await source.caught_up():
+            if deployment.replay:
                 gate.set()
             self._listen(Ready("dispatch", True))
             async for batch in source.batches():
                 if batch is not None:
                     self._mind_the_gate(batch, await self._take(batch))
-                elif not gate.is_set() and await source.caught_up():
+                elif not gate.is_set() and source.caught_up():
                     gate.set()
         finally:
             await source.stop()

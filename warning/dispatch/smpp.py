@@ -102,14 +102,17 @@ class Link(AbstractHook):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Unbinds; whatever is under way is answered with "no answer"."""
-        if self._session is not None and self._bound.is_set():
+        if self._session is not None:
             try:
                 await asyncio.wait_for(self._session.stop(), 3.0)
             except (TimeoutError, OSError) as error:
                 log.warning("SMPP unbind: %r", error)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(5):  # the library may take a cancellation for one of its own tasks'
+            waiting = [task for task in self._tasks if not task.done()]
+            for task in waiting:
+                task.cancel()
+            if waiting:
+                await asyncio.wait(waiting, timeout=2.0)
         self._broken("stopped")
 
     @property

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from warning.dispatch.rows import Position, digest_of
 from warning.errors import ExitCode, StateError
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 AGAIN_S = 1.0
 FETCH_MS = 500
 MOST_RECORDS = 200
+RECORD_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,14 @@ class Source:
             for partition, records in found.items():
                 yield self._batch(partition, records)
 
-    async def caught_up(self) -> bool:
-        """Whether everything that is in the log now has been read."""
+    def caught_up(self) -> bool:
+        """Whether everything that was in the log at the last fetch has been read.
+
+        By the fetches' high watermarks: the embedded broker answers a request for the end offset with the beginning of its last batch.
+        """
         assert self._consumer is not None
-        ends = await self._consumer.end_offsets(self._partitions)
-        return all(self._next(partition) >= end for partition, end in ends.items())
+        highs = {partition: self._consumer.highwater(partition) for partition in self._partitions}
+        return all(high is not None and self._next(partition) >= high for partition, high in highs.items())
 
     def _next(self, partition: TopicPartition) -> int:
         known = self._positions.get(partition.partition)
@@ -124,11 +129,11 @@ class Source:
             await asyncio.sleep(AGAIN_S)
 
     async def _same_log(self, consumer: AIOKafkaConsumer) -> None:
-        begins, ends = await consumer.beginning_offsets(self._partitions), await consumer.end_offsets(self._partitions)
+        begins = await consumer.beginning_offsets(self._partitions)
         for number, known in self._positions.items():
             partition = TopicPartition(self.topic, number)
-            if partition not in ends or ends[partition] < known.next_offset:
-                self._other(known, f"it ends at {ends.get(partition, 0)}")
+            if partition not in begins:
+                self._other(known, "it has no such partition")
             if begins[partition] > known.next_offset:
                 raise StateError(
                     f"{self.topic}/{number} begins at {begins[partition]}, the ledger has read up to {known.next_offset}: "
@@ -138,9 +143,9 @@ class Source:
                 )
             for offset, digest in ((0, known.first_digest), (known.next_offset - 1, known.last_digest)):
                 if offset >= begins[partition] and await self._digest(consumer, partition, offset) != digest:
-                    self._other(known, f"its record {offset} is another one")
+                    self._other(known, f"its record {offset} is not the one that was read")
 
-    def _other(self, known: Position, why: str) -> None:
+    def _other(self, known: Position, why: str) -> NoReturn:
         raise StateError(
             f"{self.topic}/{known.partition} is not the log that the ledger knows up to offset {known.next_offset}: {why}. "
             "Name the database that belongs to this log, or use another prefix",
@@ -149,6 +154,10 @@ class Source:
         )
 
     async def _digest(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> str:
+        """Of the record at that offset; "" if there is none."""
         consumer.seek(partition, offset)
-        record = await asyncio.wait_for(consumer.getone(partition), 30.0)
+        try:
+            record = await asyncio.wait_for(consumer.getone(partition), RECORD_WITHIN_S)
+        except (TimeoutError, OffsetOutOfRangeError):
+            return ""
         return digest_of(record.key, record.value) if record.offset == offset else ""

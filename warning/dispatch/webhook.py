@@ -45,7 +45,7 @@ class WebhookChannel:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     allow_loopback: frozenset[tuple[str, int]] = frozenset()
     timeout_s: float = 20.0
-    per_endpoint: int = 2
+    per_endpoint: int = 4
     now: Callable[[], datetime] = wall_clock
     name: str = field(default="webhook", init=False)
 
@@ -69,8 +69,9 @@ class WebhookChannel:
         return contact.webhook
 
     def lane(self, contact: Contact) -> str:
-        """One lane per host and port, so that a dead receiver with many contacts holds up nobody else."""
-        return f"webhook {urlsplit(self._url(contact) or contact.webhook).netloc or contact.id}"
+        """One lane per endpoint, however many contacts share it; one that is dead holds up nobody else."""
+        url = urlsplit(self._url(contact) or contact.webhook)
+        return f"webhook {url.netloc}{url.path}"
 
     def width(self, lane: str) -> int:
         return self.per_endpoint
