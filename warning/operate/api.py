@@ -77,10 +77,12 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await _open(store, view, address(deployment))
         reading = asyncio.create_task(reader.run())
-        reading.add_done_callback(lambda task: _ended(task, tell))
+        closing = asyncio.Event()
+        reading.add_done_callback(lambda task: None if closing.is_set() else _ended(task, tell))
         try:
             yield
         finally:
+            closing.set()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             await gate.close()
@@ -106,9 +108,9 @@ async def _open(store: Store, view: View, url: str) -> None:
 
 def _ended(task: asyncio.Task[None], tell: facts.Listener) -> None:
     """The reader runs for ever; if it ended of itself, a bug ended it, and readiness must say so."""
-    if not task.cancelled() and task.exception() is not None:
-        log.critical("the reader of the topics ended", exc_info=task.exception())
-        tell(facts.Ready("log", False, f"the reader ended: {task.exception()!r}"))
+    error = asyncio.CancelledError("cancelled by nobody of ours") if task.cancelled() else task.exception()
+    log.critical("the reader of the topics ended", exc_info=error)
+    tell(facts.Ready("log", False, f"the reader ended: {error!r}"))
 
 
 def router(health: Health, registry: CollectorRegistry) -> APIRouter:

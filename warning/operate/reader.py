@@ -104,8 +104,11 @@ class Reader:
             await asyncio.wait_for(consumer.start(), 2 * _PROBE_TIMEOUT_S)
             yield consumer
         finally:
-            with contextlib.suppress(TimeoutError):  # a consumer whose broker is gone may not find its end; nothing is lost with it
-                await asyncio.wait_for(consumer.stop(), _PROBE_TIMEOUT_S)
+            # Apart from us: stopping a consumer whose broker is gone may hang, and may raise CancelledError though nobody cancelled.
+            stopping = asyncio.ensure_future(consumer.stop())
+            await asyncio.wait([stopping], timeout=_PROBE_TIMEOUT_S)
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """Take all partitions and go to where we were, or to the first record that we want."""
