@@ -235,10 +235,15 @@ def _route(plan: Plan, state: State, zones: Index, seen: Observed, here: Index, 
     now, early, late = (np.full((len(mine), leads), np.nan) for _ in range(3))
     then = np.full(len(mine), np.nan)
     for r, zone in enumerate(up.tolist()):
+        if not state.z["observed_t"][zone] and np.isnan(state.z["median"][zone]).all():
+            continue  # nothing was ever known there
         curve = _curve(plan, state, zone, int(knot_s[0]))
         now[r], early[r], late[r] = curve.at(knot_s - middle[r]), curve.at(knot_s - low[r]), curve.at(knot_s - high[r])
         if observed_s[down[r]]:
             then[r] = curve.at(observed_s[down[r], None] - middle[r])[0]
+    if np.isnan(now).all():
+        nothing = np.full((n, leads), np.nan)
+        return routing.Routed(nothing, nothing), source
     reaches = routing.Reaches(down, plan.reaches.share[mine], plan.reaches.share_sigma[mine])
     routed = routing.arrival(reaches, now, early, late, then, base, plan.region.forecast.travel_spread)
     brings = np.where(np.isnan(now), -np.inf, now * reaches.share[:, None]).max(axis=1)
