@@ -85,9 +85,10 @@ def test_every_document_passes_our_lint_knowing_its_predecessors(region: str, fi
     assert found == []
 
 
-@pytest.mark.parametrize(("region", "file"), [("indus", "flood-2025.csv"), ("sri-lanka", "ditwah-2025.csv")])
-def test_the_same_log_gives_the_same_bytes_however_it_is_cut(region: str, file: str) -> None:
+@pytest.mark.parametrize(("region", "file", "first"), [("indus", "flood-2025.csv", 40), ("sri-lanka", "ditwah-2025.csv", 1500)])
+def test_the_same_log_gives_the_same_bytes_however_it_is_cut(region: str, file: str, first: int) -> None:
     noun = config.load(ROOT / "config" / region)
-    readings = rows.read(ROOT / "config" / region / "replays" / file, noun).readings
-    again = replay_file(noun, log_with_ticks(noun, readings), most=3)
-    assert documents(again) == documents(replayed(region, file)[0])
+    readings = rows.read(ROOT / "config" / region / "replays" / file, noun).readings[:first]
+    whole = documents(replay_file(noun, log_with_ticks(noun, readings)))
+    assert len(whole) > 20
+    assert documents(replay_file(noun, log_with_ticks(noun, readings), most=3)) == whole

@@ -101,40 +101,46 @@ def _support(plan: Plan, one: Scored) -> list[Reason]:
 
 def _expectation(plan: Plan, state: State, one: Scored) -> list[Reason]:
     out: list[Reason] = []
-    if one.expected <= 0:
+    if one.expected <= max(one.confirmed, 0):  # what is there needs no expectation
         return out
-    limit = _limit(plan, one.zone, one.expected)
-    arrival_ms = one.arrival_s * 1000 if one.arrival_s else None
     values: dict[str, float | int | str | None] = {
         "level": Level.of_rank(one.expected).value,
         "probability": round(one.probability, 3),
-        "arrival_ms": arrival_ms,
-        "limit": limit,
+        "arrival_ms": one.arrival_s * 1000 if one.arrival_s else None,
+        "limit": _limit(plan, one.zone, one.expected),
     }
     out.append(Reason(code="expected", values=values))
     if one.wave_from >= 0:
-        up = one.wave_from
-        reach = next(r for r in plan.region.reaches_into[plan.zones[one.zone].id] if r.upstream == plan.zones[up].id)
-        value = float(state.z["value"][up])
-        out.append(
-            Reason(
-                code="wave",
-                values={
-                    "upstream": plan.zones[up].id,
-                    "upstream_value": None if math.isnan(value) else value,
-                    "upstream_level": Level.of_rank(int(state.z["level"][up])).value,
-                    "travel_low_h": (reach.travel_low_s or 0) / 3600.0,
-                    "travel_high_h": (reach.travel_high_s or 0) / 3600.0,
-                    "arrival_ms": arrival_ms,
-                },
-            )
-        )
+        out.append(_wave(plan, state, one, values["arrival_ms"]))
     elif not math.isnan(one.slope):
         horizon_h = plan.region.forecast.trend_horizon_s / 3600.0
         out.append(Reason(code="trend", values={"rate_per_h": round(one.slope, 4), "points": one.points, "horizon_h": horizon_h}))
     if one.peak is not None and one.peak[0] > (0.0 if math.isnan(one.value) else one.value):
         out.append(Reason(code="peak", values={"value": one.peak[0], "peak_ms": one.peak[1]}))
     return out
+
+
+def _wave(plan: Plan, state: State, one: Scored, arrival_ms: float | int | str | None) -> Reason:
+    """Where the water was last measured on its way, and how long it takes from there."""
+    low_s = high_s = 0
+    zone, up = one.zone, one.wave_from
+    while True:
+        reach = next(reach for reach in plan.region.reaches_into[plan.zones[zone].id] if reach.upstream == plan.zones[up].id)
+        low_s, high_s = low_s + (reach.travel_low_s or 0), high_s + (reach.travel_high_s or 0)
+        further = int(state.z["source"][up]) - 1
+        if state.z["observed_t"][up] or further < 0:
+            break
+        zone, up = up, further
+    value, rank = float(state.z["value"][up]), int(state.z["level"][up])
+    values: dict[str, float | int | str | None] = {
+        "upstream": plan.zones[up].id,
+        "upstream_value": None if math.isnan(value) else value,
+        "upstream_level": None if rank < 0 else Level.of_rank(rank).value,
+        "travel_low_h": low_s / 3600.0,
+        "travel_high_h": high_s / 3600.0,
+        "arrival_ms": arrival_ms,
+    }
+    return Reason(code="wave", values=values)
 
 
 def _limit(plan: Plan, zone: int, rank: int) -> float | None:

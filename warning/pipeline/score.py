@@ -91,6 +91,7 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
         ("expected", expectation.level),
         ("keep", expectation.keep),
         ("arrival_t", expectation.arrival_s),
+        ("source", wave_from + 1),
     ):
         journal.put(z[name], zones, values)
     median = np.where(np.isnan(course.median), -np.inf, course.median)

@@ -32,6 +32,7 @@ ZONES: dict[str, tuple[str, tuple[int, ...]]] = {
     "expected": ("i1", ()),
     "keep": ("i1", ()),
     "arrival_t": ("u4", ()),
+    "source": ("i4", ()),  # upstream zone that brings the most water, + 1; 0: none
     "value": ("f8", ()),
     "observed_t": ("u4", ()),
     "published_t": ("u4", ()),  # log time when the zone's hazard was last published; 0: never
