@@ -19,13 +19,14 @@ from warning.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
+READS = "only_reads"  # execution option: SQLite needs no transaction, and no reader waits for a writer
 CREATE_LOCK = zlib.crc32(b"flood-warning ledger tables")  # key of an advisory lock in PostgreSQL
 HOLD_LOCK = zlib.crc32(b"flood-warning dispatcher")
 
 
 async def connect(url: str) -> AsyncEngine:
     """An engine whose tables are there. Raises ``Unavailable`` with the address (no password) if the database does not answer."""
-    engine = create_async_engine(url, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_pre_ping=make_url(url).get_backend_name() != "sqlite")
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _durable)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
@@ -51,7 +52,8 @@ def _durable(connection: Any, record: Any) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     """A transaction that will write takes the lock at its beginning: one that begins by reading could not wait for it later."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not connection.get_execution_options().get(READS):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class Lock:

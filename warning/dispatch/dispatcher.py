@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 BEHIND_MS = 60_000
 FINISH_S = 20.0  # how long a stop waits for what is under way
+MOST_TEXTS = 1000
 RECHECK_S = 1.0  # how often people's decisions are read, and what is held is asked again
 
 
@@ -66,6 +67,7 @@ class Dispatcher:
         self._region, self._deployment, self._listen, self._wall_ms = region, deployment, listen, clock
         self._newest_ms = 0
         self._people = People()
+        self._texts: dict[tuple[str, str], Text] = {}
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback)
         channels: list[Channel] = [self._webhooks]
         if deployment.smpp_user:
@@ -187,7 +189,13 @@ class Dispatcher:
     # --- what the channels ask
 
     def _words(self, event: AlertEvent, language: str) -> Text:
-        return text_of(message.sms(event.alert, self._region, language).text)
+        """The same for every contact of a language; made once."""
+        key = event.alert.identifier, language
+        if key not in self._texts:
+            if len(self._texts) >= MOST_TEXTS:
+                self._texts.clear()
+            self._texts[key] = text_of(message.sms(event.alert, self._region, language).text)
+        return self._texts[key]
 
     async def _receipt(self, receipt: PartReceipt) -> None:
         again = await self._journal.put(Arrived(receipt, self.now_ms()))

@@ -7,8 +7,10 @@ so a record is planned once, whatever happens. Only one dispatcher may hold a le
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Table, bindparam, delete, func, insert, select, update
@@ -18,7 +20,7 @@ from warning.alerts.rules import Approval, Silence
 from warning.dispatch import attempts
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known
-from warning.dispatch.database import Lock, connect
+from warning.dispatch.database import READS, Lock, connect
 from warning.dispatch.rows import OPEN, Open, Position, Record, Row, alert_row, change, contact_row, delivery_row, tell
 from warning.errors import ExitCode, StateError
 from warning.model import DeliveryState, Level
@@ -32,12 +34,19 @@ class Ledger:
 
     def __init__(self, engine: AsyncEngine, region: str) -> None:
         self._engine, self._region = engine, region
+        self._reads = engine.execution_options(**{READS: True})
+        self._turn = asyncio.Lock()  # one writer at a time: SQLite lets a second one poll, and group commits need no second one
         self.lock = Lock(engine)
 
     @staticmethod
     async def open(url: str, region: str) -> Ledger:
         """Connects and creates what is not there. Raises ``Unavailable`` if the database does not answer."""
         return Ledger(await connect(url), region)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self._turn, self._engine.begin() as connection:
+            yield connection
 
     async def close(self) -> None:
         await self.lock.release()
@@ -47,7 +56,7 @@ class Ledger:
 
     async def positions(self, topic: str, cluster: str) -> dict[int, Position]:
         """Where each partition stands. Raises ``StateError`` if the ledger belongs to another cluster."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             known = (await connection.execute(select(t.logs.c.cluster).where(t.logs.c.topic == topic))).scalar_one_or_none()
             if known is None:
                 await connection.execute(insert(t.logs).values(topic=topic, cluster=cluster, newest_ms=0))
@@ -68,7 +77,7 @@ class Ledger:
     async def import_contacts(self, contacts: Iterable[Contact]) -> None:
         """The configuration's contacts. Who left it stays in the table for the ledger's sake, not active."""
         rows = [contact_row(contact) for contact in contacts]
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             known = set((await connection.execute(select(t.contacts.c.id))).scalars())
             await connection.execute(update(t.contacts).values(active=False))
             if old := [{"key": row["id"], **row} for row in rows if row["id"] in known]:
@@ -78,7 +87,7 @@ class Ledger:
 
     async def recover(self, now_ms: int) -> int:
         """What a crash left SENDING becomes UNKNOWN, due at once: all warnings are about lives. Returns how many."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             query = select(t.deliveries).where(t.deliveries.c.state == DeliveryState.SENDING.value)
             rows: list[Row] = [dict(row) for row in (await connection.execute(query)).mappings()]
             for row in rows:
@@ -135,14 +144,14 @@ class Ledger:
         ``due_now``: by the time that decides, an alert is due now (live), not at its own sent time (replay).
         """
         sent_ms = record.event.alert.sent_ms
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             opened = await self._plan_one(connection, record, now_ms, now_ms if due_now else sent_ms)
             await self._move(connection, position, sent_ms)
         return opened
 
     async def move(self, position: Position) -> None:
         """Up to here there was nothing new."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             await self._move(connection, position, 0)
 
     async def _plan_one(self, connection: AsyncConnection, record: Record, now_ms: int, due_ms: int) -> list[Open]:
@@ -176,7 +185,7 @@ class Ledger:
 
     async def write(self, entries: list[attempts.Entry]) -> list[attempts.Answer]:
         """Claims, closings and receipts, in one transaction; see ``attempts``."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             return await attempts.write(connection, self._region, entries)
 
     async def alert(self, identifier: str) -> bytes:
@@ -185,7 +194,7 @@ class Ledger:
 
     async def end(self, delivery: int, state: DeliveryState, reason: str, now_ms: int) -> None:
         """Closes an open delivery without an attempt: the rules refused it at the last moment, or it expired. Unknown stays unknown."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             query = select(t.deliveries).where(t.deliveries.c.id == delivery, t.deliveries.c.state.in_(OPEN))
             rows: list[Row] = [dict(row) for row in (await connection.execute(query)).mappings()]
             for row in rows:
@@ -203,7 +212,7 @@ class Ledger:
 
     async def published(self, ids: Sequence[int]) -> None:
         """The broker has these. (Not "all up to": a transaction with a smaller id may commit later.)"""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             await connection.execute(delete(t.outbox).where(t.outbox.c.id.in_(ids)))
 
     # --- what others ask
@@ -228,7 +237,7 @@ class Ledger:
 
     async def observe(self, zones: Mapping[str, tuple[bool, int]], positions: Iterable[Position]) -> None:
         """Operators are told of these; the positions in ``hazards`` move with it."""
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             if zones:
                 await connection.execute(delete(t.observed).where(t.observed.c.zone.in_(list(zones))))
                 await connection.execute(
@@ -238,13 +247,13 @@ class Ledger:
                 await self._move(connection, position, 0)
 
     async def _insert(self, table: Table, row: Row) -> None:
-        async with self._engine.begin() as connection:
+        async with self._writing() as connection:
             await connection.execute(insert(table).values(row))
 
     async def _rows(self, query: Any) -> list[Row]:
-        async with self._engine.connect() as connection:
+        async with self._reads.connect() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     async def _one(self, query: Any) -> Any:
-        async with self._engine.connect() as connection:
+        async with self._reads.connect() as connection:
             return (await connection.execute(query)).scalar_one_or_none()

@@ -62,7 +62,7 @@ class SmsChannel:
     words: Words
     on_receipt: OnReceipt
     on_state: OnState
-    window: int = 64
+    window: int = 128
     most_per_s: float = 1000.0
     answer_within_s: float = 20.0
     carry_on_s: float = 60.0  # how long one message is offered to a centre that says "too fast"
