@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from warning.model import Cause, Level, Reason
 from warning.pipeline.plan import Plan
 from warning.pipeline.state import State
+from warning.science import hazard
 from warning.science.qc import CAUSES
 
 
@@ -131,7 +134,9 @@ def _wave(plan: Plan, state: State, one: Scored, arrival_ms: float | int | str |
         if state.z["observed_t"][up] or further < 0:
             break
         zone, up = up, further
-    value, rank = float(state.z["value"][up]), int(state.z["level"][up])
+    value = float(state.z["value"][up])
+    place = np.array([up], np.intp)
+    rank = int(hazard.rank(state.z["value"][place], plan.zone_limits[place], plan.resolution[place])[0])  # as last measured
     values: dict[str, float | int | str | None] = {
         "upstream": plan.zones[up].id,
         "upstream_value": None if math.isnan(value) else value,
