@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 
 from warning import config
@@ -35,6 +36,7 @@ from warning.model import (
     to_json,
 )
 from warning.region import Region, Zone, named
+from warning.stream.replay import log_with_ticks, replay_file
 
 ROOT = Path(__file__).parent.parent
 CUSEC = 0.028316846592
@@ -56,9 +58,16 @@ class Records:
     alerts: list[AlertEvent] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    now_ms: int = NOW
+
+    @property
+    def in_force(self) -> dict[str, AlertEvent]:
+        """zone -> what holds there."""
+        newest = {event.alert.zone: event for event in self.alerts}
+        return {zone: event for zone, event in newest.items() if event.alert.active and event.alert.expires_ms > self.now_ms}
 
 
-def readings(region: Region) -> list[Reading]:
+def readings(region: Region, until_ms: int = NOW) -> list[Reading]:
     found = []
     with (ROOT / "config" / "indus" / "replays" / "flood-2025.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(line for line in file if not line.startswith("#")):
@@ -74,7 +83,7 @@ def readings(region: Region) -> list[Reading]:
                     provider="replay",
                 )
             )
-    return sorted((each for each in found if each.time_ms <= NOW), key=lambda each: each.time_ms)
+    return sorted((each for each in found if each.time_ms <= until_ms), key=lambda each: each.time_ms)
 
 
 def level_of(zone: Zone, value: float) -> Level:
@@ -181,6 +190,44 @@ def alert_of(region: Region, hazard: Hazard, *, kind: EventKind = EventKind.RAIS
     return AlertEvent(alert=alert, cap=cap_of(region, alert), config=region.digest, code="test")
 
 
+def receipts(region: Region, events: list[AlertEvent], now_ms: int) -> list[Receipt]:
+    """One for each contact as far as the events go: delivered, accepted and failed in turn."""
+    states = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.FAILED)
+    return [
+        Receipt(
+            region=region.id,
+            alert=event.alert.identifier,
+            zone=event.alert.zone,
+            level=event.alert.level,
+            contact=contact.id,
+            channel="sms" if contact.phone else "webhook",
+            state=states[number % 3],
+            attempt=1,
+            at_ms=now_ms + number * 1000,
+            parts=2,
+            parts_delivered=2 if number % 3 == 0 else 0,
+            language=contact.language,
+            reason="timeout" if number % 3 == 2 else "",
+        )
+        for number, (event, contact) in enumerate(zip(events, region.contacts, strict=False))
+    ]
+
+
+def decided(region: Region, now_ms: int) -> Records:
+    """What the real pipeline decided on the real readings until then; only the receipts are made up."""
+    made = Records(readings=[msgspec.structs.replace(each, received_ms=each.time_ms) for each in readings(region, now_ms)], now_ms=now_ms)
+    hazards: dict[str, Hazard] = {}
+    log = log_with_ticks(region, made.readings, tail_s=max(0, now_ms - made.readings[-1].time_ms) // 1000)
+    for closed in replay_file(region, log):
+        if closed.outputs.now_ms <= now_ms:
+            hazards |= {hazard.zone: hazard for hazard in closed.hazards}
+            made.alerts += closed.alerts
+            made.rejected += closed.rejected
+    made.hazards = list(hazards.values())
+    made.receipts = receipts(region, list(made.in_force.values()), now_ms)
+    return made
+
+
 def records(region: Region) -> Records:
     """The picture of NOW: every zone's hazard, an alert for each that is in flood, deliveries, and some bad readings."""
     made = Records(readings=readings(region))
@@ -190,25 +237,7 @@ def records(region: Region) -> Records:
         made.hazards.append(hazard)
         if hazard.warn_level >= Level.LOW:
             made.alerts.append(alert_of(region, hazard))
-    states = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.FAILED)
-    for number, (event, contact) in enumerate(zip(made.alerts * 2, region.contacts, strict=False)):
-        made.receipts.append(
-            Receipt(
-                region=region.id,
-                alert=event.alert.identifier,
-                zone=event.alert.zone,
-                level=event.alert.level,
-                contact=contact.id,
-                channel="sms" if contact.phone else "webhook",
-                state=states[number % 3],
-                attempt=1,
-                at_ms=NOW + number * 1000,
-                parts=2,
-                parts_delivered=2 if number % 3 == 0 else 0,
-                language=contact.language,
-                reason="timeout" if number % 3 == 2 else "",
-            )
-        )
+    made.receipts = receipts(region, made.alerts * 2, NOW)
     bad = Reading(station="CHE-PANJNAD", parameter=Parameter.INFLOW, time_ms=NOW, value=9e6, received_ms=NOW, provider="replay")
     made.readings.append(bad)
     made.rejected.append(
@@ -237,7 +266,7 @@ async def send(deployment: Deployment, region: Region, made: Records) -> None:
         for receipt in made.receipts:
             await producer.send(deployment.receipts, to_json(receipt), key=receipt.alert.encode())
         for partition in range(region.partitions):
-            await producer.send(deployment.readings, to_json(Tick(tick_ms=NOW, writer="test")), partition=partition)
+            await producer.send(deployment.readings, to_json(Tick(tick_ms=made.now_ms, writer="test")), partition=partition)
         await producer.flush()
     finally:
         await producer.stop()

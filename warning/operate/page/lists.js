@@ -21,6 +21,11 @@ function words(alert) {
   return { text, language: own ? current() : "en" };
 }
 
+// A description begins with its headline, which stands above it already.
+function withoutHeadline({ headline, description }) {
+  return description.startsWith(headline) ? description.slice(headline.length).replace(/^[.۔\s]+/, "") : description;
+}
+
 function mark(element, language) {
   element.lang = language;
   element.dir = "auto";
@@ -40,7 +45,7 @@ function card(alert, region, select) {
   if (text?.headline) item.append(mark(make("p", "headline", text.headline), language));
   const reasons = make("ul", "reasons");
   if (current() === "en" || !alert.texts[current()]?.description) for (const reason of alert.words) reasons.append(mark(make("li", "", reason), "en"));
-  else reasons.append(mark(make("li", "", text.description), language));
+  else reasons.append(mark(make("li", "", withoutHeadline(text)), language));
   item.append(reasons);
   if (text?.instruction) item.append(mark(make("p", "instruction", text.instruction), language));
   if (alert.withheld) item.append(mark(make("p", "tag", alert.withheld), "en"));
