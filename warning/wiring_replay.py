@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import secrets
 import tempfile
 import time
@@ -25,7 +26,7 @@ from warning.region import Region
 from warning.rehearsal.evidence import collect, published
 from warning.rehearsal.reckoning import Decided, Offered, Reckoning, reckon
 from warning.stream.broker import free_port
-from warning.stream.feed import Fed, feed
+from warning.stream.feed import Fed, committed, feed
 from warning.stream.replay import LogRecord, log_with_ticks, replay_file
 from warning.stream.topics import ensure_topics
 from warning.wiring import allowed, on_signals
@@ -34,6 +35,8 @@ from warning.wiring_up import commands, page_url, with_broker
 
 log = logging.getLogger(__name__)
 
+_OFFSET = re.compile(r'^warning_log_offset\{partition="(\d+)"\} (\S+)$', re.MULTILINE)
+QUIET_S = 5.0  # the worker's metrics say nothing new for so long: ask the group
 STALLED_S = 60.0  # no progress for so long: something is broken
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -115,15 +118,15 @@ async def demo(plan: Demo, progress: Progress, say: Callable[[str], None], *, ke
         deployment, _ = await with_broker(stack, deployment)
         await ensure_topics(deployment, region.partitions)
         supervisor = await stack.enter_async_context(Supervisor())
-        deployment = await _outside_world(supervisor, region, deployment, folder)
+        deployment = await outside_world(supervisor, region, deployment, folder)
         await supervisor.start(*commands(region, deployment, folder))
         say(f"page: {page_url(deployment)}")
         read, records, offered = history(region, plan.file)
         fed = await play(region, deployment, read, records, plan.speed, progress)
         decided = asyncio.create_task(asyncio.to_thread(decide, region, records))
-        await _worked_through(supervisor, deployment, fed, progress)
-        await _delivered(supervisor, region, deployment, progress)
-        evidence = await collect(deployment, folder / "sms.jsonl", folder / "webhooks.jsonl")
+        await worked_through(supervisor, deployment, fed, progress)
+        await delivered(supervisor, region, deployment, progress)
+        evidence = await collect(deployment, region.partitions, folder / "sms.jsonl", folder / "webhooks.jsonl")
         reckoning = reckon(region, offered, evidence, await decided, time.monotonic() - began)
         if keep_open:
             say(f"the page stays open at {page_url(deployment)} until Ctrl-C")
@@ -131,7 +134,7 @@ async def demo(plan: Demo, progress: Progress, say: Callable[[str], None], *, ke
         return reckoning
 
 
-async def _outside_world(supervisor: Supervisor, region: Region, deployment: Deployment, folder: Path) -> Deployment:
+async def outside_world(supervisor: Supervisor, region: Region, deployment: Deployment, folder: Path) -> Deployment:
     """The SMS centre and the webhook receiver, as processes of their own; the deployment that knows where they are."""
     names = {
         contact.webhook.removeprefix("rehearsal:"): contact.secret
@@ -159,32 +162,37 @@ async def _outside_world(supervisor: Supervisor, region: Region, deployment: Dep
     return replace(deployment, smpp_port=sms, rehearsal_url=f"http://127.0.0.1:{hooks}/hook")
 
 
-async def _worked_through(supervisor: Supervisor, deployment: Deployment, fed: Fed, progress: Progress) -> None:
-    """Until the worker has closed the last beat of every partition. Raises Unavailable after ``STALLED_S`` without progress."""
-    total, before, moved = sum(fed.ends.values()), -1, time.monotonic()
-    while before < total:
+async def worked_through(supervisor: Supervisor, deployment: Deployment, fed: Fed, progress: Progress) -> None:
+    """Until the worker has closed the last beat of every partition. Raises Unavailable after ``STALLED_S`` without progress.
+
+    A worker that was started again after its last beat has no beat to tell of; then the group's commit says how far it is.
+    """
+    total, moved = sum(fed.ends.values()), time.monotonic()
+    done = dict.fromkeys(fed.ends, 0)
+    while sum(done.values()) < total:
         if supervisor.failed.done():
             supervisor.failed.result()
-        done = await asyncio.to_thread(_records_closed, deployment)
-        progress("records worked through", done, total)
-        if done != before:
-            before, moved = done, time.monotonic()
-        elif time.monotonic() - moved > STALLED_S:
+        still_s = time.monotonic() - moved
+        found = await asyncio.to_thread(_closed, deployment) if still_s < QUIET_S else await committed(deployment, len(done))
+        now = {partition: max(before, found.get(partition, 0)) for partition, before in done.items()}
+        progress("records worked through", sum(now.values()), total)
+        if now != done:
+            done, moved = now, time.monotonic()
+        elif still_s > STALLED_S:
             words = (
-                f"the worker stands still: {done} of {total} records worked through, started again {supervisor.restarts['worker']} times"
+                f"the worker stands still: {sum(done.values())} of {total} records done, restarted {supervisor.restarts['worker']} times"
             )
             raise Unavailable(words + supervisor.tail("worker"))
         await asyncio.sleep(0.3)
 
 
-def _records_closed(deployment: Deployment) -> int:
-    """Records up to the last closed beats, over all partitions, as the worker's metrics say."""
+def _closed(deployment: Deployment) -> dict[int, int]:
+    """partition -> next record after its last closed beat, as the worker's metrics say."""
     _, text = asked(f"http://{deployment.host}:{deployment.worker_metrics_port}/metrics")
-    offsets = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith("warning_log_offset{")]
-    return sum(int(offset) + 1 for offset in offsets)
+    return {int(partition): int(float(offset)) + 1 for partition, offset in _OFFSET.findall(text)}
 
 
-async def _delivered(supervisor: Supervisor, region: Region, deployment: Deployment, progress: Progress) -> None:
+async def delivered(supervisor: Supervisor, region: Region, deployment: Deployment, progress: Progress) -> None:
     """Until the dispatcher has read every alert and every delivery has its last word. One that never gets it does not hold us up for
     longer than ``STALLED_S``: the reckoning calls it lost."""
     alerts = sorted(await published(deployment))

@@ -116,8 +116,9 @@ class Source:
     async def _assigned(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         said = False
         while True:
-            await consumer.topics()  # fetches the metadata of all topics
-            numbers = consumer.partitions_for_topic(self.topic)
+            # Not consumer.topics(): on Apache Kafka it leaves partitions_for_topic() of a topic made after our start unknown for ever.
+            everything = await consumer._client.fetch_all_metadata()  # private in aiokafka 0.14.0, which is pinned
+            numbers = everything.partitions_for_topic(self.topic)
             if numbers:
                 partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
                 consumer.assign(partitions)

@@ -46,10 +46,14 @@ class Evidence:
     unreadable: dict[str, int] = field(default_factory=dict)  # topic -> records that are not what they should be
 
 
-async def collect(deployment: Deployment, phones: Path | None = None, hooks: Path | None = None) -> Evidence:
-    """Reads the topics to their present end, and the record files of the SMS centre and the receiver. Raises KafkaError, OSError."""
-    topics = {name: await _whole(deployment.bootstrap, name) for name in (deployment.readings, deployment.rejected, deployment.alerts)}
-    topics[deployment.receipts] = await _whole(deployment.bootstrap, deployment.receipts)
+async def collect(deployment: Deployment, partitions: int, phones: Path | None = None, hooks: Path | None = None) -> Evidence:
+    """Reads the topics to their present end, and the record files of the SMS centre and the receiver. Raises KafkaError, OSError.
+
+    ``partitions``: of ``readings``; the other topics that are read have one.
+    """
+    topics = {deployment.readings: await _whole(deployment.bootstrap, deployment.readings, partitions)}
+    for name in (deployment.rejected, deployment.alerts, deployment.receipts):
+        topics[name] = await _whole(deployment.bootstrap, name)
     unreadable: dict[str, int] = {}
     readings, ticks = _beats(topics[deployment.readings], unreadable, deployment.readings)
     sms = _lines(phones)
@@ -71,13 +75,12 @@ async def published(deployment: Deployment) -> set[str]:
     return {(record.key or b"").decode() for record in await _whole(deployment.bootstrap, deployment.alerts)}
 
 
-async def _whole(bootstrap: str, topic: str) -> list[Any]:
+async def _whole(bootstrap: str, topic: str, partition_count: int = 1) -> list[Any]:
     """Every record of a topic, by partition and offset."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
     try:
-        numbers = await _partitions(consumer, topic)
-        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        partitions = [TopicPartition(topic, number) for number in range(partition_count)]
         consumer.assign(partitions)
         begin, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         for partition in partitions:
@@ -95,14 +98,6 @@ async def _whole(bootstrap: str, topic: str) -> list[Any]:
         return [record for partition in partitions for record in found[partition]]
     finally:
         await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
-        await consumer.topics()  # fetches the metadata of all
-        numbers = consumer.partitions_for_topic(topic)
-    return set(numbers or ())
 
 
 def _beats(records: Iterable[Any], unreadable: dict[str, int], topic: str) -> tuple[list[LoggedReading], int]:
