@@ -137,7 +137,7 @@ class Link(AbstractHook):  # type: ignore[misc]
         try:
             return await asyncio.wait_for(ticket.future, self.answer_within_s)
         except TimeoutError:
-            return Answer(None, sent=ticket.sent, why="timeout")
+            return Answer(None, sent=ticket.sent, why="timeout" if ticket.sent else "unavailable")
         finally:
             del self._tickets[message.log_id]
             self._sequences.pop(ticket.sequence, None)
@@ -345,7 +345,7 @@ class NoCorrelator(AbstractCorrelator):  # type: ignore[misc]
 
 
 class Forward(logging.Handler):
-    """Hands the library's records to ours."""
+    """Hands the library's records to ours, without their data: numbers and texts of contacts do not belong into a log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log.log(record.levelno, "%s", record.getMessage())
+        log.log(record.levelno, "%s", record.getMessage().partition(" >>> ")[0])
