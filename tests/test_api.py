@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from operate_records import CUSEC, NOW, SILENT, Records, alert_of, indus, records, send
-from services import embedded
+from services import apache_kafka, embedded
 from sqlalchemy import create_engine, text
 
 from warning import facts
@@ -397,3 +397,27 @@ async def test_the_newest_revision_of_the_newest_chain_is_what_holds(region: Reg
     assert set(view.active(NOW + 2)) == {hazard.zone}
     assert view.active(raised.alert.expires_ms) == {}, "what ran out holds no more"
     await store.close()
+
+
+async def test_on_apache_kafka_killed_and_come_back(region: Region, made: Records, tmp_path: Path) -> None:
+    """A live deployment (readings are looked up by time): nothing is read twice, nothing is missed, nothing is forgotten."""
+    with apache_kafka() as kafka:
+        where = Deployment(bootstrap=kafka.bootstrap, prefix="api.", directory=tmp_path)
+        await ensure_topics(where, region.partitions)
+        await send(where, region, made)
+        view, told = View(), list[facts.Fact]()
+        reading = asyncio.create_task(Reader(where, view, None, told.append).run())
+        try:
+            await until("the log is read", lambda: told and told[-1] == facts.Ready("log", True))
+            assert (len(view.hazards), len(view.receipts), view.log_ms) == (len(made.hazards), len(made.receipts), NOW)
+            assert sum(len(track) for track in view.tracks.values()) == len(made.readings)
+            kafka.kill()
+            await until("it is told", lambda: facts.BrokerState(False) in told)
+            kafka.start()
+            await send(where, region, Records(rejected=made.rejected[:1], hazards=[msgspec.structs.replace(made.hazards[0], n=99)]))
+            await until("it reads on", lambda: view.hazards[made.hazards[0].zone].n == 99 and sum(view.rejected.values()) == 3, 60)
+            assert view.rejected == {("qc", "gross_range"): 2, ("decode", "malformed"): 1}, "counted once each"
+            assert told[-1] == facts.Ready("log", True)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -110,12 +111,22 @@ class Reader:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
 
+    async def _partitions(self) -> dict[str, list[int]]:
+        """topic -> its partitions. All are listed: to ask for one by name can create it, and a consumer only knows what it is assigned."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._deployment.bootstrap, request_timeout_ms=int(_PROBE_TIMEOUT_S * 1000))
+        try:
+            await admin.start()
+            found = await admin.describe_topics()
+        finally:
+            await admin.close()
+        return {entry["topic"]: sorted(each["partition"] for each in entry["partitions"]) for entry in found}
+
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """Take all partitions and go to where we were, or to the first record that we want."""
-        there = await consumer.topics()
+        there = await self._partitions()
         if missing := sorted(set(self._topics) - set(there)):
             raise Unavailable(f"topic {', '.join(missing)} is not there yet", reason="topic")
-        partitions = [TopicPartition(topic, number) for topic in self._topics for number in sorted(consumer.partitions_for_topic(topic))]
+        partitions = [TopicPartition(topic, number) for topic in self._topics for number in there[topic]]
         consumer.assign(partitions)
         begin = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
