@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from warning.stream.broker import EmbeddedBroker, free_port
+from warning.stream.broker import EmbeddedBroker, end_with_parent, free_port
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
@@ -111,9 +111,8 @@ class ApacheKafka:
 
     def start(self, within_s: float = 90.0) -> ApacheKafka:
         with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self._java("kafka.Kafka", str(self.properties)), stdout=log, stderr=log, cwd=self.folder, start_new_session=True
-            )
+            command = self._java("kafka.Kafka", str(self.properties))
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, preexec_fn=end_with_parent())
         until = time.monotonic() + within_s
         while not listening(self.port):
             words = (self.folder / "server.log").read_text(errors="replace")[-2000:]

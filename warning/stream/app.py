@@ -92,7 +92,9 @@ def refuse(region: Region, deployment: Deployment) -> None:
 async def _serve(worker: Worker, log: KafkaLog, stop: asyncio.Event, patience_s: float) -> None:
     """From joining the group to leaving it."""
     worker.engine = app = engine(worker.deployment, worker)
-    tasks = [asyncio.create_task(_until(worker, work)) for work in (worker.ticks(), Watch(worker, log, patience_s).run())]
+    tasks = [
+        asyncio.create_task(_until(worker, work)) for work in (worker.ticks(), worker.checkpoints(), Watch(worker, log, patience_s).run())
+    ]
     ends = [asyncio.create_task(event.wait()) for event in (stop, worker.ended)]
     starting = asyncio.create_task(_start(app))
     try:

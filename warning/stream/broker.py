@@ -60,7 +60,7 @@ class EmbeddedBroker:
                 stderr=log,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
             if not _answers(self.port, within_s, lambda: self._process is not None and self._process.poll() is None):
                 self.stop()
@@ -111,7 +111,7 @@ def _binary() -> str:
         ) from error
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """What the child does before it becomes the broker: ask the kernel for SIGTERM when we die. Linux only."""
     if not sys.platform.startswith("linux"):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -40,6 +40,7 @@ class Ports:
     deployment: Deployment
     listen: Listener
     fatal: Fatal  # a send or a checkpoint failed: the process has to end
+    flowing: Callable[[], bool] = lambda: True  # False: the group waits for us
     zones: dict[str, Level] = field(default_factory=dict)  # as last told
 
 
@@ -50,6 +51,7 @@ class Owned:
         self.saved_at = time.monotonic()
         self._ports, self._identity, self._generations = ports, identity, generations
         self._saved_position = beats.position
+        self._busy = False  # in a run: between two beats, or in the middle of one
         self._memory = Memory()
         self._outbox: deque[tuple[str, bytes, bytes, int]] = deque()  # topic, value, key, partition
         self._flushing, self._saving = asyncio.Lock(), asyncio.Lock()
@@ -59,9 +61,18 @@ class Owned:
     # --- beats
 
     async def take(self, keys: Sequence[bytes | None], values: Sequence[bytes | None], first: int) -> None:
-        """One run: every beat that ends in it is decided and handed to the producer; a checkpoint is begun when it is time."""
-        beats = self.beats.take(keys, values, first)
-        while True:
+        """One run: every beat that ends in it is decided and handed to the producer; a checkpoint is begun when it is time.
+
+        Left early, at the end of a beat, when the partition is about to go: then it has to be loaded before the next run.
+        """
+        self._busy = True
+        try:
+            await self._take(self.beats.take(keys, values, first))
+        finally:
+            self._busy = False
+
+    async def _take(self, beats: Iterator[Closed]) -> None:
+        while self._ports.flowing():
             began = time.perf_counter()
             self.whole = False  # until all that the beat decided is in the outbox
             closed = next(beats, None)
@@ -74,6 +85,7 @@ class Owned:
             await self.flush()
             if self._due():
                 self.begin_save()
+            await asyncio.sleep(0)  # a run of history can be thousands of beats: clocks, checkpoints and probes have their turn
 
     def _put(self, closed: Closed) -> None:
         to = self._ports.deployment
@@ -116,6 +128,11 @@ class Owned:
             return False
         late = time.monotonic() - self.saved_at > self._ports.deployment.checkpoint_every_s
         return late or self.beats.position - self._saved_position > EVERY_RECORDS
+
+    def save_idle(self) -> None:
+        """A checkpoint if it is time and no run is open: where no tick follows, as at the end of a replay, no beat would begin one."""
+        if not self._busy and self.whole and self.beats.next > self.committed and self._due():
+            self.begin_save()
 
     def begin_save(self) -> None:
         """Copies the state now and writes it while the work goes on."""

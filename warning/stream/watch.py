@@ -14,6 +14,7 @@ from warning.stream.worker import Worker
 
 EVERY_S = 1.0
 PATIENCE_S = 60.0
+ALONE = 10  # times the patience: for one partition that stands while others move
 
 
 class Watch:
@@ -23,6 +24,7 @@ class Watch:
     def __init__(self, worker: Worker, log: Log, patience_s: float = PATIENCE_S, give_up_s: float = GIVE_UP_S) -> None:
         self._worker, self._log, self._patience_s, self._give_up_s = worker, log, patience_s, give_up_s
         self._moved: dict[int, tuple[int, float]] = {}  # partition -> position, and since when it stands there with records waiting
+        self._any_moved = time.monotonic()
         self._loading_since: float | None = None
         self._answered = time.monotonic()
         self._up: bool | None = None
@@ -65,11 +67,13 @@ class Watch:
             self._worker.listen(BrokerState(up))
 
     def _progress(self, partition: int, position: int, end: int) -> None:
+        """One agent serves all partitions: one may stand while another's long run is worked through, all may not."""
         now = time.monotonic()
         stood, since = self._moved.get(partition, (-1, now))
         if position >= end or position != stood:
             self._moved[partition] = (position, now)
-        elif now - since > self._patience_s:
+            self._any_moved = now
+        elif now - self._any_moved > self._patience_s or now - since > ALONE * self._patience_s:
             raise StateError(
                 f"partition {partition}: {end - position} records wait and none was taken for {now - since:.0f} s",
                 exit_code=ExitCode.NO_PROGRESS,

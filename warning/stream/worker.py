@@ -48,7 +48,7 @@ class Worker:
         self._kept: dict[int, Owned] = {}  # lost partitions: still true if nobody went further
         self._epoch = 0  # revocations seen
         self._log = log
-        self._ports = Ports(log, self, deployment, listen, self.fatal)
+        self._ports = Ports(log, self, deployment, listen, self.fatal, self._flowing)
         self._identity = Identity(self.writer, region.digest, pipeline.plan(region, 0).code)
         self.clock = Clock(log, deployment, self.writer, listen, self.fatal, wall)
         self.engine: Engine | None = None
@@ -78,6 +78,10 @@ class Worker:
         if self.engine is None:
             raise Unavailable("the worker has not joined its group")
         return cast(transport.Consumer, self.engine.consumer)
+
+    def _flowing(self) -> bool:
+        """False from the moment in which the group, or we, want to share out anew; the agent has to be idle for it."""
+        return self.engine is not None and bool(self._consumer().flow_active) and not self.ended.is_set()
 
     def _tp(self, partition: int) -> TP:
         return TP(self.deployment.readings, partition)
@@ -142,6 +146,13 @@ class Worker:
         while not self.deployment.replay:
             await asyncio.sleep(self.deployment.tick_every_s)
             await self.clock.tick(list(self.owned))
+
+    async def checkpoints(self) -> None:
+        """For partitions whose log stands still; where it moves, beats begin them."""
+        while True:
+            await asyncio.sleep(min(1.0, self.deployment.checkpoint_every_s))
+            for owned in self.owned.values():
+                owned.save_idle()
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
