@@ -23,7 +23,7 @@ from services import apache_kafka
 from warning import config, wiring_replay
 from warning.deployment import Deployment
 from warning.ingest import rows
-from warning.model import to_json
+from warning.model import Receipt, to_json
 from warning.region import Region
 from warning.rehearsal.evidence import Evidence, collect
 from warning.rehearsal.reckoning import Decided, Offered, Reckoning, reckon
@@ -182,9 +182,23 @@ def test_nothing_is_lost(results: list[Result]) -> None:
 
 
 def test_what_went_twice_is_marked(results: list[Result]) -> None:
+    """Only what was in flight at a kill goes again; the ledger's receipts say so, delivery by delivery."""
     for result in results:
-        marked = {(receipt.alert, receipt.contact, receipt.channel) for receipt in result.evidence.receipts if receipt.doubled}
-        assert result.reckoning.figures["doubled"] <= len(marked), result.reckoning.losses
+        contacts = {contact.phone.lstrip("+"): contact.id for contact in result.flood.region.contacts if contact.phone}
+        marked = Counter(
+            (receipt.contact, receipt.channel)
+            for receipt in {unique(each): each for each in result.evidence.receipts if each.doubled}.values()
+        )
+        messages = Counter((message["destination"].lstrip("+"), message["text"]) for message in result.evidence.messages)
+        webhooks = Counter((hook["name"], hook["webhook_id"]) for hook in result.evidence.webhooks if hook["verified"])
+        twice = Counter((contacts[number], "sms") for (number, _), count in messages.items() if count > 1)
+        assert not twice - marked, f"{result.flood.region.id}: sent twice and not marked: {twice - marked}"
+        assert max([*messages.values(), *webhooks.values()]) <= 1 + result.flood.kills["dispatch"]
+        assert sum(count > 1 for count in webhooks.values()) <= sum(count for (_, channel), count in marked.items() if channel == "webhook")
+
+
+def unique(receipt: Receipt) -> tuple[str, str, str]:
+    return receipt.alert, receipt.contact, receipt.channel
 
 
 def test_every_high_flood_was_warned_of_in_time(results: list[Result]) -> None:
