@@ -170,7 +170,7 @@ async def test_a_wrong_password_is_said_and_nothing_is_sent(tmp_path: Path) -> N
     await channel.stop()
     await telecom.stop()
     assert states == [] and telecom.parts == []
-    with pytest.raises(ConfigError, match="smpp_password: has 9 characters, SMPP 3.4 allows 8"):
+    with pytest.raises(ConfigError, match=r"smpp_password: has 9 characters, SMPP 3\.4 allows 8"):
         SmsChannel(replace(where, smpp_password="123456789"), lambda event, language: Text(("x",), False), None, states.append)
 
 

@@ -104,5 +104,6 @@ class Lock:
             os.close(self._file)
             self._file = None
         if self._session is not None:
+            await self._session.invalidate()  # back in the pool it would keep the lock
             await self._session.close()
             self._session = None

@@ -1,0 +1,71 @@
+"""A PostgreSQL cluster of one test run: as user postgres, on a free port of 127.0.0.1, in a folder that goes away."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import services
+
+from warning.stream.broker import free_port
+
+
+def programs() -> Path | None:
+    """Folder with initdb and pg_ctl: on the PATH, else where Debian puts them."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    return (
+        max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=Path(), key=str).parent
+        if Path("/usr/lib/postgresql").exists()
+        else None
+    )
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of an empty database. Skips (or fails) where PostgreSQL is not installed."""
+    where = programs()
+    if where is None or not (where / "initdb").exists():
+        services.absent("PostgreSQL", "make services (Debian: postgresql)")
+        raise AssertionError  # absent() does not return
+    folder, port = Path(tempfile.mkdtemp(prefix="postgres-")), free_port()
+    user = _user()
+    if user:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    try:
+        _run(where / "initdb", "-D", folder / "d", "-A", "trust", "-U", "postgres", "-N", user=user)
+        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c shared_buffers=16MB"
+        _run(where / "pg_ctl", "-D", folder / "d", "-l", folder / "log", "-o", options, "-w", "start", user=user)
+        try:
+            yield f"postgresql+asyncpg://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            _run(where / "pg_ctl", "-D", folder / "d", "-m", "immediate", "-w", "stop", user=user)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _user() -> pwd.struct_passwd | None:
+    """root may not run a server; then it is user postgres."""
+    return pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+
+
+def _run(*command: object, user: pwd.struct_passwd | None) -> None:
+    more = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd="/",
+        check=False,
+        timeout=60,
+        **more,
+    )
+    assert done.returncode == 0, done.stdout

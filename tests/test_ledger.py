@@ -1,0 +1,225 @@
+"""The delivery ledger on SQLite and on PostgreSQL: the same tests."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import channel_postgres
+import channel_world as world
+import msgspec
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from warning.alerts.rules import Approval, Silence
+from warning.dispatch.attempts import Arrived, Claim, Claimed, Close
+from warning.dispatch.audience import Planned
+from warning.dispatch.channel import Outcome, Part, PartReceipt
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.rows import Open, Position, Record
+from warning.errors import StateError, Unavailable
+from warning.model import DeliveryState as State
+from warning.model import EventKind, Level, Receipt, to_json
+
+NOW = 1_756_260_000_000
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    if request.param == "sqlite":
+        yield None
+    else:
+        with channel_postgres.postgres() as url:
+            yield url
+
+
+@pytest.fixture
+async def url(server: str | None, tmp_path: Path) -> str:
+    if server is None:
+        return f"sqlite+aiosqlite:///{tmp_path / 'ledger.db'}"
+    name = f"t{uuid.uuid4().hex[:12]}"
+    engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+    return server.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture
+async def ledger(url: str) -> AsyncIterator[Ledger]:
+    opened = await Ledger.open(url, "oak")
+    yield opened
+    await opened.close()
+
+
+def position(next_offset: int = 1) -> Position:
+    return Position("alerts", 0, next_offset, "first", f"last {next_offset}")
+
+
+async def planned(ledger: Ledger, tmp_path: Path, *contacts, revision: int = 1, overtaken=(), kind=EventKind.RAISE) -> list[Open]:
+    region = world.region(tmp_path, contacts)
+    sent_ms = NOW + 1000 * revision
+    event = world.event(region, "A", revision, kind, sent_ms=sent_ms, raised_ms=NOW)
+    record = Record(event, to_json(event), tuple(Planned(one, "sms" if one.phone else "webhook") for one in contacts), tuple(overtaken))
+    return await ledger.plan(record, position(revision), NOW, due_now=True)
+
+
+async def told(ledger: Ledger) -> list[Receipt]:
+    return [msgspec.json.decode(value, type=Receipt) for _, _, value in await ledger.unpublished(1000)]
+
+
+def accepted(*ids: str) -> Outcome:
+    return Outcome(State.ACCEPTED, parts=tuple(Part(number, State.ACCEPTED, name) for number, name in enumerate(ids, 1)))
+
+
+def receipt(message_id: str, state: State = State.DELIVERED, reason: str = "") -> Arrived:
+    return Arrived(PartReceipt("sms", message_id, state, reason), NOW + 9000)
+
+
+async def test_a_message_is_delivered_when_all_its_parts_are(ledger: Ledger, tmp_path: Path) -> None:
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    assert await ledger.write([Claim(item.id, NOW)]) == [Claimed(1, (), False)]
+    await ledger.write([Close(item.id, accepted("a", "b"), NOW)])
+    assert await ledger.write([receipt("a"), receipt("a")]) == [(), ()]
+    await ledger.write([receipt("a")])
+    assert await ledger.counts() == {("sms", "accepted"): 1}
+    await ledger.write([receipt("b")])
+    assert await ledger.counts() == {("sms", "delivered"): 1}
+    words = [(one.state, one.attempt, one.parts, one.parts_delivered, one.message_ids) for one in await told(ledger)]
+    assert words == [
+        (State.ACCEPTED, 1, 2, 0, ("a", "b")),
+        (State.ACCEPTED, 1, 2, 1, ("a",)),
+        (State.DELIVERED, 1, 2, 2, ("b",)),
+    ], "one line an attempt and a receipt; a receipt that comes twice is one"
+
+
+async def test_a_receipt_before_its_response_is_not_lost(ledger: Ledger, tmp_path: Path) -> None:
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    await ledger.write([Claim(item.id, NOW)])
+    await ledger.write([receipt("a")])
+    await ledger.write([Close(item.id, accepted("a", "b"), NOW), receipt("b")])
+    assert await ledger.counts() == {("sms", "delivered"): 1}
+
+
+async def test_a_crash_between_claim_and_close_is_unknown_and_goes_again_marked(url: str, tmp_path: Path) -> None:
+    first = await Ledger.open(url, "oak")
+    (item,) = await planned(first, tmp_path, world.contact(1))
+    await first.write([Claim(item.id, NOW)])
+    await first.close()
+    second = await Ledger.open(url, "oak")
+    assert await second.recover(NOW + 1) == 1 and await second.recover(NOW + 2) == 0
+    (again,) = await second.open_deliveries()
+    assert (again.id, again.reason, again.attempts) == (item.id, "crash", 1)
+    assert await second.write([Claim(again.id, NOW)]) == [Claimed(2, (), True)]
+    await second.write([Close(again.id, accepted("a"), NOW)])
+    assert [(one.state, one.doubled) for one in await told(second)] == [(State.UNKNOWN, False), (State.ACCEPTED, True)]
+    await second.close()
+
+
+async def test_a_retry_sends_only_the_parts_that_did_not_go(ledger: Ledger, tmp_path: Path) -> None:
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    await ledger.write([Claim(item.id, NOW)])
+    half = Outcome(State.UNKNOWN, "reset", parts=(Part(1, State.ACCEPTED, "a"), Part(2, State.UNKNOWN, reason="reset")))
+    ((again,),) = await ledger.write([Close(item.id, half, NOW, NOW + 5000, NOW + 5000)])
+    assert (again.next_attempt_ms, again.attempts) == (NOW + 5000, 1)
+    assert await ledger.write([Claim(item.id, NOW)]) == [Claimed(2, (1,), True)]
+    rest = Outcome(State.ACCEPTED, parts=(Part(2, State.ACCEPTED, "b"),))
+    await ledger.write([Close(item.id, rest, NOW), receipt("a"), receipt("b")])
+    assert await ledger.counts() == {("sms", "delivered"): 1}
+
+
+async def test_what_a_phone_did_not_get_goes_again_and_has_failed_in_the_end(ledger: Ledger, tmp_path: Path) -> None:
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    for attempt in (1, 2, 3):
+        assert await ledger.write([Claim(item.id, NOW)]) == [Claimed(attempt, (), False)]
+        await ledger.write([Close(item.id, accepted(f"m{attempt}"), NOW)])
+        (opened,) = await ledger.write([receipt(f"m{attempt}", State.FAILED, "undeliv")])
+        assert len(opened) == (1 if attempt < 3 else 0)
+    assert await ledger.counts() == {("sms", "failed"): 1}
+    assert (await told(ledger))[-1].reason == "undeliv"
+
+
+async def test_an_overtaken_delivery_cannot_be_claimed(ledger: Ledger, tmp_path: Path) -> None:
+    (old,) = await planned(ledger, tmp_path, world.contact(1))
+    (new,) = await planned(ledger, tmp_path, world.contact(1), revision=2, overtaken=(old.id,), kind=EventKind.UPGRADE)
+    assert await ledger.write([Claim(old.id, NOW), Claim(new.id, NOW)]) == [Claimed(), Claimed(1, (), False)]
+    assert await ledger.counts() == {("sms", "overtaken"): 1, ("sms", "sending"): 1}
+
+
+async def test_a_retry_whose_chain_moved_on_becomes_the_state_that_replaced_it(ledger: Ledger, tmp_path: Path) -> None:
+    someone = world.contact(1, hook="x", phone=False)
+    (old,) = await planned(ledger, tmp_path, someone)
+    await ledger.write([Claim(old.id, NOW)])
+    region = world.region(tmp_path, [someone])
+    renewed = world.event(region, "A", 2, EventKind.RENEW, sent_ms=NOW + 2000, raised_ms=NOW)
+    await ledger.plan(Record(renewed, to_json(renewed), (), ()), position(2), NOW, due_now=True)
+    failed = Outcome(State.WAITING, "server_error")
+    ((instead,),) = await ledger.write([Close(old.id, failed, NOW, NOW + 5000, NOW + 5000)])
+    assert (instead.alert, instead.contact, instead.attempts) == (renewed.alert.identifier, "c1", 0)
+    assert await ledger.counts() == {("webhook", "overtaken"): 1, ("webhook", "waiting"): 1}
+
+
+async def test_one_delivery_per_alert_revision_contact_and_channel(ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError):
+        await planned(ledger, tmp_path, world.contact(1), world.contact(1))
+    assert await ledger.counts() == {}, "all or nothing"
+    assert await ledger.positions("alerts", "") == {}, "the position as well"
+
+
+async def test_the_position_moves_with_the_plan_and_another_log_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    assert await ledger.positions("alerts", "cluster 1") == {}
+    await planned(ledger, tmp_path, world.contact(1))
+    assert await ledger.positions("alerts", "cluster 1") == {0: position(1)}
+    assert await ledger.newest_ms("alerts") == NOW + 1000
+    with pytest.raises(StateError, match="belongs to topic alerts of cluster 'cluster 1'"):
+        await ledger.positions("alerts", "cluster 2")
+
+
+async def test_only_one_dispatcher_holds_a_ledger(ledger: Ledger, url: str) -> None:
+    await ledger.lock.acquire()
+    other = await Ledger.open(url, "oak")
+    with pytest.raises(Unavailable, match="another dispatcher"):
+        await other.lock.acquire()
+    assert await ledger.lock.held()
+    await ledger.lock.release()
+    await other.lock.acquire()
+    await other.close()
+
+
+async def test_410_is_remembered_with_the_address(ledger: Ledger, tmp_path: Path) -> None:
+    someone = world.contact(1, hook="x", phone=False)
+    await ledger.import_contacts([someone])
+    (item,) = await planned(ledger, tmp_path, someone)
+    await ledger.write([Claim(item.id, NOW)])
+    await ledger.write([Close(item.id, Outcome(State.FAILED, "gone", switch_off=True), NOW)])
+    assert await ledger.endpoints_off() == {("c1", "rehearsal:x")}
+
+
+async def test_contacts_follow_the_configuration_and_what_people_decide_is_kept(ledger: Ledger) -> None:
+    await ledger.import_contacts([world.contact(1), world.contact(2)])
+    await ledger.import_contacts([replace(world.contact(2), name="Other"), world.contact(3)])
+    async with ledger._engine.connect() as connection:
+        rows = {row.id: (row.name, row.active) for row in await connection.execute(text("SELECT id, name, active FROM contacts"))}
+    assert {name: (words, bool(active)) for name, (words, active) in rows.items()} == {
+        "c1": ("Contact 1", False),
+        "c2": ("Other", True),
+        "c3": ("Contact 3", True),
+    }
+    approval = Approval("ews.oak.A.1", Level.HIGH, "A. Khan", NOW)
+    silence = Silence("A", Level.MEDIUM, NOW, NOW + 1000, "A. Khan", "works at the gauge")
+    await ledger.approve(approval)
+    await ledger.silence(silence)
+    assert await ledger.decisions() == ((approval,), (silence,))
+
+
+async def test_published_receipts_leave_the_outbox_by_their_own_number(ledger: Ledger, tmp_path: Path) -> None:
+    for item in await planned(ledger, tmp_path, world.contact(1), world.contact(2)):
+        await ledger.write([Claim(item.id, NOW)])
+        await ledger.write([Close(item.id, accepted(f"m{item.id}"), NOW)])
+    rows = await ledger.unpublished(10)
+    await ledger.published([rows[1][0]])
+    assert await ledger.unpublished(10) == rows[:1]
