@@ -192,8 +192,10 @@ def test_after_an_outage_what_is_over_just_ends():
         (48, -180, True),  # sooner too
         (8, 119, False),
         (8, 120, True),  # a quarter of eight hours
-        (1, 29, False),  # minutes do not flap
-        (1, 30, True),
+        (1, -29, False),  # minutes do not flap
+        (1, -30, True),
+        (1, 119, False),  # later is hardly news
+        (1, 120, True),
     ],
 )
 def test_an_arrival_is_news_when_it_moves_by_a_quarter_or_three_hours(lead_h, moved_min, news):

@@ -240,6 +240,19 @@ def test_a_renewal_that_stands_in_says_what_is():
     assert "High Flood at Marala (28 Aug 04:30)" in sms(event, REGION, "en").text
 
 
+def test_an_arrival_that_has_passed_is_not_repeated():
+    """Expected 9 h ahead; a day later nothing was seen and nothing better is known: no time of yesterday in any text."""
+    alert = raised(expected=Level.HIGH, arrival_ms=T0 + 9 * H)
+    due = alert.expires_ms - H
+    event = transition(alert, silent(due, None), ZONE, REGION, due).event
+    assert (event.kind, event.arrival_ms) == (EventKind.CERTAINTY, T0 + 9 * H)
+    for language in ("en", "ur", "si"):
+        for text in (sms(event, REGION, language).text, headline(event, REGION, language)):
+            assert local_time(T0 + 9 * H, REGION, language) not in text
+    assert "High Flood warning for Marala (28 Aug 04:30)." in sms(event, REGION, "en").text
+    assert description(event, REGION, "en").count("No reading confirms the end, so the warning stays.") == 1
+
+
 def test_a_silent_gauge_gives_no_value():
     alert = raised(observed=Level.HIGH)
     event = transition(alert, silent(T0 + H, T0, expected=Level.EXCEPTIONAL, arrival_ms=T0 + 5 * H), ZONE, REGION, T0 + H).event

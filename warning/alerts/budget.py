@@ -85,6 +85,7 @@ def _samples(zone: Zone, region: Region) -> Iterator[Alert]:
 
 
 def _alert(zone: Zone, region: Region, level: Level, kind: EventKind, observed: bool, value: float, at_ms: int) -> Alert:
+    now = level if observed or kind.told else Level.NORMAL  # a revision for feeds may stand on nothing but silence
     hazard = Hazard(
         region=region.id,
         zone=zone.id,
@@ -93,10 +94,10 @@ def _alert(zone: Zone, region: Region, level: Level, kind: EventKind, observed: 
         value=value,
         observed_ms=at_ms,
         level=level if kind is not EventKind.CERTAINTY else Level.UNKNOWN,
-        level_confirmed=level,
-        level_cleared=level,
-        level_expected=level,
-        level_expected_cleared=level,
+        level_confirmed=now,
+        level_cleared=now,
+        level_expected=now,
+        level_expected_cleared=now,
         probability=1.0,
         arrival_ms=at_ms,
         silent_since_ms=None,

@@ -13,7 +13,7 @@ from typing import Any
 from lxml import etree
 
 from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, class_name, clean, phrases
-from warning.alerts.message import area_words, check_code, description, headline, instruction
+from warning.alerts.message import area_words, arrival_ms, check_code, description, headline, instruction
 from warning.alerts.parsed import NAMESPACE, ParsedAlert, parse
 from warning.model import Alert, Certainty, EventKind, Level, Parameter, Status
 from warning.region import Region, Ring, named
@@ -144,7 +144,8 @@ def _parameters(alert: Alert, region: Region, language: str) -> Iterable[tuple[s
     yield "observedLevel", hazard.level.value
     yield "silentSince", "" if alert.silent_since_ms is None else time(alert.silent_since_ms, region)
     yield "expectedLevel", hazard.level_expected.value
-    yield "expectedArrival", "" if alert.arrival_ms is None else time(alert.arrival_ms, region)
+    expected = arrival_ms(alert)
+    yield "expectedArrival", "" if expected is None else time(expected, region)
     yield "probability", f"{hazard.probability:.3f}" if hazard.level_expected > Level.NORMAL else ""
     yield "checkCode", check_code(alert.identifier)
     yield "configuration", region.digest[:12]

@@ -58,6 +58,7 @@ ENGLISH = Phrases(
         "arrived": "{level} has reached {place} ({time}).",
         "silent": "{level} warning for {place} stays: the gauge is silent ({time}).",
         "stands": "{level} warning for {place} stays ({time}).",
+        "in_force": "{level} warning for {place} ({time}).",
         "clear": "Water at {place} is back below the warning level ({time}).",
     },
     reasons={

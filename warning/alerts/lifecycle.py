@@ -17,7 +17,10 @@ from warning.alerts.message import words
 from warning.model import Alert, Certainty, EventKind, Hazard, Level, Reason, Reference
 from warning.region import AlertRules, Region, Zone
 
-ARRIVAL_FLOOR_MS = 30 * 60_000  # an arrival that moves by less is no news, however short the lead
+# An arrival that moves by less is no news, however short the lead. Sooner changes what people do, later hardly; and a gauge that is read
+# every hour moves its arrival by an hour with each reading that does not cross. (Ditwah 2025, 39 gauges, nine days: 79 such revisions so,
+# 179 with half an hour both ways.)
+SOONER_FLOOR_MS, LATER_FLOOR_MS = 30 * 60_000, 120 * 60_000
 LIKELY_FROM = 0.5  # CAP: "likely" is more probable than not
 
 # Every ``Transition.why``; bounded, so it may be a metric label.
@@ -149,7 +152,7 @@ def _arrival_news(alert: Alert, hazard: Hazard, rules: AlertRules) -> str:
     """Why the arrival is news to those who were told, or "".
 
     News: the water is there; a time where none was known; a time that moved by ``arrival_change_s``, or by ``arrival_change`` of the
-    lead that was told and by half an hour at least.
+    lead that was told and at least half an hour sooner or two hours later.
     """
     if alert.told_observed:
         return ""
@@ -159,9 +162,10 @@ def _arrival_news(alert: Alert, hazard: Hazard, rules: AlertRules) -> str:
         return ""  # nothing better is known than what was told
     if alert.told_arrival_ms is None:
         return "arrival_moved"
-    moved = abs(hazard.arrival_ms - alert.told_arrival_ms)
+    later = hazard.arrival_ms - alert.told_arrival_ms
+    moved, floor = abs(later), LATER_FLOOR_MS if later > 0 else SOONER_FLOOR_MS
     lead = max(alert.told_arrival_ms - alert.told_ms, 0)
-    material = moved >= rules.arrival_change_s * 1000 or (moved >= ARRIVAL_FLOOR_MS and moved >= rules.arrival_change * lead)
+    material = moved >= rules.arrival_change_s * 1000 or (moved >= floor and moved >= rules.arrival_change * lead)
     return "arrival_moved" if material else ""
 
 

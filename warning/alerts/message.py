@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 MOST_PARTS = 2  # 306 GSM-7 septets or 134 UTF-16 units
+_PASSED_MS = 30 * 60_000
 HEADLINE_CHARACTERS = 139  # CAP clients cut at 140
 
 
@@ -103,21 +104,30 @@ def _value(alert: Alert, region: Region, language: str) -> str:
 def situation(alert: Alert, *, to_contact: bool = False, course: bool = True) -> str:
     """Which of ``Phrases.sentences`` says what happened; ``course``: and what is new in it.
 
-    ``to_contact``: a contact only gets a RENEW or CERTAINTY in place of something that it never heard, so it says what is, not that it
-    stays.
+    ``to_contact``: a contact only gets a RENEW or CERTAINTY in place of something that it never heard, so it says what is, if anybody
+    knows. A time that has passed without the water is not repeated.
     """
     if not alert.active:
         return "clear"
     observed = alert.told_observed
     if alert.kind is EventKind.ARRIVAL and course:
-        return "arrived" if observed else "arrival" if alert.arrival_ms is not None else "expected_untimed"
+        return "arrived" if observed else "arrival" if arrival_ms(alert) is not None else "expected_untimed"
+    still = alert.hazard.level_confirmed >= alert.level or alert.hazard.level_expected >= alert.level
+    if to_contact and not alert.kind.told and not still:
+        return "in_force"
     if not alert.kind.told and not to_contact:
         silent = alert.kind is EventKind.CERTAINTY and alert.hazard.level is Level.UNKNOWN
         return "silent" if silent else "stands"
     prefix = {EventKind.UPGRADE: "upgrade_", EventKind.DOWNGRADE: "downgrade_"}.get(alert.kind, "") if course else ""
     if observed:
         return f"{prefix}observed"
-    return f"{prefix}expected" if alert.arrival_ms is not None else f"{prefix}expected_untimed"
+    return f"{prefix}expected" if arrival_ms(alert) is not None else f"{prefix}expected_untimed"
+
+
+def arrival_ms(alert: Alert) -> int | None:
+    """When the water is expected, unless that has passed for long: then nobody knows."""
+    known = alert.arrival_ms
+    return None if known is None or known < alert.sent_ms - _PASSED_MS else known
 
 
 def what(alert: Alert, region: Region, language: str) -> str:
@@ -130,7 +140,7 @@ def _sentence(which: str, alert: Alert, region: Region, language: str, name: str
         time_ms = alert.arrival_ms
     elif which == "silent":
         time_ms = alert.silent_since_ms
-    elif which in ("stands", "clear"):
+    elif which in ("stands", "in_force", "clear"):
         time_ms = alert.sent_ms
     else:
         time_ms = alert.hazard.observed_ms

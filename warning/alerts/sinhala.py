@@ -54,6 +54,7 @@ SINHALA = Phrases(
         "arrived": "{place}: {level} ළඟා වී ඇත ({time}).",
         "silent": "{place}: {level} අනතුරු ඇඟවීම පවතී, මිනුම නිහඬයි ({time}).",
         "stands": "{place}: {level} අනතුරු ඇඟවීම පවතී ({time}).",
+        "in_force": "{place}: {level} අනතුරු ඇඟවීම ({time}).",
         "clear": "{place}: ජලය අනතුරු මට්ටමට පහළට බැස ඇත ({time}).",
     },
     reasons={

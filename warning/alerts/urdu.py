@@ -58,6 +58,7 @@ URDU = Phrases(
         "arrived": "{level} {place} پہنچ گیا ({time})۔",
         "silent": "{place}: گیج خاموش ہے ({time})، وارننگ برقرار: {level}۔",
         "stands": "{place}: وارننگ برقرار ({time}): {level}۔",
+        "in_force": "{place}: وارننگ، {level} ({time})۔",
         "clear": "{place} پر پانی وارننگ کی سطح سے نیچے آ گیا ({time})۔",
     },
     reasons={
