@@ -1,0 +1,171 @@
+"""What goes wrong around the dispatcher: the SMS centre, endpoints, people's answers, the log, the database; and the operators' notice."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import channel_world as world
+import pytest
+import services
+from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401 - a fixture among them
+
+from warning.alerts.lifecycle import chain_of
+from warning.alerts.rules import Approval
+from warning.dispatch.dispatcher import Dispatcher
+from warning.dispatch.ledger import Ledger
+from warning.errors import ExitCode, StateError, Unavailable
+from warning.facts import Fact, OperatorNotice, nobody
+from warning.model import DeliveryState, Level, to_json
+from warning.rehearsal.receiver import Behaviour
+
+
+async def counts(where, region) -> dict[tuple[str, str], int]:
+    ledger = await Ledger.open(where.database, region.id)
+    try:
+        return dict(await ledger.counts())
+    finally:
+        await ledger.close()
+
+
+async def test_an_sms_centre_that_is_away_delays_nothing_else_and_loses_nothing(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    region = world.region(tmp_path, [world.contact(1), world.contact(2, hook="agency", phone=False)])
+    where = await world.deployment(bootstrap, tmp_path, "away")
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        await asyncio.sleep(1.0)
+        await telecom.stop()
+        await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
+        await world.until(lambda: len(receiver.taken) == 1, what="the webhook does not wait for the SMS centre")
+        assert telecom.messages == []
+        await telecom.start()
+        await settled(where, region)
+    assert len(telecom.messages) == 1
+    assert not any(receipt.doubled for receipt in await world.receipts(where))
+
+
+async def test_a_centre_that_breaks_off_under_way_gets_the_message_again_and_the_ledger_says_so(
+    bootstrap: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    region = world.region(tmp_path, [world.contact(1)])
+    where = await world.deployment(bootstrap, tmp_path, "break")
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        telecom.behaviour.reset_after = 1
+        await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
+        await settled(where, region)
+    assert len(telecom.messages) == 2
+    told = await world.receipts(where)
+    assert [(one.state, one.doubled) for one in told] == [
+        (DeliveryState.UNKNOWN, False),
+        (DeliveryState.ACCEPTED, True),
+        (DeliveryState.DELIVERED, True),
+    ]
+
+
+async def test_a_dead_endpoint_delays_no_other_and_gets_its_webhook_when_it_lives(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    contacts = [world.contact(number, hook="dead" if number < 9 else "good", phone=False) for number in range(10)]
+    region = world.region(tmp_path, contacts)
+    where = await world.deployment(bootstrap, tmp_path, "dead")
+    async with outside(dead=world.SECRET, good=world.SECRET) as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        receiver.behaviours["dead"] = Behaviour(status=500, after_s=2.0)
+        await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
+        await world.until(lambda: [hook["name"] for hook in receiver.taken] == ["good"], 10, "the good one first")
+        receiver.behaviours["dead"] = Behaviour()
+        await settled(where, region)
+    assert sorted(hook["webhook_id"].rpartition(":")[2] for hook in receiver.taken) == sorted(contact.id for contact in contacts)
+
+
+async def test_410_ends_it_for_that_endpoint_and_later_alerts_are_refused(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    region = world.region(tmp_path, [world.contact(1, hook="agency", phone=False)])
+    where = await world.deployment(bootstrap, tmp_path, "gone")
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        receiver.behaviours["agency"] = Behaviour(status=410)
+        await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
+        await settled(where, region)
+        receiver.behaviours["agency"] = Behaviour()
+        await world.publish(where, [world.event(region, "B", sent_ms=world.now_ms())])
+        await world.until(lambda: _has(where, region, ("webhook", "refused")), what="the second is refused")
+    assert len(receiver.records) == 1
+    assert [receipt.reason for receipt in await world.receipts(where)] == ["gone", "endpoint_off"]
+
+
+async def _has(where, region, key: tuple[str, str]) -> bool:
+    return key in await counts(where, region)
+
+
+async def test_a_held_alert_goes_when_a_person_releases_it(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    region = world.region(tmp_path, [world.contact(1)])
+    region = replace(region, alert=replace(region.alert, approve_from=Level.HIGH))
+    where = await world.deployment(bootstrap, tmp_path, "held")
+    event = world.event(region, "A", sent_ms=world.now_ms())
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        await world.publish(where, [event])
+        await world.until(lambda: _has(where, region, ("sms", "waiting")), what="it is held")
+        await asyncio.sleep(2.5)
+        assert telecom.messages == []
+        ledger = await Ledger.open(where.database, region.id)
+        await ledger.approve(Approval(chain_of(event.alert.identifier), Level.HIGH, "A. Khan", world.now_ms()))
+        await ledger.close()
+        await world.until(lambda: len(telecom.messages) == 1, what="released")
+        await settled(where, region)
+
+
+async def test_another_log_under_the_same_ledger_stops_the_dispatcher(tmp_path: Path) -> None:
+    region = world.region(tmp_path, [world.contact(1)])
+    async with outside() as (telecom, receiver):
+        for number, start in enumerate((world.now_ms(), world.now_ms() + 60_000)):
+            with services.embedded() as broker:  # in memory: each one is another log
+                where = await world.deployment(broker.bootstrap, tmp_path, "log")
+                await world.publish(where, [world.event(region, "A", sent_ms=start)])
+                if number == 0:
+                    async with dispatching(region, where, telecom, receiver):
+                        await settled(where, region)
+                else:
+                    with pytest.raises(StateError, match="is not the log that the ledger knows") as caught:
+                        await asyncio.wait_for(Dispatcher(region, where, nobody).run(asyncio.Event()), 30)
+                    assert caught.value.exit_code is ExitCode.LOG_OTHER
+    assert len(telecom.messages) == 1
+
+
+async def test_a_second_dispatcher_is_refused(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    region = world.region(tmp_path, [world.contact(1)])
+    where = await world.deployment(bootstrap, tmp_path, "second")
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        await asyncio.sleep(1.0)
+        with pytest.raises(Unavailable, match="another dispatcher holds the ledger"):
+            await asyncio.wait_for(Dispatcher(region, where, nobody).run(asyncio.Event()), 30)
+
+
+async def test_operators_hear_once_of_all_zones_that_fell_silent_and_of_their_return(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    operator = world.contact(1, hook="agency", phone=False, role="operator")
+    live = world.contact(2, hook="agency", phone=False, role="operator", live=True)
+    region = world.region(tmp_path, [operator, live])
+    where = await world.deployment(bootstrap, tmp_path, "replay-silent", replay=True)
+    start = 1_755_000_000_000
+    facts: list[Fact] = []
+
+    def hazards(level: Level, hour: int):
+        for number, zone in enumerate("ABC"):
+            one = world.hazard(region, zone, level, start + hour * world.HOUR_MS)
+            yield zone, to_json(replace_hazard(one, n=10 * hour + number))
+
+    await world.write(where.bootstrap, where.hazards, [*hazards(Level.UNKNOWN, 0), *hazards(Level.LOW, 5)])
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver, facts):
+        await world.until(lambda: len(receiver.taken) == sum(isinstance(fact, OperatorNotice) for fact in facts) > 0 and _both(facts), 30)
+    silent = sorted(zone for fact in facts if isinstance(fact, OperatorNotice) for zone in fact.silent)
+    back = sorted(zone for fact in facts if isinstance(fact, OperatorNotice) for zone in fact.back)
+    assert (silent, back) == (["A", "B", "C"], ["A", "B", "C"])
+    assert {hook["type"] for hook in receiver.taken} == {"zones.observed"}
+    assert all(hook["webhook_id"].endswith(":c1") for hook in receiver.records), "an exercise does not wake a live operator"
+
+
+def _both(facts: list[Fact]) -> bool:
+    notices = [fact for fact in facts if isinstance(fact, OperatorNotice)]
+    return sum(len(fact.silent) for fact in notices) == 3 == sum(len(fact.back) for fact in notices)
+
+
+def replace_hazard(hazard, **changes):
+    import msgspec
+
+    return msgspec.structs.replace(hazard, **changes)
