@@ -73,8 +73,11 @@ def wait_for(what: str, true: Callable[[], bool], within_s: float = 60.0) -> Non
         time.sleep(0.2)
 
 
-def scaled_rules(folder: Path, seconds: str = "2s") -> Path:
-    """The rules with every ``for`` cut down, for a test that cannot wait; expressions and names stay as they are."""
+def scaled_rules(folder: Path, seconds: str = "10s") -> Path:
+    """The rules with every ``for`` cut down, for a test that cannot wait; expressions and names stay as they are.
+
+    Not below ten seconds: Prometheus takes five to find its targets, and until then they are absent.
+    """
     rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
     for group in rules["groups"]:
         for rule in group["rules"]:
