@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from warning import __version__, cli_people, cli_replay
+from warning import __version__, cli_bench, cli_people, cli_replay
 from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_people.keys, name="keys")
+app.add_typer(cli_bench.bench, name="bench")
 app.command()(cli_people.approve)
 app.command()(cli_people.silence)
 app.command()(cli_replay.replay)
