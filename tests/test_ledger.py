@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -223,3 +224,10 @@ async def test_published_receipts_leave_the_outbox_by_their_own_number(ledger: L
     rows = await ledger.unpublished(10)
     await ledger.published([rows[1][0]])
     assert await ledger.unpublished(10) == rows[:1]
+
+
+async def test_many_processes_may_open_a_new_ledger_at_once(url: str) -> None:
+    opened = await asyncio.gather(*(Ledger.open(url, "oak") for _ in range(8)))
+    assert [await one.counts() for one in opened] == [{}] * 8
+    for one in opened:
+        await one.close()

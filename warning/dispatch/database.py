@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import os
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 READS = "only_reads"  # execution option: SQLite needs no transaction, and no reader waits for a writer
 CREATE_LOCK = zlib.crc32(b"flood-warning ledger tables")  # key of an advisory lock in PostgreSQL
+CREATE_WITHIN_S = 10.0
 HOLD_LOCK = zlib.crc32(b"flood-warning dispatcher")
 
 
@@ -30,22 +33,30 @@ async def connect(url: str) -> AsyncEngine:
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _durable)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
-    try:
-        async with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":  # two processes that create at once would fail
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATE_LOCK})
-            await connection.run_sync(metadata.create_all)
-    except (DBAPIError, OSError) as error:
-        await engine.dispose()
-        raise Unavailable(f"the database {make_url(url).render_as_string()} does not answer: {error}") from error
-    return engine
+    until = time.monotonic() + CREATE_WITHIN_S
+    while True:
+        try:
+            await _create(engine)
+            return engine
+        except (DBAPIError, OSError) as error:
+            if "locked" not in str(error) or time.monotonic() > until:  # SQLite does not wait while another process turns WAL on
+                await engine.dispose()
+                raise Unavailable(f"the database {make_url(url).render_as_string()} does not answer: {error}") from error
+        await asyncio.sleep(0.1)
+
+
+async def _create(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # two processes that create at once would fail
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATE_LOCK})
+        await connection.run_sync(metadata.create_all)
 
 
 def _durable(connection: Any, record: Any) -> None:
     """Every commit is on the disk when it returns (FULL); readers do not wait for writers (WAL)."""
     connection.isolation_level = None  # the driver shall not begin transactions by itself, later than we think
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

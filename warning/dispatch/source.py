@@ -33,10 +33,13 @@ class Batch:
 
 
 class Source:
-    """One topic, all partitions, without a consumer group: the position is the ledger's."""
+    """One topic, all partitions, without a consumer group: the position is the ledger's.
 
-    def __init__(self, bootstrap: str, topic: str, listen: Listener) -> None:
-        self._bootstrap, self.topic, self._listen = bootstrap, topic, listen
+    ``compacted``: records vanish and another log does no harm (its values say what is current), so nothing is compared.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, listen: Listener, *, compacted: bool = False) -> None:
+        self._bootstrap, self.topic, self._listen, self._compacted = bootstrap, topic, listen, compacted
         self._consumer: AIOKafkaConsumer | None = None
         self._positions: dict[int, Position] = {}
         self._partitions: list[TopicPartition] = []
@@ -46,7 +49,8 @@ class Source:
         self._positions = dict(positions)
         self._consumer = await self._connected()
         self._partitions = await self._assigned(self._consumer)
-        await self._same_log(self._consumer)
+        if not self._compacted:
+            await self._same_log(self._consumer)
         for partition in self._partitions:
             known = self._positions.get(partition.partition)
             self._consumer.seek(partition, known.next_offset if known else 0)
@@ -99,7 +103,10 @@ class Source:
     async def _connected(self) -> AIOKafkaConsumer:
         while True:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="none", fetch_max_bytes=16 << 20
+                bootstrap_servers=self._bootstrap,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest" if self._compacted else "none",
+                fetch_max_bytes=16 << 20,
             )
             try:
                 await consumer.start()
