@@ -13,6 +13,7 @@ import pytest
 
 from warning.deployment import Deployment
 from warning.errors import ConfigError, ExitCode
+from warning.stream.broker import EmbeddedBroker
 from warning.wiring_environment import from_environment, to_environment
 
 ROOT = Path(__file__).parent.parent
@@ -165,6 +166,20 @@ def test_demo_of_a_quiet_day_ends_well_and_writes_its_figures(tmp_path: Path) ->
     wanted = "crossings_high crossings_high_warned crossings_ahead crossings_ahead_warned lead_hours_median seconds readings_rejected"
     assert set(wanted.split()) <= set(figures)
     assert all(isinstance(value, int | float) for value in figures.values())
+
+
+def test_replay_feeds_a_log_of_its_own_once() -> None:
+    with EmbeddedBroker() as broker:
+        command = ("replay", "config/indus/replays/flood-2025.csv", "--region", "indus", "--kafka", broker.bootstrap)
+        environment = {"WARNING_EMBEDDED": "1"}
+        done = warning(*command, **environment)
+        assert done.returncode == 0, done.stderr
+        assert "117 readings" in done.stdout
+        assert "prefix replay-indus-flood-2025." in done.stdout
+        again = warning(*command, **environment)
+        assert again.returncode == ExitCode.CONFIG
+        assert "already holds records" in again.stderr
+        assert warning(*command, "--prefix", "replay-other.", **environment).returncode == 0
 
 
 def test_demo_refuses_a_folder_that_is_in_use(tmp_path: Path) -> None:

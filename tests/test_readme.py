@@ -122,7 +122,9 @@ def test_run_it_runs(deployment: dict[str, str]) -> None:
     check, up, new_key, curl = lines
     done = shell(check, deployment)
     assert done.returncode == 0, done.stdout + done.stderr
-    running = subprocess.Popen(["bash", "-euc", f"exec {up}"], env=deployment, cwd=ROOT, start_new_session=True)
+    running = subprocess.Popen(
+        ["bash", "-euc", f"exec {up}"], env=deployment, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True
+    )
     try:
         wait_for(f"http://127.0.0.1:{deployment['WARNING_INGEST_PORT']}/readyz", running)
         key = shell(new_key, deployment).stdout.strip()
@@ -135,6 +137,11 @@ def test_run_it_runs(deployment: dict[str, str]) -> None:
             wait_for(page + path, running)
         wait_until(lambda: b"5946" in fetched(f"{page}/v1/zones"), "the reading of 210,000 cusec (5,946.5 m3/s) at /v1/zones")
         assert shell("warning healthy", deployment).returncode == 0
+        assert running.stdout is not None
+        broker = running.stdout.readline().split("broker: ")[1].strip()
+        sensors = shell(f"warning sensors --region indus --kafka {broker}", deployment)
+        assert sensors.returncode == 0, sensors.stderr
+        assert "IND-SUKKUR" in sensors.stdout, "it never spoke"
     finally:
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
@@ -145,7 +152,7 @@ def fetched(url: str) -> bytes:
         return bytes(response.read())
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: subprocess.Popen[str]) -> None:
     def there() -> bool:
         assert process.poll() is None, "warning up has ended"
         try:

@@ -58,7 +58,8 @@ async def _up(region: Region, deployment: Deployment) -> None:
         await ensure_topics(deployment, region.partitions)
         supervisor = await stack.enter_async_context(Supervisor())
         await supervisor.start(*commands(region, deployment))
-        print(f"page: {page_url(deployment)}   readings: http://{deployment.host}:{deployment.ingest_port}/v1/readings", flush=True)
+        readings = f"http://{deployment.host}:{deployment.ingest_port}/v1/readings"
+        print(f"page: {page_url(deployment)}   readings: {readings}   broker: {deployment.bootstrap}", flush=True)
         await asyncio.gather(supervisor.watch(), _watch(broker))  # both wait for what must not happen
 
 
