@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -141,23 +143,29 @@ def test_people_decide(tmp_path: Path) -> None:
     )
 
 
+EVENING = ("150000", "160000", "210000", "220000", "-999", "oops", "360000", "380000")  # cusec at Guddu, hour by hour
+
+
+def evening(folder: Path) -> Path:
+    rows = [f"IND-GUDDU,inflow,2025-09-01T{hour:02d}:00:00+05:00,{value},cusec" for hour, value in enumerate(EVENING, 10)]
+    file = folder / "evening-2025.csv"
+    file.write_text("\n".join(["station,parameter,time,value,unit", *rows]) + "\n")
+    return file
+
+
 def test_demo_of_a_quiet_day_ends_well_and_writes_its_figures(tmp_path: Path) -> None:
     """One gauge, one evening: the whole machine, in seconds. (The floods are in test_acceptance and in .ci/run.)"""
-    rows = ["station,parameter,time,value,unit"]
-    values = ("150000", "160000", "210000", "220000", "-999", "oops", "360000", "380000")
-    rows += [f"IND-GUDDU,inflow,2025-09-01T{hour:02d}:00:00+05:00,{value},cusec" for hour, value in enumerate(values, 10)]
-    file = tmp_path / "evening-2025.csv"
-    file.write_text("\n".join(rows) + "\n")
+    file = evening(tmp_path)
     figures_file = tmp_path / "figures.json"
     done = warning("demo", "--region", "indus", "--file", str(file), "--json", str(figures_file), "--directory", str(tmp_path / "demo"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "page: http://127.0.0.1:" in done.stdout
     assert "Passed" in done.stdout
     figures = json.loads(figures_file.read_text())["figures"]
-    assert figures["readings_sent"] == len(values)
+    assert figures["readings_sent"] == len(EVENING)
     assert figures["readings_refused"] == 1  # oops
-    assert figures["readings_accepted"] == len(values) - 1
-    assert figures["readings_applied"] == len(values) - 2  # the sentinel is missing, not a value
+    assert figures["readings_accepted"] == len(EVENING) - 1
+    assert figures["readings_applied"] == len(EVENING) - 2  # the sentinel is missing, not a value
     assert figures["lost"] == figures["doubled"] == figures["differing"] == 0
     assert figures["alerts"] >= 2  # LOW, then MEDIUM
     assert figures["cap_documents"] == figures["alerts"]
@@ -166,6 +174,21 @@ def test_demo_of_a_quiet_day_ends_well_and_writes_its_figures(tmp_path: Path) ->
     wanted = "crossings_high crossings_high_warned crossings_ahead crossings_ahead_warned lead_hours_median seconds readings_rejected"
     assert set(wanted.split()) <= set(figures)
     assert all(isinstance(value, int | float) for value in figures.values())
+
+
+def test_demo_on_a_terminal_draws_bars_and_tables(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "warning", "demo", "--region", "indus", "--file", str(evening(tmp_path))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"})
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while chunk := os.read(ours, 65_536):
+            shown += chunk
+    assert process.wait(60) == 0
+    text = shown.decode(errors="replace")
+    for words in ("records worked through", "━", "Warnings out", "Passed"):
+        assert words in text
 
 
 def test_replay_feeds_a_log_of_its_own_once() -> None:
