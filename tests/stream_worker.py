@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from warning import config
 from warning.deployment import Deployment
 from warning.facts import Fact
 from warning.model import Status
-from warning.stream.app import work
+from warning.stream.app import run_worker
 from warning.stream.broker import end_with_parent
 from warning.stream.owned import Owned
 
@@ -140,14 +139,10 @@ def main() -> int:
     if "stuck" in settings:
         Owned.take = stuck(Owned.take, settings["stuck"])  # type: ignore[method-assign]
 
-    async def run() -> int:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        wall = lambda: time.time() + offset_s  # noqa: E731
-        return int(await work(region, deployment, listen, pipeline, stop, None, wall, settings.get("patience_s", 60.0)))
+    def wall() -> float:
+        return time.time() + offset_s
 
-    return asyncio.run(run())
+    return int(run_worker(region, deployment, listen, None, pipeline, wall, settings.get("patience_s", 60.0)))
 
 
 if __name__ == "__main__":

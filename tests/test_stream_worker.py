@@ -173,7 +173,7 @@ async def test_live_workers_come_and_go(bootstrap: str, embedded: str) -> None:
         await asyncio.to_thread(last.wait_for, "Ready", ready=True)
         await asyncio.sleep(2)
         assert await asyncio.to_thread(last.stop) == ExitCode.OK
-    assert await judge(deployment, made) > 1000
+    assert await judge(deployment, made) > 100
 
 
 async def test_a_frozen_worker_is_expelled_and_does_no_harm(apache: services.ApacheKafka) -> None:
@@ -194,7 +194,7 @@ async def test_a_frozen_worker_is_expelled_and_does_no_harm(apache: services.Apa
         await producing
         await asyncio.sleep(3)
         assert [await asyncio.to_thread(worker.stop) for worker in (second, first)] == [ExitCode.OK, ExitCode.OK]
-    assert await judge(deployment, made) > 1000
+    assert await judge(deployment, made) > 100
 
 
 async def test_an_outage_of_all_brokers_is_ridden_out(apache: services.ApacheKafka) -> None:
@@ -210,7 +210,7 @@ async def test_an_outage_of_all_brokers_is_ridden_out(apache: services.ApacheKaf
         beats = len(worker.told("BeatClosed"))
         await asyncio.to_thread(worker.wait_for, "BeatClosed", count=beats + 20)
         assert await asyncio.to_thread(worker.stop) == ExitCode.OK, worker.words[-2000:]
-    assert await judge(deployment, made) > 300
+    assert await judge(deployment, made) > 100
 
 
 # --- every way in which a worker has to end

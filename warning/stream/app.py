@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,6 +15,7 @@ from warning.facts import Listener, Ready
 from warning.model import Status
 from warning.region import Region
 from warning.stream import quiet
+from warning.stream.decisions import PIPELINE
 from warning.stream.engine import engine
 from warning.stream.kafka import KafkaLog
 from warning.stream.ports import Pipeline
@@ -24,24 +25,41 @@ from warning.stream.worker import Worker
 
 START_S = 60.0
 STOP_S = 45.0
+ABANDON_S = 10.0  # after a fatal error, or beyond STOP_S
+LEFT_S = 3.0
+logger = logging.getLogger("warning.worker")
 Close = Callable[[], Awaitable[None]]
 OnStarted = Callable[[asyncio.AbstractEventLoop], Awaitable[Close | None]]
 
 
-def run_worker(region: Region, deployment: Deployment, listen: Listener, on_started: OnStarted | None = None) -> ExitCode:
+def run_worker(
+    region: Region,
+    deployment: Deployment,
+    listen: Listener,
+    on_started: OnStarted | None = None,
+    pipeline: Pipeline = PIPELINE,
+    wall: Callable[[], float] = time.time,
+    patience_s: float = PATIENCE_S,
+) -> ExitCode:
     """Blocks until SIGTERM or SIGINT (checkpoint, leave the group, OK) or until it cannot go on (one line in the log, and why as exit
     code). ``on_started`` is awaited in the loop before any broker is asked, for a health server; what it returns is awaited at the
-    end. Never raises for what brokers, logs or data do."""
-    from warning.stream.decisions import PIPELINE
-
-    async def main() -> ExitCode:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        return await work(region, deployment, listen, PIPELINE, stop, on_started)
-
-    return asyncio.run(main())
+    end. The rest is for tests. Call it in the main thread. Never raises for what brokers, logs or data do."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # Faust asks for it
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        return loop.run_until_complete(work(region, deployment, listen, pipeline, stop, on_started, wall, patience_s))
+    finally:
+        # Not asyncio.run: it waits without limit for tasks that take no cancel, and Faust has such.
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=LEFT_S))
+        loop.close()
+        asyncio.set_event_loop(None)
 
 
 async def work(
@@ -124,6 +142,13 @@ async def _until(worker: Worker, work: Coroutine[Any, Any, None]) -> None:
 
 async def _leave(worker: Worker, app: Any) -> None:
     """Save (unless something broke) and leave the group, in bounded time: nothing is lost if it does not work out."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(STOP_S if worker.code is ExitCode.OK else 10.0):
-            await app.stop()
+    stopping = asyncio.ensure_future(app.stop())
+    if worker.code is ExitCode.OK:
+        await asyncio.wait([stopping], timeout=STOP_S)
+    if not stopping.done() and app._consumer is not None:
+        app.consumer.abandon()
+    done, _ = await asyncio.wait([stopping], timeout=ABANDON_S)
+    if not done:
+        logger.warning("the group was not left in time; the brokers will notice after the session timeout")
+    elif (error := stopping.exception()) is not None:
+        worker.fatal(error)

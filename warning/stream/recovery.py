@@ -88,8 +88,7 @@ async def _same_log(ports: Ports, beats: Beats, begin: int, end: int) -> None:
     if last < begin:
         return  # nothing to compare with
     found: list[bytes | None] = []
-    if last < end:
-        await ports.log.read(topic, partition, lambda offset, key, value: found.append(value), last, last + 1)
+    await ports.log.read(topic, partition, lambda offset, key, value: found.append(value), last, last + 1)
     try:
         same = bool(found) and identity(msgspec.json.decode(found[0] or b"", type=Tick)) == beats.tick
     except msgspec.MsgspecError:

@@ -192,6 +192,10 @@ class Consumer(base.Consumer):
 
         await self._thread.call_thread(go)
 
+    def abandon(self) -> None:
+        """Wait for no run any more: the agent will not finish, and Faust would wait for ever, swallowing even a cancel."""
+        self._unacked_messages.clear()
+
     # --- no acknowledging, no commits, no back-pressure of Faust's
 
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
