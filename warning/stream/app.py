@@ -26,7 +26,6 @@ from warning.stream.worker import Worker
 START_S = 60.0
 STOP_S = 45.0
 ABANDON_S = 10.0  # after a fatal error, or beyond STOP_S
-LEFT_S = 3.0
 logger = logging.getLogger("warning.worker")
 Close = Callable[[], Awaitable[None]]
 OnStarted = Callable[[asyncio.AbstractEventLoop], Awaitable[Close | None]]
@@ -44,22 +43,14 @@ def run_worker(
     """Blocks until SIGTERM or SIGINT (checkpoint, leave the group, OK) or until it cannot go on (one line in the log, and why as exit
     code). ``on_started`` is awaited in the loop before any broker is asked, for a health server; what it returns is awaited at the
     end. The rest is for tests. Call it in the main thread. Never raises for what brokers, logs or data do."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)  # Faust asks for it
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        return loop.run_until_complete(work(region, deployment, listen, pipeline, stop, on_started, wall, patience_s))
-    finally:
-        # Not asyncio.run: it waits without limit for tasks that take no cancel, and Faust has such.
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=LEFT_S))
-        loop.close()
-        asyncio.set_event_loop(None)
+
+    async def main() -> ExitCode:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await work(region, deployment, listen, pipeline, stop, on_started, wall, patience_s)
+
+    return asyncio.run(main())
 
 
 async def work(
