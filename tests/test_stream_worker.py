@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import services
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from regions import write_region
 from stream_regions import region
@@ -24,6 +25,7 @@ from warning.deployment import Deployment
 from warning.errors import ExitCode
 from warning.model import Parameter, Reading, to_json
 from warning.region import Region
+from warning.stream.broker import free_port
 from warning.stream.feed import committed, feed, read_alerts, read_log
 from warning.stream.kafka import KafkaLog
 from warning.stream.replay import LogRecord, documents, log_with_ticks, replay_file
@@ -137,6 +139,7 @@ async def judge(deployment: Deployment, made: Region) -> int:
         for offset, key, value in await read_log(deployment, partition, deployment.checkpoints):
             book.take(offset, key, value)
         assert all(book.verified(number) for number in book.numbers())
+        assert ends[partition] in book.numbers(), "a commit that is not a checkpoint"
     possible, must = documents(replay_file(made, records, STANDIN)), documents(replay_file(made, covered, STANDIN))
     got = await read_alerts(deployment)
     assert must.items() <= got.items(), f"lost: {must.keys() - got.keys()}"
@@ -177,8 +180,6 @@ async def test_live_workers_come_and_go(bootstrap: str, embedded: str) -> None:
 
 
 async def test_a_frozen_worker_is_expelled_and_does_no_harm(apache: services.ApacheKafka) -> None:
-    import signal
-
     made = region(stations=8, partitions=2)
     deployment = deployment_of(apache.bootstrap, "zombie", False)
     live = settings(deployment) | {"region": {"stations": 8, "partitions": 2}}
@@ -265,8 +266,6 @@ async def test_a_truncated_log_ends(apache: services.ApacheKafka) -> None:
             await (await log.send(deployment.readings, b'{"tick_ms":1}', None, 0))
     admin = AIOKafkaAdminClient(bootstrap_servers=apache.bootstrap)
     await admin.start()
-    from aiokafka.admin import RecordsToDelete
-
     await admin.delete_records({TopicPartition(deployment.readings, 0): RecordsToDelete(before_offset=end + 2)})
     await admin.close()
     code, words = await ended(deployment)
@@ -296,8 +295,6 @@ async def test_another_number_of_partitions_ends(bootstrap: str, embedded: str) 
 
 
 async def test_no_broker_ends() -> None:
-    from warning.stream.broker import free_port
-
     code, words = await ended(Deployment(bootstrap=f"127.0.0.1:{free_port()}"))
     assert code == ExitCode.BROKER and words.count("the worker ends with code") == 1
 
