@@ -202,9 +202,9 @@ class Hazard(msgspec.Struct, frozen=True, kw_only=True):
     peak_value: float | None = None  # highest of the median forecast
     peak_ms: int | None = None
     reasons: tuple[Reason, ...] = ()
-    words: tuple[str, ...] = ()  # the reasons in English
+    words: tuple[str, ...] = ()  # the reasons in English; empty where a good reading below all limits is all there is to say
     upstream: tuple[str, ...] = ()  # zones whose water the expectation rests on
-    forecast: Forecast | None = None
+    forecast: Forecast | None = None  # as far as there is evidence: a wave on its way, a trend
     windows: dict[str, dict[str, float | int | None]] = {}  # "1h" -> count min max mean last rate (of the deciding series)
     config: str = ""
     n: int = -1  # offset of the tick in the partition

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from warning.alerts.message import words
 from warning.model import AlertEvent, Hazard, Level, Parameter, Receipt
 from warning.operate import schema
 from warning.operate.store import Document
@@ -44,7 +45,6 @@ def head(event: AlertEvent) -> schema.AlertHead:
 def zone(region: Region, zone: Zone, hazard: Hazard | None, event: AlertEvent | None) -> schema.ZoneProperties:
     """A zone without a hazard is UNKNOWN: nothing was heard of it, and nothing is no "normal"."""
     station = region.station_by_id[zone.station]
-    nothing = ("nothing has been heard of this gauge yet",)
     return schema.ZoneProperties(
         id=zone.id,
         names=dict(zone.names),
@@ -67,9 +67,16 @@ def zone(region: Region, zone: Zone, hazard: Hazard | None, event: AlertEvent | 
         observed=maybe(hazard.observed_ms) if hazard else None,
         silent_since=maybe(hazard.silent_since_ms) if hazard else None,
         at=utc(hazard.at_ms) if hazard else None,
-        words=list(hazard.words if hazard else nothing),
+        words=_words(region, zone, hazard),
         alert=head(event) if event else None,
     )
+
+
+def _words(region: Region, zone: Zone, hazard: Hazard | None) -> list[str]:
+    """The reasons in English; those of a quiet gauge are not worth their bytes on the topic and are put into words here."""
+    if hazard is None:
+        return ["nothing has been heard of this gauge yet"]
+    return list(hazard.words) or [words(reason, region, "en", zone.limits.quantity) for reason in hazard.reasons]
 
 
 def zones(region: Region, view: View, now_ms: int) -> schema.Zones:

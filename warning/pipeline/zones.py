@@ -136,20 +136,25 @@ def _hazards(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp],
     found = windows.features(state.s, np.maximum(scores.observed.row[wanted], 0), now_s)
     columns = {name: [(key, _plain(values)) for key, values in window.items()] for name, window in found.items()}
     lead_h = tuple(round((knot - now_s) / 3600.0, 3) for knot in knots(now_s).tolist())
-    medians, sigmas = _plain(scores.course.median[wanted]), _plain(scores.course.sigma[wanted])
+    course = scores.course
+    medians, sigmas = _plain(course.median[wanted]), _plain(course.sigma[wanted])
+    evidence = course.evidence[wanted]
+    ends = np.where(evidence.any(axis=1), evidence.shape[1] - evidence[:, ::-1].argmax(axis=1), 0).tolist()  # persistence is no news
     out = []
-    for position, place in enumerate(wanted.tolist()):
+    for position, (place, end) in enumerate(zip(wanted.tolist(), ends, strict=True)):
         one = scores.one(place)
         held = {name: {key: values[position] for key, values in window} for name, window in columns.items()} if one.row >= 0 else {}
-        course = Forecast(issued_ms=now_s * 1000, lead_h=lead_h, median=tuple(medians[position]), sigma=tuple(sigmas[position]))
-        out.append(_hazard(plan, state, one, held, course, now_s))
+        median, sigma = tuple(medians[position][:end]), tuple(sigmas[position][:end])
+        expected = Forecast(issued_ms=now_s * 1000, lead_h=lead_h[:end], median=median, sigma=sigma) if end else None
+        out.append(_hazard(plan, state, one, held, expected, now_s))
     return out
 
 
-def _hazard(plan: Plan, state: State, one: Scored, held: Held, course: Forecast, now_s: int) -> Hazard:
+def _hazard(plan: Plan, state: State, one: Scored, held: Held, course: Forecast | None, now_s: int) -> Hazard:
     zone, region = plan.zones[one.zone], plan.region
     why = reasons(plan, state, one, now_s)
     peak = one.peak
+    quiet = len(why) == 1 and why[0].code == "observed_below"
     upstream = [index for index in dict.fromkeys((one.wave_from, one.neighbour)) if index >= 0]
     return Hazard(
         region=region.id,
@@ -169,7 +174,7 @@ def _hazard(plan: Plan, state: State, one: Scored, held: Held, course: Forecast,
         peak_value=peak[0] if peak else None,
         peak_ms=peak[1] if peak else None,
         reasons=why,
-        words=tuple(words(reason, region, "en", zone.limits.quantity) for reason in why),
+        words=() if quiet else tuple(words(reason, region, "en", zone.limits.quantity) for reason in why),
         upstream=tuple(plan.zones[index].id for index in upstream),
         forecast=course,
         windows=held,
