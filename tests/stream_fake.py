@@ -32,6 +32,7 @@ class FakeBroker:
         self.lost = True
         self.refuse = False
         self.keep_notes = True
+        self.slow: dict[str, float] = {}  # topic -> seconds until a record is confirmed; the others are at once
         self._under_way: list[tuple[str, int, Record]] = []
         self.dead = False
 
@@ -57,7 +58,10 @@ class FakeBroker:
         self._under_way.append(entry)
 
         def confirm() -> None:
-            if self.dead or sent.cancelled() or entry not in self._under_way:
+            if sent.cancelled():
+                return
+            if self.dead or entry not in self._under_way:
+                sent.set_exception(Killed())
                 return
             try:
                 self._operation()
@@ -68,7 +72,11 @@ class FakeBroker:
             self.topics[topic, partition].append(entry[2])
             sent.set_result(Sent(len(self.topics[topic, partition]) - 1, None))
 
-        asyncio.get_running_loop().call_soon(confirm)
+        loop = asyncio.get_running_loop()
+        if seconds := self.slow.get(topic):
+            loop.call_later(seconds, confirm)
+        else:
+            loop.call_soon(confirm)
         return sent
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:

@@ -67,9 +67,11 @@ def judge(broker: FakeBroker) -> None:
     assert 1 <= len({number for number, _ in verified}) <= 4  # three, and one that was not committed
 
 
-async def one(die_at: int | None, cut: int, lost: bool, second: int | None = None) -> tuple[FakeBroker, int]:
+async def one(die_at: int | None, cut: int, lost: bool, second: int | None = None, slow_s: float = 0.0) -> tuple[FakeBroker, int]:
     broker = FakeBroker()
     broker.topics[DEPLOYMENT.readings, 0] = list(LOG)
+    # The brokers take outputs later than chunks: a commit that does not wait for them would cover what dies with us.
+    broker.slow = {DEPLOYMENT.alerts: slow_s, DEPLOYMENT.hazards: slow_s}
     deaths = 0
     for number, at in enumerate((die_at, second, None)):
         broker.new_life(at, lost)
@@ -97,6 +99,13 @@ async def test_killed_at_every_operation(cut: int, lost: bool) -> None:
         _, deaths = await one(die_at, cut, lost)
         survived = 0 if deaths else survived + 1
     assert die_at > 60
+
+
+async def test_killed_while_outputs_are_under_way() -> None:
+    died = 0
+    for die_at in range(1, 110):
+        died += (await one(die_at, 12, True, slow_s=0.003))[1]
+    assert died > 50
 
 
 async def test_killed_twice() -> None:
