@@ -33,12 +33,12 @@ class FakeBroker:
         self.refuse = False
         self.keep_notes = True
         self.slow: dict[str, float] = {}  # topic -> seconds until a record is confirmed; the others are at once
-        self._under_way: list[tuple[str, int, Record]] = []
+        self._under_way: list[tuple[str, int, Record, asyncio.Future[Sent]]] = []
         self.dead = False
 
     def new_life(self, die_at: int | None = None, lost: bool = True) -> None:
         if not self.lost:
-            for topic, partition, record in self._under_way:
+            for topic, partition, record, _ in self._under_way:
                 self.topics[topic, partition].append(record)
         self._under_way.clear()
         self.operations, self.die_at, self.lost, self.dead = 0, die_at, lost, False
@@ -54,7 +54,7 @@ class FakeBroker:
     async def send(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> asyncio.Future[Sent]:
         self._operation()
         sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
-        entry = (topic, partition, (key, value))
+        entry = (topic, partition, (key, value), sent)
         self._under_way.append(entry)
 
         def confirm() -> None:
