@@ -183,14 +183,14 @@ def test_every_rule_arrives_in_si(tmp_path: Path) -> None:
     rules = """\
 forecast: {trend_window: 3 h, trend_points: 4, trend_horizon: 0 h, probability: 0.6, probability_keep: 0.2, travel_spread: 10 %}
 alert:
-  {warn_from: MEDIUM, confirm_readings: 3, at_once: [EXCEPTIONAL], margin_stage: 20 cm, margin_discharge: 7.5 %, clear_after: 2 h,
+  {warn_from: MEDIUM, confirm_readings: 1, at_once: [EXCEPTIONAL], margin_stage: 20 cm, margin_discharge: 7.5 %, clear_after: 2 h,
   expires_after: 6 h, renew_before: 30 min, arrival_change: 50 %, arrival_change_time: 1 h, approve_from: HIGH, approve_within: 10 min,
   unanswered: send}
 """
     region = config.load(write_region(tmp_path, region=REGION + rules))
     assert region.forecast == ForecastRules(10_800, 4, 0, 0.6, 0.2, 0.1)
     assert dataclasses.astuple(region.alert) == (
-        *(Level.MEDIUM, 3, (Level.EXCEPTIONAL,), 0.2, 0.075, 7200),
+        *(Level.MEDIUM, 1, (Level.EXCEPTIONAL,), 0.2, 0.075, 7200),
         *(21_600, 1800, 0.5, 3600, Level.HIGH, 600, "send"),
     )
 

@@ -131,7 +131,7 @@ class AlertFile(_Model):
     """Names and defaults as in ``region.AlertRules``; an absent key keeps the default there."""
 
     warn_from: Class | None = None
-    confirm_readings: Annotated[int, Field(ge=1)] | None = None
+    confirm_readings: Annotated[int, Field(ge=1, le=2)] | None = None
     at_once: list[Class] | None = None
     margin_stage: Annotated[float, BeforeValidator(_metres), Field(ge=0)] | None = None
     margin_discharge: Annotated[float, BeforeValidator(_part), Field(lt=1)] | None = None

@@ -134,7 +134,7 @@ class AlertRules:
     """When to raise, when to clear. Defaults: FIELD.md, "Levels"."""
 
     warn_from: Level = Level.LOW
-    confirm_readings: int = 2
+    confirm_readings: int = 2  # 1 or 2: good readings needed below ``at_once``; a twin sensor or a neighbour counts as the second
     at_once: tuple[Level, ...] = (Level.VERY_HIGH, Level.EXCEPTIONAL)  # one good reading is enough
     margin_stage_m: float = 0.10
     margin_discharge: float = 0.05  # part of the limit

@@ -260,9 +260,17 @@ class Metrics:
             ("told", "refused"),
         )
         self._channel = self._make(Gauge, "channel_up", "1 if the channel's gateway answers", ("channel",))
+        self._notices = self._make(Counter, "operator_notices_total", "Zones that operators were told of", ("what",), ("silent", "back"))
+        self._undelivered = self._make(Gauge, "deliveries_waiting", "Deliveries with an attempt still to come")
+        self._told[facts.OperatorNotice] = self._operator_notice
+        self._told[facts.Undelivered] = lambda fact: self._undelivered.set(fact.waiting)
         self._told[facts.Attempted] = self._attempted
         self._told[facts.AlertHandled] = self._alert_handled
         self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))
+
+    def _operator_notice(self, fact: facts.OperatorNotice) -> None:
+        self._notices.labels("silent").inc(len(fact.silent))
+        self._notices.labels("back").inc(len(fact.back))
 
     def _attempted(self, fact: facts.Attempted) -> None:
         self._deliveries.labels(fact.channel, fact.state.value).inc()
