@@ -92,7 +92,7 @@ def _score_and_tell(plan: Plan, state: State, journal: Journal, chosen: Index, n
     warn = np.maximum(z["confirmed"][chosen], z["expected"][chosen]) >= plan.region.alert.warn_from.rank
     due = (z["alert_due_t"][chosen] > 0) & (z["alert_due_t"][chosen] <= now_s)
     ask = (active | warn) & (changed | moved | due | (active & (z["observed_t"][chosen] != old["observed_t"])))
-    publish = changed | (now_s - z["published_t"][chosen].astype(np.int64) >= PUBLISH_S)
+    publish = changed | (now_s >= _publish_again(plan, state, chosen))
     wanted = np.flatnonzero(ask | publish)
     hazards = _hazards(plan, state, scores, wanted, now_s)
     for place, hazard in zip(wanted.tolist(), hazards, strict=True):
@@ -126,8 +126,15 @@ def _set_due(plan: Plan, state: State, journal: Journal, chosen: Index, scores: 
     speaks = ~scores.observed.silent
     silent_at = np.where(speaks, state.s["heard_t"][rows].astype(np.int64) + plan.zone_silent_s[chosen] + 1, NEVER)
     alert_at = np.where(z["alert_due_t"][chosen] > 0, z["alert_due_t"][chosen].astype(np.int64), NEVER)
-    due = np.minimum(z["published_t"][chosen].astype(np.int64) + PUBLISH_S, np.minimum(silent_at, alert_at))
+    due = np.minimum(_publish_again(plan, state, chosen), np.minimum(silent_at, alert_at))
     journal.put(z["due_t"], chosen, np.maximum(due, now_s + 1))
+
+
+def _publish_again(plan: Plan, state: State, zones: Index) -> NDArray[np.int64]:
+    """When each zone's hazard goes out again, at most ``PUBLISH_S`` after the last time; spread evenly, so that no beat has to tell all."""
+    phase = zones.astype(np.int64) * PUBLISH_S // max(len(plan.zones), 1)
+    last = state.z["published_t"][zones].astype(np.int64)
+    return ((last - phase) // PUBLISH_S + 1) * PUBLISH_S + phase
 
 
 def _hazards(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp], now_s: int) -> list[Hazard]:
