@@ -64,8 +64,15 @@ def trend(arrays: dict[str, NDArray[Any]], rows: NDArray[np.intp], now_s: int, w
     newest = np.where(held, times, 0).max(axis=1)
     hours = np.where(held, (times - newest[:, None]) / 3600.0, 0.0)
     values = np.where(held, values, 0.0)
-    points = np.stack([held.astype(np.float64), hours, values, hours * hours, hours * values, values * values])
-    n, st, sy, stt, sty, syy = np.cumsum(points, axis=2)[:, :, -1]  # one after the other: a fixed order of addition
+    n, st, sy, stt, sty, syy = np.zeros((6, len(rows)))
+    for slot in range(held.shape[1]):  # one after the other: a fixed order of addition
+        t, y = hours[:, slot], values[:, slot]
+        n += held[:, slot]
+        st += t
+        sy += y
+        stt += t * t
+        sty += t * y
+        syy += y * y
     spread = n * stt - st * st
     enough = (n >= least_points) & (spread > 0.0)
     slope = np.where(enough, (n * sty - st * sy) / np.where(enough, spread, 1.0), np.nan)

@@ -71,8 +71,10 @@ def expected(
 ) -> Expectation:
     """The highest class whose limit is exceeded with probability ``needed`` at some time for which there is evidence."""
     zones = len(base)
-    median = np.where(course.evidence, course.median, np.nan)
-    chance = exceedance(median[:, None, :], course.sigma[:, None, :], limits[:, :, None])  # (Z, 5, L)
+    known: NDArray[np.bool_] = np.asarray(course.evidence.any(axis=0))
+    end = len(known) - int(known[::-1].argmax()) if known.any() else 1  # later there is no evidence for any zone
+    median = np.where(course.evidence, course.median, np.nan)[:, :end]
+    chance = exceedance(median[:, None, :], course.sigma[:, None, :end], limits[:, :, None])  # (Z, 5, L)
     chance = np.where(np.isnan(chance), 0.0, chance)
     top = chance.max(axis=2)
     order = np.arange(1, CLASSES + 1)
