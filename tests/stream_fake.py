@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from warning.errors import ExitCode
@@ -78,6 +79,10 @@ class FakeBroker:
         else:
             loop.call_soon(confirm)
         return sent
+
+    async def send_all(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[asyncio.Future[Sent]]:
+        """As brokers may take them: some, when the client dies in between."""
+        return [await self.send(topic, value, key, partition) for key, value in records]
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return self.starts[topic, partition], len(self.topics[topic, partition])

@@ -29,6 +29,7 @@ from warning.stream.broker import EmbeddedBroker
 from warning.stream.codec import Decoder
 from warning.stream.decisions import PIPELINE
 from warning.stream.kafka import KafkaLog
+from warning.stream.owned import outputs_of
 from warning.stream.state import Memory
 from warning.stream.topics import ensure_topics
 
@@ -222,9 +223,8 @@ async def _measured(
 async def _produce(producer: KafkaLog, to: Deployment, closed: list[Closed]) -> None:
     sent = []
     for beat in closed:
-        sent += [await producer.send(to.rejected, to_json(each), b"0", 0) for each in beat.rejected]
-        sent += [await producer.send(to.hazards, to_json(each), each.zone.encode(), 0) for each in beat.hazards]
-        sent += [await producer.send(to.alerts, to_json(each), each.alert.identifier.encode(), 0) for each in beat.alerts]
+        for output in outputs_of(to, beat):
+            sent += await producer.send_all(*output)
     await asyncio.gather(*sent)
 
 

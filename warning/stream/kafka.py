@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -83,22 +84,29 @@ class KafkaLog:
             taken = await self._producer.send(topic, value, key, partition)
         except KafkaError as error:
             raise Unavailable(f"{topic}-{partition}: {error!r}") from error
-        sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+        return _confirmation(taken, f"{topic}-{partition}")
 
-        def done(future: asyncio.Future[RecordMetadata]) -> None:
-            if sent.done():
-                return
-            if future.cancelled():
-                sent.cancel()
-            elif (error := future.exception()) is not None:
-                sent.set_exception(Unavailable(f"{topic}-{partition}: the brokers did not take a record: {error!r}"))
-                sent.exception()  # whoever waits gets it; nobody has to
-            else:
-                metadata = future.result()
-                sent.set_result(Sent(metadata.offset, metadata.timestamp if metadata.timestamp_type == _BY_BROKER else None))
-
-        taken.add_done_callback(done)
-        return sent
+    async def send_all(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[asyncio.Future[Sent]]:
+        if self._producer is None:
+            raise Unavailable("the producer is stopped")
+        sent = []
+        batch, now_ms, at = self._producer.create_batch(), int(time.time() * 1000), 0
+        try:
+            while at < len(records):
+                key, value = records[at]
+                if batch.append(key=key, value=value, timestamp=now_ms) is not None:
+                    at += 1
+                elif batch.record_count():
+                    sent.append(await self._producer.send_batch(batch, topic, partition=partition))
+                    batch = self._producer.create_batch()
+                else:  # larger than a batch: the producer says so
+                    sent.append(await self._producer.send(topic, value, key, partition))
+                    at += 1
+            if batch.record_count():
+                sent.append(await self._producer.send_batch(batch, topic, partition=partition))
+        except KafkaError as error:
+            raise Unavailable(f"{topic}-{partition}: {error!r}") from error
+        return [_confirmation(taken, f"{topic}-{partition}") for taken in sent]
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         # On the embedded broker the end can lie inside the last batch (see _end): good enough to see what waits.
@@ -146,3 +154,23 @@ class KafkaLog:
             raise Unavailable(f"{topic}-{partition} cannot be read: {error!r}") from error
         finally:
             await consumer.stop()
+
+
+def _confirmation(taken: asyncio.Future[RecordMetadata], where: str) -> asyncio.Future[Sent]:
+    """aiokafka's promise as ours."""
+    sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+
+    def done(future: asyncio.Future[RecordMetadata]) -> None:
+        if sent.done():
+            return
+        if future.cancelled():
+            sent.cancel()
+        elif (error := future.exception()) is not None:
+            sent.set_exception(Unavailable(f"{where}: the brokers did not take a record: {error!r}"))
+            sent.exception()  # whoever waits gets it; nobody has to
+        else:
+            metadata = future.result()
+            sent.set_result(Sent(metadata.offset, metadata.timestamp if metadata.timestamp_type == _BY_BROKER else None))
+
+    taken.add_done_callback(done)
+    return sent

@@ -44,6 +44,18 @@ class Ports:
     zones: dict[str, Level] = field(default_factory=dict)  # as last told
 
 
+Output = tuple[str, int, list[tuple[bytes, bytes]]]  # topic, partition, (key, value) of each record
+
+
+def outputs_of(to: Deployment, closed: Closed) -> list[Output]:
+    """What a beat publishes, and where. All alerts of a region stand in one partition, so that they have one order."""
+    rejected = [(b"%d" % closed.partition, to_json(each)) for each in closed.rejected]
+    hazards = [(each.zone.encode(), to_json(each)) for each in closed.hazards]
+    alerts = [(each.alert.identifier.encode(), to_json(each)) for each in closed.alerts]
+    outputs = [(to.rejected, 0, rejected), (to.hazards, closed.partition, hazards), (to.alerts, 0, alerts)]
+    return [output for output in outputs if output[2]]
+
+
 class Owned:
     def __init__(self, ports: Ports, identity: Identity, beats: Beats, committed: int, generations: list[Generation]) -> None:
         self.beats, self.committed = beats, committed
@@ -53,7 +65,7 @@ class Owned:
         self._saved_position = beats.position
         self._busy = False  # in a run: between two beats, or in the middle of one
         self._memory = Memory()
-        self._outbox: deque[tuple[str, bytes, bytes, int]] = deque()  # topic, value, key, partition
+        self._outbox: deque[Output] = deque()
         self._flushing, self._saving = asyncio.Lock(), asyncio.Lock()
         self._unconfirmed: list[asyncio.Future[Sent]] = []
         self._task: asyncio.Task[str] | None = None
@@ -88,20 +100,16 @@ class Owned:
             await asyncio.sleep(0)  # a run of history can be thousands of beats: clocks, checkpoints and probes have their turn
 
     def _put(self, closed: Closed) -> None:
-        to = self._ports.deployment
-        self._outbox.extend((to.rejected, to_json(each), f"{closed.partition}".encode(), 0) for each in closed.rejected)
-        self._outbox.extend((to.hazards, to_json(each), each.zone.encode(), closed.partition) for each in closed.hazards)
-        self._outbox.extend((to.alerts, to_json(each), each.alert.identifier.encode(), 0) for each in closed.alerts)
+        self._outbox.extend(outputs_of(self._ports.deployment, closed))
 
     async def flush(self) -> None:
         """Hands the outbox to the producer, in order; waits where its buffer is full. A cancel leaves the rest in the outbox."""
         async with self._flushing:
             while self._outbox:
-                topic, value, key, partition = self._outbox[0]
-                sent = await self._ports.log.send(topic, value, key, partition)
+                for sent in await self._ports.log.send_all(*self._outbox[0]):
+                    sent.add_done_callback(self._sent)
+                    self._unconfirmed.append(sent)
                 self._outbox.popleft()
-                sent.add_done_callback(self._sent)
-                self._unconfirmed.append(sent)
 
     def _sent(self, sent: asyncio.Future[Sent]) -> None:
         if not sent.cancelled() and (error := sent.exception()) is not None:
