@@ -7,7 +7,6 @@ again: everything stops and the code is handed on. On Linux no process outlives 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import os
 import signal
@@ -16,11 +15,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from warning.errors import ExitCode, StateError, Unavailable
+from warning.stream.broker import end_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 STEADY_S = 60.0  # a process that lived so long starts again at once
 FALLS_AT_START = 3  # it dies so often before it was ready once: no use in going on
 STOP_WITHIN_S = 20.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,20 +161,6 @@ async def _spawn(command: Command) -> asyncio.subprocess.Process:
     finally:
         if output:
             output.close()
-
-
-def end_with_parent() -> Callable[[], None] | None:
-    """What a child does before it becomes its program: ask the kernel for SIGTERM when we die. Linux only."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
-
-    def tie() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # we died between fork and here
-            os._exit(1)
-
-    return tie
 
 
 async def answers(url: str) -> bool:

@@ -112,7 +112,7 @@ def _binary() -> str:
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes the broker: ask the kernel for SIGTERM when we die. Linux only."""
+    """What a child does before it becomes its program: ask the kernel for SIGTERM when we die. Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
