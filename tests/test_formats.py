@@ -71,7 +71,7 @@ def test_a_reading_is_stamped_in_utc_and_si(region: Region) -> None:
         (discharge(value=500, unit="m3/s"), 500.0),
         (discharge(value=500, unit="cumec"), 500.0),
         (sent(station="B", value=101.5, datum="msl"), 1.5),
-        (sent(station="B", value=378, unit="ft", datum="msl"), 15.2144),  # FIELD.md, failure 11: an elevation of 378 ft
+        (sent(station="B", value=378, unit="ft", datum="msl"), 15.2144),  # an elevation of 378 ft, once taken for a stage
         (sent(station="B", value=1.5), 1.5),
         (sent(station="C", value=51.25, datum="sob"), 1.25),
     ],

@@ -16,7 +16,7 @@ from warning.config_units import factor
 from warning.errors import Problem
 from warning.region import AlertRules, ForecastRules
 
-LONGEST_ALERT_S = 81_000  # 22.5 h: FIELD.md, "CAP 1.2"
+LONGEST_ALERT_S = 81_000  # 22.5 h: what lasts longer is renewed by an Update
 REHEARSAL = "rehearsal:"  # rehearsal:NAME is the receiver NAME of the demo
 
 

@@ -131,7 +131,7 @@ class ForecastRules:
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """When to raise, when to clear. Defaults: FIELD.md, "Levels"."""
+    """When to raise, when to clear: at once upwards, slowly down, never because of silence."""
 
     warn_from: Level = Level.LOW
     confirm_readings: int = 2  # 1 or 2: good readings needed below ``at_once``; a twin sensor or a neighbour counts as the second

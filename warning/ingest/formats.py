@@ -27,9 +27,9 @@ from warning.errors import InputError
 from warning.model import Cause, Parameter, Reading
 from warning.region import Region, Series, Station
 
-# FIELD.md, failure 13: what loggers write when they have no value. Compared before the unit is converted.
+# What loggers write when they have no value. Compared before the unit is converted.
 SENTINELS = frozenset({-888.0, -999.0, -9999.0, -999999.0})
-FUTURE_MS = 5 * 60 * 1000  # FIELD.md, failure 4: further ahead of the gateway's clock is a wrong clock
+FUTURE_MS = 5 * 60 * 1000  # further ahead of the gateway's clock is a wrong clock
 GAUGE_ZERO = "gauge_zero"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
