@@ -89,6 +89,15 @@ def test_a_suspect_rise_that_a_neighbour_confirms_warns_before_the_next_reading(
     assert story.series("last_v", "B") == 1.0
 
 
+def test_a_suspect_reading_that_nothing_followed_is_not_confirmed_days_later(story: Story) -> None:
+    story.course("B", [(0, 1.0), (30, 4.4)])
+    for minute in range(40, 26 * 60, 20):
+        story.tick(minute)
+    story.course("A", [(26 * 60, 4.2), (26 * 60 + 15, 4.3)])
+    assert story.told(zone="A") == ["raise HIGH"]
+    assert story.told(zone="B") == []
+
+
 def test_a_barrage_is_judged_by_the_larger_of_inflow_and_outflow(story: Story) -> None:
     story.push("D", 0, 510_000 * CUSEC, "inflow").push("D", 0, 480_000 * CUSEC, "outflow").tick(0)
     assert story.hazards["D"].level is Level.HIGH

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warning import __version__
 from warning.model import CLASSES, Parameter
 from warning.region import Region, Series, Station, Zone
 from warning.science.fingerprint import fingerprint
@@ -85,7 +86,7 @@ class Plan:
         return Plan(
             region=region,
             partition=partition,
-            code=fingerprint(),
+            code=f"{__version__}-{fingerprint()}",
             series=series,
             row=row,
             zones=zones,

@@ -174,7 +174,8 @@ def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int
     for name, values_now in (("level", level), ("value", value), ("observed_t", newest)):
         journal.put(state.z[name], zones, values_now)
     neighbour, neighbour_level = _neighbour(plan, state, zones)
-    doubtful = _doubtful(s, rows, there, limits, resolution)
+    recent = there & (s["pending_t"][rows].astype(np.int64) >= now_s - plan.zone_silent_s[zones][:, None])
+    doubtful = _doubtful(s, rows, recent, limits, resolution)
     other = np.maximum(twin, neighbour_level)
     confirmed = hazard.confirmed(level, np.maximum(second, other), doubtful, other, plan.at_once, rules.confirm_readings)
     base = np.where(level > np.maximum(confirmed, 0), np.where(np.isnan(before), np.nan, before), value)
@@ -194,10 +195,10 @@ def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int
 
 
 def _doubtful(
-    s: dict[str, NDArray[Any]], rows: Index, there: NDArray[np.bool_], limits: NDArray[np.float64], resolution: NDArray[np.float64]
+    s: dict[str, NDArray[Any]], rows: Index, recent: NDArray[np.bool_], limits: NDArray[np.float64], resolution: NDArray[np.float64]
 ) -> NDArray[np.int8]:
-    """Class of the highest suspect reading that waits for confirmation."""
-    waiting = there & (s["pending_t"][rows] > 0)
+    """Class of the highest suspect reading that waits for confirmation; one that nothing followed for long waits for nothing."""
+    waiting = recent & (s["pending_t"][rows] > 0)
     return hazard.rank(_number(np.where(waiting, s["pending_v"][rows], -np.inf).max(axis=1)), limits, resolution)
 
 
