@@ -49,7 +49,7 @@ function card(alert, region, select) {
   item.append(reasons);
   if (text?.instruction) item.append(mark(make("p", "instruction", text.instruction), language));
   if (alert.withheld) item.append(mark(make("p", "tag", alert.withheld), "en"));
-  if (alert.arrival) item.append(make("p", "arrival", say("arrives", { time: time(alert.arrival) })));
+  if (ahead(alert.arrival, alert.sent)) item.append(make("p", "arrival", say("arrives", { time: time(alert.arrival) })));
   if (text?.area) item.append(mark(make("p", "area", `${say("areas")}: ${text.area}`), language));
   const small = make("p", "small", `${say("sent", { time: time(alert.sent) })} · ${say("valid", { time: time(alert.expires) })}`);
   if (alert.cap) {
@@ -112,6 +112,11 @@ export function legend(region) {
   fill("legend", entries);
 }
 
+// Whether the water was still to come then; a time that passed unseen would read as a promise.
+function ahead(arrival, then) {
+  return arrival && Date.parse(arrival) > Date.parse(then);
+}
+
 export function gauge(zone, region) {
   const title = document.getElementById("gauge-title");
   title.replaceChildren(symbol(zone.level, { alert: zone.alert?.level ?? null, size: 28 }), document.createTextNode(` ${named(zone.names)}`));
@@ -121,7 +126,7 @@ export function gauge(zone, region) {
   if (zone.level_expected !== "UNKNOWN" && zone.level_expected !== "NORMAL") {
     parts.push(say("expected", { level: levelName(region, zone.level_expected), probability: Math.round(zone.probability * 100) }));
   }
-  if (zone.arrival) parts.push(say("arrives", { time: time(zone.arrival) }));
+  if (ahead(zone.arrival, zone.at)) parts.push(say("arrives", { time: time(zone.arrival) }));
   if (zone.position === "approximate") parts.push(say("approximate"));
   document.getElementById("gauge-now").textContent = parts.join(" · ");
   fill("gauge-words", zone.words.map((word) => mark(make("li", "", word), "en")));
