@@ -43,6 +43,13 @@ def test_it_starts_answers_and_stops() -> None:
     broker.stop()  # twice is safe
 
 
+def test_it_leaves_nothing_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with EmbeddedBroker() as broker:
+        assert broker.running
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's parent death signal is Linux's")
 def test_it_ends_with_us_when_we_are_killed() -> None:
     script = "import time\nfrom warning.stream.broker import EmbeddedBroker\nb = EmbeddedBroker().start()\n"

