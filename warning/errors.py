@@ -37,6 +37,7 @@ class ExitCode(enum.IntEnum):
     CONFIG = 78
     OUT_OF_MEMORY = 79
     LOG_OTHER = 80  # the topic is not the one that the state was made from
+    CHECKPOINT_VERSION = 81  # the checkpoint is of a version that this code does not read
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from warning.science import identity, qc, routing, windows
 from warning.science.forecast import KNOTS
 
 VERSION = 1
+READS = tuple(version for version in (VERSION - 1, VERSION) if version > 0)  # the last two: an upgrade goes one step at a time
 
 SERIES = {**qc.FIELDS, **identity.FIELDS, **windows.FIELDS}
 HISTORIES = routing.FIELDS
@@ -104,10 +105,12 @@ class State:
 
         Raises StateError for a version that this code does not read.
         """
-        if head.get("version") != VERSION:
+        if head.get("version") not in READS:
             raise StateError(
-                f"checkpoint of version {head.get('version')}; this code reads {VERSION}: start the version that wrote it",
-                exit_code=ExitCode.CHECKPOINT_MISSING,
+                f"the checkpoint is of version {head.get('version')}, this code reads {' and '.join(map(str, READS))}: start the program "
+                "that wrote it, or upgrade one version at a time",
+                exit_code=ExitCode.CHECKPOINT_VERSION,
+                reason="checkpoint_version",
             )
         state = State.empty(plan)
         mine, theirs = state.rows, head["rows"]
