@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import heapq
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -38,7 +39,8 @@ def downstream_order(ids: list[str], reaches: list[tuple[str, str]]) -> tuple[li
     """(upstream before downstream, as near to the given order as can be; the ids that stand in or below a loop)."""
     place = {one: number for number, one in enumerate(ids)}
     known = {(up, down) for up, down in reaches if up in place and down in place}
-    missing = {one: sum(down == one for _, down in known) for one in ids}
+    into = Counter(down for _, down in known)
+    missing = {one: into[one] for one in ids}
     below: dict[str, list[str]] = {}
     for up, down in sorted(known):
         below.setdefault(up, []).append(down)
@@ -152,15 +154,17 @@ def _reach(row: ReachRow) -> Reach:
 
 def _zones(files: Files, polygons: Mapping[str, Ring]) -> tuple[Zone, ...]:
     stations = {row.data.id: row.data for row in files.stations.rows}
-    below = files.reaches.rows
-    zones = {row.data.station: _zone(stations[row.data.station], row.data, [r.data for r in below], polygons) for row in files.limits.rows}
-    pairs = [(row.data.upstream, row.data.downstream) for row in below if row.data.downstream]
+    below: dict[str, list[ReachRow]] = {}
+    for row in files.reaches.rows:
+        below.setdefault(row.data.upstream, []).append(row.data)
+    limits = [row.data for row in files.limits.rows]
+    zones = {one.station: _zone(stations[one.station], one, below.get(one.station, []), polygons) for one in limits}
+    pairs = [(row.data.upstream, row.data.downstream) for row in files.reaches.rows if row.data.downstream]
     ordered, _ = downstream_order([one for one in stations if one in zones], pairs)
     return tuple(zones[one] for one in ordered)
 
 
-def _zone(station: StationRow, limits: LimitsRow, reaches: list[ReachRow], polygons: Mapping[str, Ring]) -> Zone:
-    own = [reach for reach in reaches if reach.upstream == station.id]
+def _zone(station: StationRow, limits: LimitsRow, own: list[ReachRow], polygons: Mapping[str, Ring]) -> Zone:
     return Zone(
         id=station.id,
         names=FrozenDict(station.names),

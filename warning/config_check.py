@@ -134,6 +134,9 @@ def _series(files: Files) -> Iterator[Problem]:
 
 
 def _limits(files: Files) -> Iterator[Problem]:
+    measured: dict[str, list[Row[SeriesRow]]] = {}
+    for one in files.series.rows:
+        measured.setdefault(one.data.station, []).append(one)
     for row in files.limits.rows:
         limits = row.data
         yield from _unknown(row, "station", limits.station, files.stations)
@@ -141,7 +144,7 @@ def _limits(files: Files) -> Iterator[Problem]:
         if not limits.values:
             yield Problem(row.where("low"), "no limit at all", "write at least one, or remove the row: no zone then")
         yield from _rising(row)
-        yield from _measured(files, row)
+        yield from _measured(measured.get(row.data.station, []), row)
         if files.region:
             for level in limits.values.keys() - files.region.classes.keys():
                 yield Problem(
@@ -157,9 +160,8 @@ def _rising(row: Row[LimitsRow]) -> Iterator[Problem]:
             yield Problem(row.where(upper.name.lower()), what, "limits rise with the class")
 
 
-def _measured(files: Files, row: Row[LimitsRow]) -> Iterator[Problem]:
-    """A limit needs a series of its quantity, and must lie where that series' readings are believed."""
-    own = [one for one in files.series.rows if one.data.station == row.data.station]
+def _measured(own: list[Row[SeriesRow]], row: Row[LimitsRow]) -> Iterator[Problem]:
+    """A limit needs a series of its quantity among the gauge's ``own``, and must lie where that series' readings are believed."""
     fitting = [one for one in own if one.data.parameter.quantity == row.data.quantity]
     if own and not fitting:
         yield Problem(
