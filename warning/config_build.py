@@ -8,6 +8,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 from warning.config_read import Files
@@ -200,10 +201,21 @@ def _alert(file: AlertFile) -> AlertRules:
     return AlertRules(**given)
 
 
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
+@cache  # a region of a continent has millions of nouns, of a dozen kinds
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
+
+
 def _plain(value: Any) -> Any:
     """A noun as JSON: every dataclass by its field names, every class and parameter by its name."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    kind = type(value)
+    if kind in _SIMPLE:
+        return value
+    if names := _names(kind):
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {key.name if isinstance(key, Level) else str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, tuple):
