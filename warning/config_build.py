@@ -211,7 +211,7 @@ def _names(kind: type) -> tuple[str, ...]:
 
 def _plain(value: Any) -> Any:
     """A noun as JSON: every dataclass by its field names, every class and parameter by its name."""
-    kind = type(value)
+    kind: type = type(value)
     if kind in _SIMPLE:
         return value
     if names := _names(kind):
