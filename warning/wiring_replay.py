@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import secrets
 import tempfile
@@ -13,8 +14,10 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from warning import access
 from warning.deployment import Deployment
 from warning.dispatch.ledger import Ledger
 from warning.errors import ConfigError, Problem, Unavailable
@@ -30,6 +33,7 @@ from warning.stream.feed import Fed, committed, feed
 from warning.stream.replay import LogRecord, log_with_ticks, replay_file
 from warning.stream.topics import ensure_topics
 from warning.wiring import allowed, on_signals
+from warning.wiring_environment import security_of
 from warning.wiring_supervisor import Command, Supervisor, asked
 from warning.wiring_up import commands, page_url, with_broker
 
@@ -82,7 +86,12 @@ async def play(
     fed = await feed(deployment, region, records, speed, told)
     progress("readings fed", fed.readings, len(read.readings))
     if read.refused:
-        rejects = KafkaLog(deployment.bootstrap, Gateway.topics(region, deployment), idempotent=not deployment.embedded)
+        rejects = KafkaLog(
+            deployment.bootstrap,
+            Gateway.topics(region, deployment),
+            idempotent=not deployment.embedded,
+            security=partial(access.security, deployment),
+        )
         await rejects.start()
         try:
             if not await rejects.until_up(20.0):
@@ -109,6 +118,7 @@ async def demo(plan: Demo, progress: Progress, say: Callable[[str], None], *, ke
             smpp_user="ews",
             smpp_password=secrets.token_hex(4),  # eight characters at most, says SMPP
             sms_sender="FLOOD",
+            **(security_of(os.environ) if plan.kafka else {}),
             ingest_port=free_port(),
             api_port=free_port(),
             worker_metrics_port=free_port(),

@@ -35,7 +35,7 @@ def commands(region: Region, deployment: Deployment, logs: Path | None = None) -
         Command(
             name,
             ("warning", name, "--region", str(Path(region.folder).resolve())),
-            to_environment(deployment),
+            to_environment(deployment.as_process(name)),
             ready=f"http://{deployment.host}:{ports[name]}/readyz",
             log=logs / f"{name}.log" if logs else None,
         )
@@ -55,7 +55,7 @@ async def up(region: Region, deployment: Deployment, stop: asyncio.Event) -> Non
 async def _up(region: Region, deployment: Deployment) -> None:
     async with AsyncExitStack() as stack:
         deployment, broker = await with_broker(stack, deployment)
-        await ensure_topics(deployment, region.partitions)
+        await ensure_topics(deployment.as_process("worker"), region.partitions)
         supervisor = await stack.enter_async_context(Supervisor())
         await supervisor.start(*commands(region, deployment))
         readings = f"http://{deployment.host}:{deployment.ingest_port}/v1/readings"

@@ -117,7 +117,7 @@ class Dispatcher:
             await channel.start()
         last = [
             asyncio.create_task(self._journal.run(), name="journal"),
-            asyncio.create_task(publish(ledger, deployment.bootstrap, deployment.receipts, self._listen), name="outlet"),
+            asyncio.create_task(publish(ledger, deployment, self._listen), name="outlet"),
         ]
         loops = [
             asyncio.create_task(stop.wait(), name="stop"),
@@ -143,7 +143,7 @@ class Dispatcher:
 
     async def _consume(self, ledger: Ledger) -> None:
         deployment, gate = self._deployment, self._courier.gate
-        source = Source(deployment.bootstrap, deployment.alerts, self._listen)
+        source = Source(deployment, deployment.alerts, self._listen)
         try:
             await source.start(await ledger.positions(deployment.alerts, ""))
             await self._courier.resync()

@@ -87,7 +87,7 @@ class Notices:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        source = Source(self._deployment.bootstrap, self._deployment.hazards, self._listen, compacted=True)
+        source = Source(self._deployment, self._deployment.hazards, self._listen, compacted=True)
         told = await self._ledger.observed()
         try:
             await source.start(await self._ledger.positions(self._deployment.hazards, ""))

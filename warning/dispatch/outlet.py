@@ -9,7 +9,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
+from warning import access
+from warning.deployment import Deployment
 from warning.dispatch.ledger import Ledger
+from warning.errors import WarningSystemError
 from warning.facts import BrokerState, Listener
 
 log = logging.getLogger(__name__)
@@ -19,20 +22,22 @@ IDLE_S = 0.1
 AGAIN_S = 1.0
 
 
-async def publish(ledger: Ledger, bootstrap: str, topic: str, listen: Listener) -> None:
+async def publish(ledger: Ledger, deployment: Deployment, listen: Listener) -> None:
     """Publishes what the ledger holds, in its order, until it is cancelled."""
     producer: AIOKafkaProducer | None = None
     try:
         while True:
             try:
                 if producer is None:
-                    producer = await _connected(bootstrap)
+                    producer = await _connected(deployment)
                     listen(BrokerState(True))
-                if not await publish_once(ledger, producer, topic):
+                if not await publish_once(ledger, producer, deployment.receipts):
                     await asyncio.sleep(IDLE_S)
-            except (KafkaError, OSError, DBAPIError) as error:
-                log.warning("receipts wait, broker or ledger does not answer: %r", error)
-                if isinstance(error, KafkaError):
+            except (KafkaError, OSError, DBAPIError, WarningSystemError) as error:
+                broker = isinstance(error, KafkaError | WarningSystemError)
+                told = access.in_words(error, deployment, deployment.receipts) if broker else repr(error)
+                log.warning("receipts wait, broker or ledger does not answer: %s", told)
+                if broker:
                     listen(BrokerState(False))
                 if producer:
                     await producer.stop()
@@ -53,8 +58,8 @@ async def publish_once(ledger: Ledger, producer: AIOKafkaProducer, topic: str) -
     return len(rows)
 
 
-async def _connected(bootstrap: str) -> AIOKafkaProducer:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", request_timeout_ms=10_000)
+async def _connected(deployment: Deployment) -> AIOKafkaProducer:
+    producer = AIOKafkaProducer(**access.arguments(deployment), acks="all", request_timeout_ms=10_000)
     try:
         await producer.start()
     except BaseException:

@@ -11,8 +11,10 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from warning import access, access_check
+from warning.deployment import Deployment
 from warning.dispatch.rows import Position, digest_of
-from warning.errors import ExitCode, StateError
+from warning.errors import ExitCode, StateError, WarningSystemError
 from warning.facts import BrokerState, Listener, Ready
 
 log = logging.getLogger(__name__)
@@ -38,8 +40,8 @@ class Source:
     ``compacted``: records vanish and another log does no harm (its values say what is current), so nothing is compared.
     """
 
-    def __init__(self, bootstrap: str, topic: str, listen: Listener, *, compacted: bool = False) -> None:
-        self._bootstrap, self.topic, self._listen, self._compacted = bootstrap, topic, listen, compacted
+    def __init__(self, deployment: Deployment, topic: str, listen: Listener, *, compacted: bool = False) -> None:
+        self._deployment, self.topic, self._listen, self._compacted = deployment, topic, listen, compacted
         self._consumer: AIOKafkaConsumer | None = None
         self._positions: dict[int, Position] = {}
         self._partitions: list[TopicPartition] = []
@@ -68,7 +70,8 @@ class Source:
             try:
                 found = await self._consumer.getmany(timeout_ms=FETCH_MS, max_records=MOST_RECORDS)
             except KafkaError as error:
-                log.warning("%s: %r; again in %.0f s", self.topic, error, AGAIN_S)
+                told = access.in_words(error, self._deployment, self.topic)
+                log.warning("%s; again in %.0f s", told, AGAIN_S)
                 self._listen(BrokerState(False))
                 await asyncio.sleep(AGAIN_S)
                 continue
@@ -102,23 +105,30 @@ class Source:
 
     async def _connected(self) -> AIOKafkaConsumer:
         while True:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest" if self._compacted else "none",
-                fetch_max_bytes=16 << 20,
-            )
             try:
-                await consumer.start()
-            except (KafkaError, OSError) as error:
-                await consumer.stop()
+                consumer = self._new()
+                try:
+                    await consumer.start()
+                except BaseException:
+                    await consumer.stop()
+                    raise
+            except (KafkaError, OSError, WarningSystemError) as error:
                 self._listen(BrokerState(False))
-                self._listen(Ready(f"log {self.topic}", False, "the broker does not answer"))
-                log.warning("the broker %s does not answer: %r", self._bootstrap, error)
+                told = await access_check.refusal(self._deployment, "dispatch") or access.in_words(error, self._deployment)
+                self._listen(Ready(f"log {self.topic}", False, str(told)))
+                log.warning("%s; trying again", told)
                 await asyncio.sleep(AGAIN_S)
                 continue
             self._listen(BrokerState(True))
             return consumer
+
+    def _new(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **access.arguments(self._deployment),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest" if self._compacted else "none",
+            fetch_max_bytes=16 << 20,
+        )
 
     async def _assigned(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         said = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from warning.errors import Unavailable
+from warning.errors import Unavailable, WarningSystemError
 from warning.facts import BrokerState, Listener, nobody
 
 Place = tuple[str, int]  # topic, partition
@@ -62,7 +62,8 @@ class KafkaLog:
     ``partitions``: topic -> how many partitions it must have; with any other count (a topic that somebody made by accident)
     nothing is written, because basins would land in partitions that nobody reads. ``idempotent``: off for the embedded broker, which
     has no producer ids. A producer whose batch failed is thrown away: an idempotent one would retry for ever and hold what nobody
-    waits for any more, and after a fatal error it never works again.
+    waits for any more, and after a fatal error it never works again. ``security``: aiokafka's arguments, asked for at each connection;
+    ``check`` raises what keeps us from writing, in words.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class KafkaLog:
         idempotent: bool = True,
         within_s: float = 10.0,
         listen: Listener = nobody,
-        security: Mapping[str, Any] | None = None,
+        security: Callable[[], Mapping[str, Any]] = dict,
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._bootstrap, self._partitions, self._idempotent = bootstrap, dict(partitions), idempotent
-        self._within_s, self._listen, self._security = within_s, listen, dict(security or {})
+        self._within_s, self._listen, self._security, self._check = within_s, listen, security, check
         self._lanes: dict[Place, _Lane] = {}
         self._waiting_bytes = 0
         self._producer: Any = None
@@ -208,13 +210,19 @@ class KafkaLog:
 
     async def _connect(self) -> Any:
         """A producer that is connected and sees every topic with the right number of partitions; None, and ``why``, otherwise."""
+        try:
+            if self._check is not None:
+                await self._check()
+            security = self._security()
+        except WarningSystemError as error:
+            return self._not_now(str(error))
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             acks="all",
             enable_idempotence=self._idempotent,
             max_batch_size=_BATCH_BYTES,
             request_timeout_ms=max(1, int(self._within_s * 1000)),
-            **self._security,
+            **security,
         )
         try:
             async with asyncio.timeout(self._within_s):
@@ -227,16 +235,17 @@ class KafkaLog:
         except Exception as error:  # as above: this task must outlive it
             if not isinstance(error, (*_AWAY, Unavailable)):
                 _log.exception("cannot connect to %s", self._bootstrap)
-            why = f"{type(error).__name__} {error}".strip()
-            if why != self._why:
-                _log.warning("cannot write to %s: %s", self._bootstrap, why)
-            self._why = why
             self._abandon(producer)
-            return None
+            return self._not_now(f"{type(error).__name__} {error}".strip())
         except asyncio.CancelledError:
             self._abandon(producer)
             raise
         return producer
+
+    def _not_now(self, why: str) -> None:
+        if why != self._why:
+            _log.warning("cannot write to %s: %s", self._bootstrap, why)
+        self._why = why
 
     def _disconnect(self, why: str) -> None:
         producer, self._producer, self._why = self._producer, None, why

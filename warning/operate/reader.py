@@ -18,9 +18,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
-from warning import facts
+from warning import access, access_check, facts
 from warning.deployment import Deployment
-from warning.errors import Unavailable
+from warning.errors import Unavailable, WarningSystemError
 from warning.model import AlertEvent, Hazard, Reading, Receipt, Rejected, Tick
 from warning.operate.store import Store
 from warning.operate.view import View
@@ -79,10 +79,11 @@ class Reader:
                 self._positions.clear()
                 self._last.clear()
                 self._view.clear()
-            except (KafkaError, OSError, TimeoutError, Unavailable) as error:
+            except (KafkaError, OSError, TimeoutError, WarningSystemError) as error:
                 self._listen(facts.BrokerState(isinstance(error, Unavailable) and error.reason == "topic"))
-                self._tell("log", False, str(error) or f"the broker at {self._deployment.bootstrap} does not answer")
-                log.warning("broker %s: %s; trying again", self._deployment.bootstrap, error or "does not answer")
+                told = await access_check.refusal(self._deployment, "api") or access.in_words(error, self._deployment)
+                self._tell("log", False, str(told))
+                log.warning("%s; trying again", told)
                 await asyncio.sleep(_AGAIN_S)
 
     async def once(self) -> None:
@@ -91,12 +92,12 @@ class Reader:
             async with self._consumer() as consumer:
                 await self._follow(consumer, once=True)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Unavailable(f"broker {self._deployment.bootstrap}: {error or 'does not answer'}") from error
+            raise access.in_words(error, self._deployment) from error
 
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._deployment.bootstrap,
+            **access.arguments(self._deployment),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=int(_PROBE_TIMEOUT_S * 1000),
@@ -113,7 +114,7 @@ class Reader:
 
     async def _partitions(self) -> dict[str, list[int]]:
         """topic -> its partitions. All are listed: to ask for one by name can create it, and a consumer only knows what it is assigned."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._deployment.bootstrap, request_timeout_ms=int(_PROBE_TIMEOUT_S * 1000))
+        admin = AIOKafkaAdminClient(**access.arguments(self._deployment), request_timeout_ms=int(_PROBE_TIMEOUT_S * 1000))
         try:
             await admin.start()
             found = await admin.describe_topics()

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from warning import access
 from warning.deployment import Deployment
 from warning.model import AlertEvent, Reading, Receipt, Rejected, Tick
 
@@ -51,9 +52,9 @@ async def collect(deployment: Deployment, partitions: int, phones: Path | None =
 
     ``partitions``: of ``readings``; the other topics that are read have one.
     """
-    topics = {deployment.readings: await _whole(deployment.bootstrap, deployment.readings, partitions)}
+    topics = {deployment.readings: await _whole(deployment, deployment.readings, partitions)}
     for name in (deployment.rejected, deployment.alerts, deployment.receipts):
-        topics[name] = await _whole(deployment.bootstrap, name)
+        topics[name] = await _whole(deployment, name)
     unreadable: dict[str, int] = {}
     readings, ticks = _beats(topics[deployment.readings], unreadable, deployment.readings)
     sms = _lines(phones)
@@ -72,12 +73,12 @@ async def collect(deployment: Deployment, partitions: int, phones: Path | None =
 
 async def published(deployment: Deployment) -> set[str]:
     """Identifiers of the alerts that are on the topic now. Raises KafkaError."""
-    return {(record.key or b"").decode() for record in await _whole(deployment.bootstrap, deployment.alerts)}
+    return {(record.key or b"").decode() for record in await _whole(deployment, deployment.alerts)}
 
 
-async def _whole(bootstrap: str, topic: str, partition_count: int = 1) -> list[Any]:
+async def _whole(deployment: Deployment, topic: str, partition_count: int = 1) -> list[Any]:
     """Every record of a topic, by partition and offset."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None)
+    consumer = AIOKafkaConsumer(**access.arguments(deployment), enable_auto_commit=False, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, number) for number in range(partition_count)]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from warning import access_check
 from warning.deployment import Deployment
 from warning.errors import ConfigError, ExitCode, Problem
 from warning.facts import Listener, Ready
@@ -71,6 +72,7 @@ async def work(
     close = await on_started(asyncio.get_running_loop()) if on_started is not None else None
     try:
         refuse(region, deployment)
+        await access_check.check(deployment, "worker")
         await ensure_topics(deployment, region.partitions)
         async with log:
             await _serve(worker, log, stop, patience_s)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import faust
 
+from warning import access
 from warning.deployment import Deployment
 from warning.stream import transport
 
@@ -82,6 +83,7 @@ def engine(deployment: Deployment, partitions: Partitions) -> Engine:
     app = Engine(
         deployment.group,
         broker=transport.broker_url(deployment.bootstrap),
+        broker_credentials=_credentials(deployment),
         store="memory://",
         web_enabled=False,
         topic_disable_leader=True,
@@ -106,6 +108,21 @@ def engine(deployment: Deployment, partitions: Partitions) -> Engine:
     topic = app.topic(deployment.readings, key_serializer="raw", value_serializer="raw")
     app.agent(topic, name=f"{deployment.prefix}beats")(_agent(app))
     return app
+
+
+def _credentials(deployment: Deployment) -> Any:
+    """``access.security`` as Faust wants it."""
+    security = access.security(deployment)
+    if not security:
+        return None
+    if "sasl_mechanism" not in security:
+        return faust.SSLCredentials(security["ssl_context"])
+    return faust.SASLCredentials(
+        username=security["sasl_plain_username"],
+        password=security["sasl_plain_password"],
+        ssl_context=security["ssl_context"],
+        mechanism=security["sasl_mechanism"],
+    )
 
 
 def rebalance_s(deployment: Deployment) -> float:

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from warning import access
 from warning.deployment import Deployment
 from warning.errors import ConfigError, Problem, Unavailable
 from warning.model import Tick
@@ -88,7 +89,7 @@ class _Writer:
     def __init__(self, deployment: Deployment, partitions: int, progress: Callable[[Fed], None] | None) -> None:
         self._topic, self._progress = deployment.readings, progress
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=deployment.bootstrap,
+            **access.arguments(deployment),
             acks="all",
             enable_idempotence=not deployment.embedded,  # as in kafka.KafkaLog
             max_batch_size=BATCH_BYTES,
@@ -168,11 +169,11 @@ async def read_alerts(deployment: Deployment) -> dict[str, bytes]:
 
 async def committed(deployment: Deployment, partitions: int) -> dict[int, int]:
     """partition -> the worker group's committed offset (0 without one): everything before it is decided, published and checkpointed."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=deployment.bootstrap, group_id=deployment.group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**access.arguments(deployment), group_id=deployment.group, enable_auto_commit=False)
     try:
         await consumer.start()
         return {number: await consumer.committed(TopicPartition(deployment.readings, number)) or 0 for number in range(partitions)}
     except KafkaError as error:
-        raise Unavailable(f"broker {deployment.bootstrap}: {error!r}") from error
+        raise access.in_words(error, deployment) from error
     finally:
         await consumer.stop()

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
+from warning import access
 from warning.deployment import Deployment
 from warning.errors import Unavailable
 from warning.stream.ports import Each, Sent
@@ -23,16 +24,16 @@ class KafkaLog:
     """Start it and stop it in the loop that uses it."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self._bootstrap = deployment.bootstrap
+        self._deployment = deployment
         # Tansu does not understand aiokafka's InitProducerId; a record that it takes twice is the same record with the same id.
         self._idempotent = not deployment.embedded
         self._producer: AIOKafkaProducer | None = None
         self._reader: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
-        """Raises ``Unavailable``."""
+        """Raises ``Unavailable``, ``AccessError``, ``ConfigError``."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **access.arguments(self._deployment),
             acks="all",
             enable_idempotence=self._idempotent,
             linger_ms=5,
@@ -46,7 +47,7 @@ class KafkaLog:
             await self._reader.start()
         except KafkaError as error:
             await self.stop()
-            raise Unavailable(f"broker {self._bootstrap}: {error!r}") from error
+            raise access.in_words(error, self._deployment) from error
 
     async def stop(self, within_s: float = 5.0) -> None:
         """What the brokers have not taken by then is given up: no checkpoint covers it, so it is done again."""
@@ -70,7 +71,7 @@ class KafkaLog:
     def _consumer(self) -> AIOKafkaConsumer:
         # earliest, not the default: after assign() a reset to the end can win over a seek, and a partition looks empty
         return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **access.arguments(self._deployment),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=8 << 20,
@@ -83,8 +84,8 @@ class KafkaLog:
         try:
             taken = await self._producer.send(topic, value, key, partition)
         except KafkaError as error:
-            raise Unavailable(f"{topic}-{partition}: {error!r}") from error
-        return _confirmation(taken, f"{topic}-{partition}")
+            raise access.in_words(error, self._deployment, f"{topic}-{partition}") from error
+        return self._confirmation(taken, f"{topic}-{partition}")
 
     async def send_all(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[asyncio.Future[Sent]]:
         if self._producer is None:
@@ -105,8 +106,27 @@ class KafkaLog:
             if batch.record_count():
                 sent.append(await self._producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
-            raise Unavailable(f"{topic}-{partition}: {error!r}") from error
-        return [_confirmation(taken, f"{topic}-{partition}") for taken in sent]
+            raise access.in_words(error, self._deployment, f"{topic}-{partition}") from error
+        return [self._confirmation(taken, f"{topic}-{partition}") for taken in sent]
+
+    def _confirmation(self, taken: asyncio.Future[RecordMetadata], where: str) -> asyncio.Future[Sent]:
+        """aiokafka's promise as ours."""
+        sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+
+        def done(future: asyncio.Future[RecordMetadata]) -> None:
+            if sent.done():
+                return
+            if future.cancelled():
+                sent.cancel()
+            elif (error := future.exception()) is not None:
+                sent.set_exception(access.in_words(error, self._deployment, f"{where}, a record for it:"))
+                sent.exception()  # whoever waits gets it; nobody has to
+            else:
+                metadata = future.result()
+                sent.set_result(Sent(metadata.offset, metadata.timestamp if metadata.timestamp_type == _BY_BROKER else None))
+
+        taken.add_done_callback(done)
+        return sent
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         # On the embedded broker the end can lie inside the last batch (see _end): good enough to see what waits.
@@ -118,7 +138,7 @@ class KafkaLog:
                 begin = await self._reader.beginning_offsets([tp])
                 end = await self._reader.end_offsets([tp])
         except (KafkaError, TimeoutError) as error:
-            raise Unavailable(f"{topic}-{partition}: no offsets: {error!r}") from error
+            raise access.in_words(error, self._deployment, f"offsets of {topic}-{partition}") from error
         return begin[tp], end[tp]
 
     async def _end(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
@@ -151,26 +171,6 @@ class KafkaLog:
                 if time.monotonic() - moved > REQUEST_S:
                     raise Unavailable(f"{topic}-{partition} cannot be read to {end}: nothing came for {REQUEST_S:.0f} s")
         except KafkaError as error:
-            raise Unavailable(f"{topic}-{partition} cannot be read: {error!r}") from error
+            raise access.in_words(error, self._deployment, f"{topic}-{partition}, to be read:") from error
         finally:
             await consumer.stop()
-
-
-def _confirmation(taken: asyncio.Future[RecordMetadata], where: str) -> asyncio.Future[Sent]:
-    """aiokafka's promise as ours."""
-    sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
-
-    def done(future: asyncio.Future[RecordMetadata]) -> None:
-        if sent.done():
-            return
-        if future.cancelled():
-            sent.cancel()
-        elif (error := future.exception()) is not None:
-            sent.set_exception(Unavailable(f"{where}: the brokers did not take a record: {error!r}"))
-            sent.exception()  # whoever waits gets it; nobody has to
-        else:
-            metadata = future.result()
-            sent.set_result(Sent(metadata.offset, metadata.timestamp if metadata.timestamp_type == _BY_BROKER else None))
-
-    taken.add_done_callback(done)
-    return sent

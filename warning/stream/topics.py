@@ -7,9 +7,11 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
+from warning import access
 from warning.deployment import Deployment, Topic
-from warning.errors import ConfigError, ExitCode, Problem, StateError, Unavailable
+from warning.errors import AccessError, ConfigError, ExitCode, Problem, StateError
 
+_NO_RIGHT = 29  # TOPIC_AUTHORIZATION_FAILED
 _EXISTS = 36  # TOPIC_ALREADY_EXISTS: another process of this deployment was faster
 
 
@@ -17,9 +19,10 @@ async def ensure_topics(deployment: Deployment, partitions: int) -> None:
     """Creates what is missing. ``partitions``: of ``readings`` and the topics that go with it; the others have one.
 
     Raises ``StateError`` (exit code CONFIG) if a topic has another number of partitions: basins would change places and their
-    state would stay behind; ``ConfigError`` if the broker refuses a topic; ``Unavailable`` if it cannot be reached.
+    state would stay behind; ``ConfigError`` if the broker refuses a topic, ``AccessError`` if we have no right to make it;
+    ``Unavailable`` if it cannot be reached.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=deployment.bootstrap, request_timeout_ms=20_000)
+    admin = AIOKafkaAdminClient(**access.arguments(deployment), request_timeout_ms=20_000)
     try:
         await admin.start()
         wanted = {topic.name: (topic, partitions if topic.by_partition else 1) for topic in deployment.topics}
@@ -29,7 +32,7 @@ async def ensure_topics(deployment: Deployment, partitions: int) -> None:
             _refusals(await admin.create_topics(new, timeout_ms=20_000), deployment)
             _compare(await _counts(admin, missing), {name: wanted[name] for name in missing})
     except KafkaError as error:
-        raise Unavailable(f"broker {deployment.bootstrap}: {error!r} while looking at the topics {deployment.prefix}*") from error
+        raise access.in_words(error, deployment, f"broker {deployment.bootstrap}, asked for the topics {deployment.prefix}*,") from error
     finally:
         await admin.close()
 
@@ -80,14 +83,17 @@ def _milliseconds(seconds: int | None) -> str:
 
 
 def _refusals(response: Any, deployment: Deployment) -> None:
-    problems = []
+    problems, rights = [], []
     for name, code, *why in response.topic_errors:
-        if code not in (0, _EXISTS):
+        if code == _NO_RIGHT:
+            fix = "`warning acls` prints the command; or make the topic by hand"
+            what = f"is not there, or not to be seen, and {access.whoami(deployment)} has no Create right at {deployment.bootstrap}"
+            rights.append(Problem(f"topic {name}", what, fix))
+        elif code not in (0, _EXISTS):
             words = f"{for_code(code).__name__} {why[0] if why and why[0] else ''}".strip()
-            problems.append(
-                Problem(
-                    f"topic {name}", f"the broker refuses to create it: {words}", "replication above the number of brokers, or no right"
-                )
-            )
+            fix = "WARNING_REPLICATION above the number of brokers?"
+            problems.append(Problem(f"topic {name}", f"the broker refuses to create it: {words}", fix))
+    if rights:
+        raise AccessError(rights)
     if problems:
         raise ConfigError(problems)
