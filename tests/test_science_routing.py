@@ -45,7 +45,7 @@ def test_a_reading_is_not_held_for_ever() -> None:
 
 def test_estimates_stand_in_for_hours_that_nobody_measured() -> None:
     arrays = history((NOW - 24 * H, 100.0))
-    for name, index, values in routing.estimate(np.array([0]), NOW - 3 * H, np.array([700.0])):
+    for name, index, values in routing.estimate(arrays, np.array([0]), NOW - 3 * H, np.array([700.0])):
         arrays[name][index] = values
     assert curve(arrays, NOW - 24 * H, 100.0).at(np.array([NOW - 3 * H]))[0] == pytest.approx(700.0)
     assert curve(arrays, NOW - 2 * H, 100.0).at(np.array([NOW - 2 * H]))[0] != pytest.approx(700.0)  # a newer reading knows better
@@ -176,3 +176,23 @@ def test_half_a_chance_is_enough_to_expect_and_less_keeps_alive() -> None:
     assert (at_limit.level[0], at_limit.probability[0]) == (1, 0.5)
     below = expect({3: 1.96}, base=1.0, sigma=0.1)
     assert (below.level[0], below.keep[0]) == (0, 1)
+
+
+@pytest.mark.parametrize("slots", [30, 50, 96])
+def test_histories_of_another_depth_keep_the_newest(slots: int) -> None:
+    old = {name: np.zeros((2, 50), dtype) for name, (dtype, _) in routing.FIELDS.items()}
+    times = NOW - routing.HISTORY_S * np.arange(40)
+    for name, index, values in routing.remember(old, np.repeat([0, 1], 40), np.tile(times, 2), np.arange(80.0)):
+        old[name][index] = values
+    for name, index, values in routing.estimate(old, np.array([1]), NOW, np.array([7.0])):
+        old[name][index] = values
+    new = {name: np.zeros((3, slots), dtype) for name, (dtype, _) in routing.FIELDS.items()}
+    routing.move(new, np.array([2, 0]), old)
+    for mine, theirs in ((2, 0), (0, 1)):
+        kept = dict(zip(new["h_t"][mine].tolist(), new["h_v"][mine].tolist(), strict=True)) | {0: 0}
+        assert kept == {0: 0} | {int(times[k]): 40 * theirs + k for k in range(min(slots, 40))}
+    assert new["e_t"][0].max() == NOW and new["e_v"][0].max() == 7.0 and not new["h_t"][1].any()
+
+
+def test_the_depth_covers_the_way_of_the_water() -> None:
+    assert [routing.depth(hours * H) for hours in (0, 4, 240)] == [27, 28, 96]

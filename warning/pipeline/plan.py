@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from warning import __version__
 from warning.model import CLASSES, Parameter
 from warning.region import Region, Series, Station, Zone
+from warning.science import routing
 from warning.science.fingerprint import fingerprint
 from warning.science.qc import SeriesLimits
 
@@ -57,6 +58,7 @@ class Plan:
     reaches: ReachArrays
     history_row: Index  # (Z,) -1: nobody downstream asks
     histories: int
+    history_slots: int
     depths: tuple[Index, ...]
     downwards: Index  # all zones, upstream first
     pairs_by_depth: tuple[tuple[Index, Index], ...]  # (upstream, downstream), by the depth of the latter
@@ -103,6 +105,7 @@ class Plan:
             reaches=reaches,
             history_row=history_row,
             histories=len(sources),
+            history_slots=routing.depth(int(reaches.travel_high_s.max(initial=0))),
             depths=depths,
             downwards=np.concatenate(depths) if depths else np.zeros(0, np.intp),
             pairs_by_depth=tuple((ups[inside], downs[inside]) for group in depths if (inside := np.isin(downs, group)).any()),

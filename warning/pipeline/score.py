@@ -140,7 +140,7 @@ def _courses(
         journal.put(state.z["issued_t"], zones[here], knot_s[0])
         history = plan.history_row[zones[here]]
         kept = (history >= 0) & course.wave
-        for name, index, values in routing.estimate(history[kept], int(knot_s[0]), routed.median[kept, 0]):
+        for name, index, values in routing.estimate(state.h, history[kept], int(knot_s[0]), routed.median[kept, 0]):
             journal.put(state.h[name], index, values)
     return whole, wave_from
 

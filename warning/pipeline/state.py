@@ -23,7 +23,6 @@ VERSION = 1
 READS = tuple(version for version in (VERSION - 1, VERSION) if version > 0)  # the last two: an upgrade goes one step at a time
 
 SERIES = {**qc.FIELDS, **identity.FIELDS, **windows.FIELDS}
-HISTORIES = routing.FIELDS
 ZONES: dict[str, tuple[str, tuple[int, ...]]] = {
     "median": ("f4", (KNOTS,)),  # forecast, for the zones downstream
     "issued_t": ("u4", ()),  # of the forecast
@@ -75,7 +74,7 @@ class State:
         state = State(
             table(SERIES, len(plan.series)),
             table(ZONES, len(plan.zones)),
-            table(HISTORIES, plan.histories),
+            table({name: (dtype, (plan.history_slots,)) for name, (dtype, _) in routing.FIELDS.items()}, plan.histories),
             names(plan),
             plan.code,
             plan.region.digest,
@@ -119,7 +118,9 @@ class State:
             pairs = [(number, place[name]) for number, name in enumerate(mine[table]) if name in place]
             to, of = np.array([pair[0] for pair in pairs], np.intp), np.array([pair[1] for pair in pairs], np.intp)
             for name, array in own.items():
-                array[to] = arrays[f"{table}.{name}"][of]
+                if table != "h":
+                    array[to] = arrays[f"{table}.{name}"][of]
+        routing.move(state.h, to, {name: arrays[f"h.{name}"][of] for name in state.h})
         alerts = msgspec.convert(head["alerts"], list[Alert])
         state.alerts = {alert.zone: alert for alert in alerts if alert.zone in {zone.id for zone in plan.zones}}
         state.now_ms, state.beats = head["now_ms"], head["beats"]

@@ -117,7 +117,7 @@ def _replace(plan: Plan, state: State, journal: Journal, row: int, time_s: int, 
     zone = int(plan.zone_of_row[row])
     history = int(plan.history_row[zone]) if zone >= 0 else -1
     if history >= 0:
-        slot = time_s // routing.HISTORY_S % routing.HISTORY
+        slot = time_s // routing.HISTORY_S % state.h["h_t"].shape[1]
         if state.h["h_t"][history, slot] == time_s:
             journal.put(state.h["h_v"], (history, slot), np.float32(new))
 

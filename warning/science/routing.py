@@ -17,15 +17,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-HISTORY = 96  # readings kept of a zone that has water to pass on
-HISTORY_S = 10_800  # one per three hours: twelve days
+HISTORY_S = 10_800  # of a zone that has water to pass on, one reading per three hours is kept
+MOST = 96  # twelve days
+BEYOND_S = 76 * 3600  # kept beyond the longest travel time: the newest reading downstream may be so old, as old as a late one may be
 
-FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "h_t": ("u4", (HISTORY,)),  # time of the last reading in each three hours; 0: empty
-    "h_v": ("f4", (HISTORY,)),
-    "e_t": ("u4", (HISTORY,)),  # time of the last estimate in each three hours; 0: none
-    "e_v": ("f4", (HISTORY,)),
+FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {  # as many as ``depth`` says
+    "h_t": ("u4", (MOST,)),  # time of the last reading in each three hours; 0: empty
+    "h_v": ("f4", (MOST,)),
+    "e_t": ("u4", (MOST,)),  # time of the last estimate in each three hours; 0: none
+    "e_v": ("f4", (MOST,)),
 }
+
+
+def depth(travel_s: int) -> int:
+    """How many readings to keep where water needs up to ``travel_s`` to the next gauge."""
+    return min(MOST, -(-(travel_s + BEYOND_S) // HISTORY_S) + 1)
+
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -48,22 +55,42 @@ def remember(
     last = np.ones(len(row), np.bool_)
     last[:-1] = (row[1:] != row[:-1]) | (slot_id[1:] != slot_id[:-1])
     row, time_s, value = row[last], time_s[last], value[last]
-    slot = (time_s // HISTORY_S % HISTORY).astype(np.intp)
+    slots = arrays["h_t"].shape[1]
+    slot = (time_s // HISTORY_S % slots).astype(np.intp)
     old_t, old_v = arrays["h_t"][row, slot].astype(np.int64), arrays["h_v"][row, slot].astype(np.float64)
     newer = (time_s > old_t) | ((time_s == old_t) & (value > old_v))
-    # A beat that spans more than the ring: of two that share a slot only the newest may be written.
-    newest = np.zeros(arrays["h_t"].shape, np.int64)
-    np.maximum.at(newest, (row, slot), time_s)
-    newer &= newest[row, slot] == time_s
+    if len(row) and int(time_s.max() - time_s.min()) > (slots - 1) * HISTORY_S:
+        # A beat that spans more than the ring: of two that share a slot only the newest may be written.
+        _, newest = np.unique((row * slots + slot)[::-1], return_index=True)
+        only = np.zeros(len(row), np.bool_)
+        only[len(row) - 1 - newest] = True
+        newer &= only
     row, slot = row[newer], slot[newer]
     return [("h_t", (row, slot), time_s[newer].astype(np.uint32)), ("h_v", (row, slot), value[newer].astype(np.float32))]
 
 
-def estimate(row: NDArray[np.intp], now_s: int, value: NDArray[np.float64]) -> list[tuple[str, Any, NDArray[Any]]]:
+def estimate(arrays: Arrays, row: NDArray[np.intp], now_s: int, value: NDArray[np.float64]) -> list[tuple[str, Any, NDArray[Any]]]:
     """What to assign so that the discharge estimated for now (NaN: none) is in the history, for the hours without a reading."""
     known = ~np.isnan(value)
-    slot = np.full(int(known.sum()), now_s // HISTORY_S % HISTORY, np.intp)
+    slot = np.full(int(known.sum()), now_s // HISTORY_S % arrays["e_t"].shape[1], np.intp)
     return [("e_t", (row[known], slot), np.full(len(slot), now_s, np.uint32)), ("e_v", (row[known], slot), value[known].astype(np.float32))]
+
+
+def move(arrays: Arrays, row: NDArray[np.intp], old: Arrays) -> None:
+    """Histories ``old`` (r, of another depth), into ``row`` (r,) of ``arrays``: as much of the newest as there is room for."""
+    slots = arrays["h_t"].shape[1]
+    if old["h_t"].shape[1] == slots:
+        for name, values in old.items():
+            arrays[name][row] = values
+        return
+    for time, value in (("h_t", "h_v"), ("e_t", "e_v")):
+        order = np.argsort(old[time], axis=1)  # of two that share a slot the later one stays
+        times, values = (np.take_along_axis(old[name], order, axis=1) for name in (time, value))
+        at = row[:, None], (times // HISTORY_S % slots).astype(np.intp)
+        for column in range(times.shape[1]):
+            some = times[:, column] > 0
+            where = at[0][some, 0], at[1][some, column]
+            arrays[time][where], arrays[value][where] = times[some, column], values[some, column]
 
 
 @dataclass(frozen=True, slots=True)
