@@ -136,3 +136,37 @@ async def test_served_over_http(clock: Clock) -> None:
                 pass
     with pytest.raises(urllib.error.URLError):
         await to_thread(get, f"{base}/livez")
+
+
+def test_an_inbox_that_is_stuck_is_not_live(clock: Clock) -> None:
+    own = Health(clock=clock)
+    own(facts.InboxOwned((), joined=False))
+    clock.now += 61
+    assert own.live()[1]["problems"] == ["inbox: its reader has been in no group for 61 s"]
+    own(facts.InboxOwned((0, 1)))
+    assert own.live()[0]
+    for _ in range(61):
+        clock.now += 1
+        own(facts.InboxWaiting(0, 7))
+        own(facts.InboxWaiting(1, 7))
+        own(facts.InboxTaken(1, 1, {}))
+    clock.now += 1
+    assert own.live()[1]["problems"] == ["inbox 0: 7 records wait and none was taken for 61 s"]
+    own(facts.InboxTaken(0, 0, {"malformed": 1}))  # what is refused is done with, too
+    assert own.live()[0]
+    clock.now += 61
+    own(facts.InboxWaiting(1, 0))
+    assert own.live()[1]["problems"][-1] == "inbox 0: owned, and nothing heard of it for 61 s"
+    own(facts.InboxOwned((1,)))  # another process has it
+    assert own.live()[0]
+
+
+def test_an_inbox_waits_for_the_broker_as_all_do(clock: Clock) -> None:
+    own = Health(clock=clock)
+    own(facts.InboxOwned((), joined=False))
+    own(facts.BrokerState(up=False))
+    clock.now += 600
+    assert own.live()[0]
+    own(facts.BrokerState(up=True))
+    clock.now += 59
+    assert own.live()[0]

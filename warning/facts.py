@@ -30,6 +30,31 @@ class Received(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class InboxTaken(Fact):
+    """Records of one partition of ``readings.inbox`` are done with: so many in ``readings``, so many in ``readings.rejected``."""
+
+    partition: int
+    taken: int
+    refused: dict[str, int] = field(default_factory=dict)  # reason -> records
+
+
+@dataclass(frozen=True, slots=True)
+class InboxWaiting(Fact):
+    """Records that wait in a partition of ``readings.inbox`` that is ours; told about once a second."""
+
+    partition: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class InboxOwned(Fact):
+    """The partitions of ``readings.inbox`` that this process reads. ``joined`` False: none yet, its group is still sharing them out."""
+
+    partitions: tuple[int, ...]
+    joined: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerState(Fact):
     """The broker answers, or does not."""
 

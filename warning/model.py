@@ -145,25 +145,37 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     writer: str = ""
 
 
-class Switch(msgspec.Struct, frozen=True, kw_only=True):
-    """From here on another configuration or code decides. Has no key."""
+class Switch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another configuration or code decides, from record ``next`` on: the first one after the checkpoint that it took over. Has no key.
+
+    After a crash it says what had been published after that checkpoint (see ``pipeline.adopt``): ``told`` names it, ``adopted`` is the
+    newest revision of each zone, and up to ``until_ms`` of log time nothing is decided again. A long one is several records.
+    """
 
     switch_ms: int
     writer: str
     config: str  # digest of the region
     code: str  # fingerprint of the decision code
+    next: int = -1  # -1: from here on
+    until_ms: int = -1
+    told: tuple[str, ...] = ()
+    adopted: tuple[Alert, ...] = ()
+    part: int = 0
+    parts: int = 1
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """One record of ``readings.rejected``: what came, why it was not taken, and where."""
 
     reason: str
-    stage: str  # ingest | decode | qc
+    stage: str  # ingest | inbox | decode | qc
     detail: str
     record: str  # the text as received, or base64 where it is not UTF-8 (``encoding``)
     encoding: str = "utf-8"
     provider: str = ""
     at_ms: int = 0
+    partition: int = -1  # of ``readings.inbox`` (stage inbox) or ``readings`` (stage decode), where the record stands
+    offset: int = -1
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,9 @@ class Refusal(enum.StrEnum):
     """Why an item is refused: the bounded words of ``InputError.reason`` (a metric label, too)."""
 
     MALFORMED = "malformed"  # no JSON object, or text that is no Unicode
+    EMPTY = "empty"  # a record of Kafka without a value
+    UNREADABLE = "unreadable"  # a batch of Kafka that no reader can take apart
+    INTERNAL = "internal"  # our own fault: it raised here what nobody foresaw; it is in the log
     FIELD_MISSING = "field_missing"
     FIELD_UNKNOWN = "field_unknown"
     FIELD_TYPE = "field_type"

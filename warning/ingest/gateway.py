@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from warning.deployment import Deployment
 from warning.errors import InputError
@@ -95,6 +96,23 @@ class Gateway:
     async def keep(self, body: bytes, error: InputError, sender: Sender) -> None:
         """Keeps a body that could not even be split into items. Raises Unavailable."""
         await self._log.append({self._rejected: [self._kept(body, error, sender.provider, self._clock())]})
+
+    def placed(self, text: bytes, sender: Sender) -> tuple[Place, Record]:
+        """One item as what is to be appended, and where. Raises InputError."""
+        reading = self._reading(item(text), sender, self._clock())
+        place, key = self._place[reading.station]
+        return place, (key, to_json(reading))
+
+    def refused(
+        self, text: bytes, error: InputError, provider: str, key: bytes | None, partition: int, offset: int
+    ) -> tuple[Place, Record]:
+        """The same for one that is refused where it stood in ``readings.inbox``."""
+        kept = rejected(text, error, provider, self._clock())
+        return self._rejected, (key, to_json(replace(kept, stage="inbox", partition=partition, offset=offset)))
+
+    async def append(self, records: Mapping[Place, Sequence[Record]]) -> None:
+        """Returns when the log has all of them. Raises Unavailable."""
+        await self._log.append(records)
 
     def _reading(self, one: Item, sender: Sender, now_ms: int) -> Reading:
         reading = self._formats.reading(one, provider=sender.provider, received_ms=now_ms)

@@ -24,6 +24,46 @@ NOT_HEARD = "has not said that it is ready"
 log = logging.getLogger(__name__)
 
 
+class Progress:
+    """Partitions that one part of the process works through; ``words`` say what was not done with what waits."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+        self._waiting: dict[int, tuple[int, float]] = {}  # partition -> (records waiting, since when without progress)
+        self._owned: dict[int, float] = {}  # partition -> when it was last heard of
+
+    def owned(self, partitions: Iterable[int], now: float) -> None:
+        self._owned = {partition: self._owned.get(partition, now) for partition in partitions}
+        self._waiting = {partition: state for partition, state in self._waiting.items() if partition in self._owned}
+
+    def backlog(self, partition: int, waiting: int, now: float) -> None:
+        self.heard(partition, now)
+        before, since = self._waiting.get(partition, (0, now))
+        # A backlog that shrinks is being worked on; one that was empty starts to wait only now.
+        self._waiting[partition] = (waiting, since if before and waiting >= before else now)
+
+    def done(self, partition: int, now: float) -> None:
+        self.heard(partition, now)
+        self._waiting[partition] = (self._waiting.get(partition, (0, now))[0], now)
+
+    def heard(self, partition: int, now: float) -> None:
+        if partition in self._owned:
+            self._owned[partition] = now
+
+    def anew(self, now: float) -> None:
+        """Nobody could make progress meanwhile: the time begins anew."""
+        self._waiting = {partition: (waiting, now) for partition, (waiting, _) in self._waiting.items()}
+        self._owned = dict.fromkeys(self._owned, now)
+
+    def problems(self, now: float, stall_s: float) -> Iterable[str]:
+        for partition, (waiting, since) in sorted(self._waiting.items()):
+            if waiting and now - since > stall_s:
+                yield f"{self._words.format(partition=partition, waiting=waiting)} for {now - since:.0f} s"
+        for partition, heard in sorted(self._owned.items()):
+            if now - heard > stall_s:
+                yield f"{self._words.partition(':')[0].format(partition=partition)}: owned, and nothing heard of it for {now - heard:.0f} s"
+
+
 class Health:
     """A Listener that knows whether this process lives and is ready.
 
@@ -34,8 +74,9 @@ class Health:
     def __init__(self, parts: Iterable[str] = (), *, stall_s: float = STALL_S, clock: Callable[[], float] = time.monotonic) -> None:
         self._parts: dict[str, tuple[bool, str]] = dict.fromkeys(parts, (False, NOT_HEARD))
         self._clock, self._stall_s = clock, stall_s
-        self._waiting: dict[int, tuple[int, float]] = {}  # partition -> (records waiting, since when without progress)
-        self._owned: dict[int, float] = {}  # partition -> when it was last heard of
+        self._beats = Progress("partition {partition}: {waiting} records wait and no beat was closed")
+        self._inbox = Progress("inbox {partition}: {waiting} records wait and none was taken")
+        self._inbox_outside: float | None = None  # since when the inbox's reader is not in its group
         self._broker_away = False
 
     def __call__(self, fact: facts.Fact) -> None:
@@ -46,43 +87,35 @@ class Health:
                 self._parts[part] = (ready, "" if ready else why or "no reason given")
             case facts.BrokerState(up=up):
                 self._parts["broker"] = (up, "" if up else "the broker does not answer")
-                if self._broker_away and up:  # nobody makes progress without a broker: the time begins anew
-                    self._waiting = {partition: (waiting, now) for partition, (waiting, _) in self._waiting.items()}
-                    self._owned = dict.fromkeys(self._owned, now)
+                if self._broker_away and up:  # nobody makes progress without a broker
+                    self._beats.anew(now)
+                    self._inbox.anew(now)
+                    self._inbox_outside = None if self._inbox_outside is None else now
                 self._broker_away = not up
             case facts.PartitionsOwned(partitions=partitions):
-                self._owned = {partition: self._owned.get(partition, now) for partition in partitions}
-                self._waiting = {partition: state for partition, state in self._waiting.items() if partition in self._owned}
+                self._beats.owned(partitions, now)
             case facts.Backlog(partition=partition, waiting=waiting):
-                self._heard(partition, now)
-                before, since = self._waiting.get(partition, (0, now))
-                # A backlog that shrinks is being worked on; one that was empty starts to wait only now.
-                self._waiting[partition] = (waiting, since if before and waiting >= before else now)
+                self._beats.backlog(partition, waiting, now)
             case facts.BeatClosed(partition=partition):
-                self._heard(partition, now)
-                self._waiting[partition] = (self._waiting.get(partition, (0, now))[0], now)
+                self._beats.done(partition, now)
             case facts.StateLoaded(partition=partition):
-                self._heard(partition, now)
-
-    def _heard(self, partition: int, now: float) -> None:
-        if partition in self._owned:
-            self._owned[partition] = now
+                self._beats.heard(partition, now)
+            case facts.InboxOwned(partitions=partitions, joined=joined):
+                self._inbox.owned(partitions, now)
+                self._inbox_outside = None if joined else now if self._inbox_outside is None else self._inbox_outside
+            case facts.InboxWaiting(partition=partition, waiting=waiting):
+                self._inbox.backlog(partition, waiting, now)
+            case facts.InboxTaken(partition=partition):
+                self._inbox.done(partition, now)
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Whether the process makes progress, and the JSON that says why not."""
         if self._broker_away:  # not ready, but a restart would not bring it back
             return True, {"live": True, "problems": []}
         now = self._clock()
-        problems = [
-            f"partition {partition}: {waiting} records wait and no beat was closed for {now - since:.0f} s"
-            for partition, (waiting, since) in sorted(self._waiting.items())
-            if waiting and now - since > self._stall_s
-        ]
-        problems += [
-            f"partition {partition}: owned, and nothing heard of it for {now - heard:.0f} s"
-            for partition, heard in sorted(self._owned.items())
-            if now - heard > self._stall_s
-        ]
+        problems = [*self._beats.problems(now, self._stall_s), *self._inbox.problems(now, self._stall_s)]
+        if self._inbox_outside is not None and now - self._inbox_outside > self._stall_s:
+            problems.append(f"inbox: its reader has been in no group for {now - self._inbox_outside:.0f} s")
         return not problems, {"live": not problems, "problems": problems}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:

@@ -29,6 +29,7 @@ REFUSED = (
     *("station_forbidden", "parameter_unknown", "parameter_not_at_station", "unit_missing", "unit_unknown", "unit_mismatch"),
     *("datum_missing", "datum_unknown", "datum_unexpected", "time_format", "time_future", "time_too_old"),
 )
+REFUSED_INBOX = (*REFUSED, "empty", "unreadable", "internal")
 DECODED = ("bad_json", "bad_field", "empty", "missing_key", "unknown_series")
 FAILED = (
     *("timeout", "reset", "throttled", "unavailable", "stopped", "rejected", "malformed", "gateway_error"),
@@ -94,6 +95,30 @@ class Metrics:
         self._refused = self._make(Counter, "ingest_readings_refused_total", "Readings that the gateway refused", ("reason",), REFUSED)
         self._request_s = self._make(Histogram, "ingest_request_seconds", "Time from request to answer", buckets=_SHORT)
         self._told[facts.Received] = self._received
+        partitions = self._partitions()
+        self._inbox = self._make(
+            Counter, "inbox_readings_taken_total", "Records of readings.inbox that the log has", ("partition",), partitions
+        )
+        self._inbox_refused = self._make(
+            Counter, "inbox_records_refused_total", "Records of readings.inbox that are in readings.rejected", ("reason",), REFUSED_INBOX
+        )
+        self._inbox_waiting = self._make(
+            Gauge, "inbox_waiting_records", "Records of readings.inbox that wait for this process", ("partition",), partitions
+        )
+        self._told[facts.InboxTaken] = self._inbox_taken
+        self._told[facts.InboxWaiting] = lambda fact: self._inbox_waiting.labels(str(fact.partition)).set(fact.waiting)
+        self._told[facts.InboxOwned] = self._inbox_owned
+
+    def _inbox_taken(self, fact: facts.InboxTaken) -> None:
+        self._inbox.labels(str(fact.partition)).inc(fact.taken)
+        for reason, count in fact.refused.items():
+            self._inbox_refused.labels(reason).inc(count)
+
+    def _inbox_owned(self, fact: facts.InboxOwned) -> None:
+        """What another process reads now is no longer ours to tell."""
+        for partition in self._partitions():
+            if int(partition) not in fact.partitions:
+                self._inbox_waiting.labels(partition).set(0)
 
     def _received(self, fact: facts.Received) -> None:
         self._requests.labels(str(fact.status)).inc()
