@@ -135,6 +135,9 @@ class _Daemon(WorkerThread):
 class _Thread(base.AIOKafkaConsumerThread):
     Worker = _Daemon
 
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Not past the log to standard error: the engine is told and ends the process with a line of its own."""
+
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._key_deserializer = _as_it_is
