@@ -17,6 +17,7 @@ from crc32c import crc32c
 from faust.types import TP
 
 from warning.stream import transport
+from warning.stream.frames import Frames
 from warning.stream.transport import MAX_OPEN, Consumer
 
 TOPIC = "runs-of-this-test"
@@ -59,6 +60,21 @@ def test_a_fetch_is_one_record() -> None:
 def test_a_fetch_that_begins_inside_a_batch() -> None:
     [run] = unpack(batch(10, rows(10, 4)) + batch(14, rows(14, 3)), 12)
     assert run.offset == 16 and list(zip(*run.value, strict=True)) == rows(12, 5)
+
+
+def test_a_large_fetch_is_read_at_once_and_is_the_same() -> None:
+    many: list[tuple[bytes | None, bytes | None]] = [
+        (None if at % 9 == 0 else b"k", b'{"tick_ms":%d,%s}' % (at, b" " * 50)) for at in range(900)
+    ]
+    raw = batch(10, many[:500]) + batch(510, many[500:]) + batch(910, many)[:-5]
+    for first in (10, 11, 509, 510, 511, 900):
+        [run] = unpack(raw, first)
+        assert isinstance(run.value[0], Frames)
+        assert run.offset == 909 and list(zip(*run.value, strict=True)) == many[first - 10 :]
+        assert (run.timestamp, run.timestamp_type) == (1000 + 399, 0)
+    with pytest.raises(CorruptRecordException, match="holes"):
+        unpack(batch(10, many, last_delta=1000), 10)
+    assert unpack(raw, 910) == []
 
 
 def test_a_batch_that_is_cut_short_is_left_for_the_next_fetch() -> None:

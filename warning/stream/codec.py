@@ -1,4 +1,5 @@
-"""Records of the log <-> columns. One message at a time through msgspec, so that a broken one costs only itself."""
+"""Records of the log <-> columns. Many of our gateway's shape at once; any other through msgspec by itself, so that a broken one costs
+only itself."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from warning.model import Parameter, Rejected, Switch, Tick
 from warning.pipeline.beat import Readings
+from warning.stream import shape
+from warning.stream.frames import Frames
 
 LAST_MS = 4_102_444_800_000  # 2100-01-01: what is later is no time but an error of unit
 MOST_BYTES = 128 << 10  # of a rejected record that are kept: six times that, escaped, is below 1 MiB. The log has all of it
@@ -36,13 +39,11 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class _Mark(msgspec.Struct, gc=False):
-    """A tick or a switch, whichever it is."""
+    """A tick or a switch, whichever it is; of a switch only enough to know it."""
 
     tick_ms: _Milliseconds | None = None
     switch_ms: _Milliseconds | None = None
     writer: str = ""
-    config: str = ""
-    code: str = ""
 
 
 class Rows(Protocol):
@@ -68,17 +69,17 @@ class Decoder:
 
     def __init__(self, plan: Rows) -> None:
         self._row = {(station, parameter.value): row for (station, parameter), row in plan.row.items()}
+        self._shape = shape.Shape(self._row)
         self._line = msgspec.json.Decoder(_Line).decode
         self._mark = msgspec.json.Decoder(_Mark).decode
+        self._switch = msgspec.json.Decoder(Switch).decode
 
     def run(self, keys: Sequence[bytes | None], values: Sequence[bytes | None], first: int) -> list[Segment]:
         """``first``: offset of the first record. Never raises for what the records hold."""
         segments, at, end = [], 0, len(keys)
-        while at < end:
-            try:
-                stop = keys.index(None, at)  # marks have no key
-            except ValueError:
-                stop = end
+        for stop in [*_absent(keys), end]:  # marks have no key
+            if at == end:
+                break
             readings, rejected = self._readings(values[at:stop], first + at)
             mark: Tick | Switch | None = None
             if stop < end:
@@ -93,20 +94,46 @@ class Decoder:
         return segments
 
     def _readings(self, values: Sequence[bytes | None], first: int) -> tuple[Readings, list[Rejected]]:
+        if len(values) >= shape.FEWEST and (frames := _frames(values)) is not None:
+            columns = self._shape.read(frames)
+            if columns is not None:
+                return self._completed(columns, frames, first)
+            values = list(frames)
+        readings, rejected, _ = self._by_msgspec(values, range(first, first + len(values)))
+        return readings, rejected
+
+    def _completed(self, columns: shape.Columns, values: Frames, first: int) -> tuple[Readings, list[Rejected]]:
+        """What is of our gateway's shape has been read; msgspec reads the rest, each reading in its place."""
+        good, count = columns.good, len(columns.row)
+        plain = Readings(columns.row, columns.time_ms, columns.value, columns.received_ms, np.zeros(count, np.bool_))
+        others = np.flatnonzero(~good)
+        if not len(others):
+            return plain, []
+        readings, rejected, taken = self._by_msgspec([values[at] for at in others], (others + first).tolist())
+        place = np.argsort(np.concatenate((np.flatnonzero(good), np.asarray(taken, np.int64) - first)), kind="stable")
+        both = Readings.concatenate([plain, readings])
+        return Readings(*(getattr(both, name)[place] for name in Readings.__slots__)), rejected
+
+    def _by_msgspec(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> tuple[Readings, list[Rejected], Sequence[int]]:
+        """Also the offsets of those that were taken."""
         if not values:
-            return Readings.none(), []
+            return Readings.none(), [], offsets
         decode, row = self._line, self._row
         try:
             lines = [decode(value) for value in values]  # type: ignore[arg-type]
-            return _columns([row[line.station, line.parameter] for line in lines], lines), []
+            readings = _columns([row[line.station, line.parameter] for line in lines], lines)
         except (msgspec.MsgspecError, ValueError, LookupError, RecursionError, TypeError):
-            return self._one_by_one(values, first)
+            return self._one_by_one(values, offsets)
+        if len(values) >= shape.FEWEST:
+            self._shape.learn({line.provider: value for line, value in zip(lines, values, strict=True) if value is not None}.values())
+        return readings, [], offsets
 
-    def _one_by_one(self, values: Sequence[bytes | None], first: int) -> tuple[Readings, list[Rejected]]:
+    def _one_by_one(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> tuple[Readings, list[Rejected], Sequence[int]]:
         rows: list[int] = []
         lines: list[_Line] = []
+        taken: list[int] = []
         rejected: list[Rejected] = []
-        for offset, value in enumerate(values, first):
+        for offset, value in zip(offsets, values, strict=True):
             if value is None:
                 rejected.append(reject("empty", f"record {offset}: a key without a value", b""))
                 continue
@@ -122,7 +149,8 @@ class Decoder:
                 continue
             rows.append(row)
             lines.append(line)
-        return _columns(rows, lines), rejected
+            taken.append(offset)
+        return _columns(rows, lines), rejected, taken
 
     def _marked(self, value: bytes | None, offset: int) -> Tick | Switch | Rejected:
         if value is None:
@@ -134,8 +162,23 @@ class Decoder:
         if mark.tick_ms is not None:
             return Tick(tick_ms=mark.tick_ms, writer=mark.writer)
         if mark.switch_ms is not None:
-            return Switch(switch_ms=mark.switch_ms, writer=mark.writer, config=mark.config, code=mark.code)
+            try:
+                return self._switch(value)
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                return reject(_reason(error), f"record {offset}, a switch: {error}", value)
         return reject("missing_key", f"record {offset}: no key, and neither a tick nor a switch; a reading's key is its basin", value)
+
+
+def _absent(keys: Sequence[bytes | None]) -> list[int]:
+    return keys.absent() if isinstance(keys, Frames) else [at for at, key in enumerate(keys) if key is None]
+
+
+def _frames(values: Sequence[bytes | None]) -> Frames | None:
+    """None where there is a record without a value."""
+    try:
+        return values if isinstance(values, Frames) else Frames.of(values)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def _columns(rows: list[int], lines: list[_Line]) -> Readings:

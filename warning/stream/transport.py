@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiokafka
@@ -27,10 +28,13 @@ from faust.transport.drivers import aiokafka as base
 from mode.threads import WorkerThread
 
 from warning.batches import batches
+from warning.stream.frames import HEADER, Batch, frames
 
 SCHEME = "runs"  # broker URL scheme: runs://host:port
 MAX_OPEN = 2  # runs handed on and not finished, per partition
 _TOPICS: set[str] = set()
+_Bytes = Sequence[bytes | None]
+_Run = tuple[_Bytes, _Bytes, tuple[int, int]]  # keys, values, (time, its type) of the last batch
 
 
 def install(topics: Iterable[str]) -> None:
@@ -59,17 +63,18 @@ class _Fetched:
         self._reread: dict[int, Sequence[Any]] | None = None
         self.has_next, self.next_batch, self.size_in_bytes = records.has_next, records.next_batch, records.size_in_bytes
 
-    def sound(self) -> bool:
-        """Every whole batch is of format 2 and its CRC is right. False: let aiokafka look at each."""
-        raw, at, end = memoryview(self.raw), 0, len(self.raw)
-        while at + 17 <= end:
-            stop = at + 12 + int.from_bytes(raw[at + 8 : at + 12], "big")
-            if stop > end:
-                return True  # the last batch of a fetch can be cut short; it is fetched again
-            if raw[at + 16] != 2 or crc32c(raw[at + 21 : stop]) != int.from_bytes(raw[at + 17 : at + 21], "big"):
-                return False
-            at = stop
-        return True
+    def whole(self) -> list[Batch] | None:
+        """The whole batches, if all are of format 2 and their CRCs are right. None: let aiokafka look at each."""
+        raw, at, found = memoryview(self.raw), 0, []
+        while at + HEADER <= len(raw):
+            batch = Batch.at(self.raw, at)
+            if batch.end > len(raw):
+                break  # the last batch of a fetch can be cut short; it is fetched again
+            if batch.end < at + HEADER or raw[at + 16] != 2 or crc32c(raw[at + 21 : batch.end]) != int.from_bytes(raw[at + 17 : at + 21], "big"):
+                return None
+            found.append(batch)
+            at = batch.end
+        return found
 
     def rows(self, batch: Any) -> Sequence[Any]:
         """The records of one batch. aiokafka gives up at a header whose name is no UTF-8, which would end the worker at every start."""
@@ -88,40 +93,46 @@ class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         if self._key_deserializer is not _as_it_is or self._tp.topic not in _TOPICS:
             yield from super()._unpack_records()
             return
-        tp, records, first = self._tp, self._records, self.next_fetch_offset
+        first, found = self.next_fetch_offset, self._records.whole()
+        run = self._at_once(found, first) if found is not None else None
+        if run is None:
+            run = self._one_by_one(first, self._check_crcs and found is None)
+        if run is None:
+            return
+        keys, values, stamp = run
+        if self.next_fetch_offset - first != len(values):  # a compacted or transactional source is not what this is for
+            raise CorruptRecordException(
+                f"{self._tp} has holes between {first} and {self.next_fetch_offset}: it must not be compacted, nor written by transactions"
+            )
+        last = self.next_fetch_offset - 1
+        yield ConsumerRecord(self._tp.topic, self._tp.partition, last, *stamp, None, (keys, values), None, -1, 0, ())
+
+    def _at_once(self, found: list[Batch], first: int) -> _Run | None:
+        """All records that these batches hold from ``first`` on, without an object for each; None if they are not of that kind."""
+        wanted = [batch for batch in found if batch.base + batch.last >= first]
+        framed = frames(self._records.raw, wanted)
+        if framed is None:
+            return None
+        last, before = wanted[-1], max(0, first - wanted[0].base)
+        self.next_fetch_offset = last.base + last.last + 1
+        return framed[0][before:], framed[1][before:], last.stamp(self._records.raw)
+
+    def _one_by_one(self, first: int, check: bool) -> _Run | None:
+        """The same by aiokafka's parser; None if nothing is left."""
         keys: list[bytes | None] = []
         values: list[bytes | None] = []
         last = None
-        check = self._check_crcs and not records.sound()
-        while records.has_next():
-            batch = records.next_batch()
+        while self._records.has_next():
+            batch = self._records.next_batch()
             if check and not batch.validate_crc():
-                raise CorruptRecordException(f"{tp}: a batch at or after {self.next_fetch_offset} has a wrong CRC")
+                raise CorruptRecordException(f"{self._tp}: a batch at or after {self.next_fetch_offset} has a wrong CRC")
             if not batch.is_control_batch:
-                rows = [row for row in records.rows(batch) if row.offset >= first]
+                rows = [row for row in self._records.rows(batch) if row.offset >= first]
                 keys += [row.key for row in rows]
                 values += [row.value for row in rows]
                 last = batch if rows else last
             self.next_fetch_offset = batch.next_offset
-        if last is None:
-            return
-        if self.next_fetch_offset - first != len(values):  # a compacted or transactional source is not what this is for
-            raise CorruptRecordException(
-                f"{tp} has holes between {first} and {self.next_fetch_offset}: it must not be compacted, nor written by transactions"
-            )
-        yield ConsumerRecord(
-            tp.topic,
-            tp.partition,
-            self.next_fetch_offset - 1,
-            last.max_timestamp,
-            last.timestamp_type,
-            None,
-            (keys, values),
-            None,
-            -1,
-            0,
-            (),
-        )
+        return None if last is None else (keys, values, (last.max_timestamp, last.timestamp_type))
 
 
 class _Daemon(WorkerThread):
@@ -182,7 +193,7 @@ class Consumer(base.Consumer):
                 break
             else:
                 if first < expect:
-                    keys[:], values[:] = keys[expect - first :], values[expect - first :]
+                    record = replace(record, value=(keys[expect - first :], values[expect - first :]))
                 self.expect[tp] = record.offset + 1
                 self.open[tp] += 1
                 self._read_offset[tp] = None  # Faust would drop a run that ends before one that it saw in an earlier life

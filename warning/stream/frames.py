@@ -1,0 +1,178 @@
+"""Where the records stand inside fetched bytes: all keys and values of a fetch in a few array operations, without an object for each.
+
+Kafka's record batches chain their records by lengths of variable size, so the next record is known only when the one before was read.
+Here it is guessed where the values begin (our values are JSON objects, so at ``{"``), all records are worked out from the guess at
+once, and then the chain is proved: the first begins where the batch's header ends, each begins where the one before ended, the
+last ends with the batch, and their number is the header's. What passes is what reading one by one gives; whatever does not (another
+shape, headers, compression, a null value) is left to aiokafka's parser. 275 ns a record there, about 70 here.
+
+Format: https://kafka.apache.org/documentation/#recordbatch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, SupportsIndex, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEWEST = 256  # records; below, reading them one by one costs less
+PAD = 96  # bytes before and after a joined buffer, so that words can be loaded around each record
+HEADER = 61  # bytes of a batch before its first record
+_TOP_BITS = np.uint64(0x8080808080808080)
+_ONE, _SEVEN, _EIGHT = np.uint64(1), np.uint64(7), np.uint64(8)
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+
+class Frames(Sequence["bytes | None"]):
+    """Byte strings inside one buffer; nothing is copied until one is asked for. ``size`` -1: None."""
+
+    __slots__ = ("buffer", "size", "start")
+
+    def __init__(self, buffer: bytes, start: Ints, size: Ints) -> None:
+        self.buffer, self.start, self.size = buffer, start, size
+
+    @staticmethod
+    def of(values: Sequence[bytes]) -> Frames:
+        """The values one after the other in a buffer of their own. Raises ``TypeError`` if one is None."""
+        size = np.fromiter(map(len, values), np.int64, len(values))
+        pad = bytes(PAD)
+        buffer = b"".join((pad, *values, pad))
+        start = np.cumsum(size)
+        start += PAD
+        start -= size
+        return Frames(buffer, start, size)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @overload
+    def __getitem__(self, at: SupportsIndex) -> bytes | None: ...
+    @overload
+    def __getitem__(self, at: slice) -> Frames: ...
+    def __getitem__(self, at: SupportsIndex | slice) -> bytes | Frames | None:
+        if isinstance(at, slice):
+            return Frames(self.buffer, self.start[at], self.size[at])
+        start, size = int(self.start[at]), int(self.size[at])
+        return None if size < 0 else self.buffer[start : start + size]
+
+    def absent(self) -> list[int]:
+        """Where the Nones are."""
+        return [int(at) for at in np.flatnonzero(self.size < 0)]
+
+
+class Batch(NamedTuple):
+    """A whole batch of format 2 inside fetched bytes."""
+
+    begin: int
+    end: int
+    base: int  # offset of its first record
+    records: int
+    last: int  # offset of its last record less ``base``
+    plain: bool  # neither compressed, nor a control batch, nor of a transaction
+
+    @staticmethod
+    def at(raw: bytes, begin: int) -> Batch:
+        """``raw`` holds the whole batch."""
+        end = begin + 12 + int.from_bytes(raw[begin + 8 : begin + 12], "big")
+        attributes = int.from_bytes(raw[begin + 21 : begin + 23], "big")
+        last, records = int.from_bytes(raw[begin + 23 : begin + 27], "big"), int.from_bytes(raw[begin + 57 : begin + 61], "big")
+        return Batch(begin, end, int.from_bytes(raw[begin : begin + 8], "big"), records, last, attributes & 0x37 == 0)
+
+    def stamp(self, raw: bytes) -> tuple[int, int]:
+        """(time of its newest record, 0: its producer's or 1: the broker's)"""
+        return int.from_bytes(raw[self.begin + 35 : self.begin + 43], "big", signed=True), raw[self.begin + 22] >> 3 & 1
+
+
+def words_at(buffer: Bytes, at: Ints, count: int) -> Words:
+    """(n, count): so many little-endian words of 8 bytes from each position on. All must lie inside the buffer."""
+    width = 8 * count
+    windows = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
+    loaded: Words = windows[at].view("<u8").reshape(len(at), count)
+    return loaded
+
+
+def lowest_byte(marks: Words) -> Ints:
+    """Number of the lowest byte (0 ... 7) that has a bit set; 8 where there is none."""
+    return (np.bitwise_count((marks & (~marks + _ONE)) - _ONE) >> 3).astype(np.int64)
+
+
+def frames(raw: bytes, batches: Sequence[Batch]) -> tuple[Frames, Frames] | None:
+    """(keys, values) of all records of these batches, in order; None if they have to be read one by one."""
+    if not batches or sum(batch.records for batch in batches) < FEWEST or not all(batch.plain and batch.records for batch in batches):
+        return None
+    buffer = np.frombuffer(raw, np.uint8)
+    found = _values(buffer, batches)
+    if found is None:
+        return None
+    start, size, two = found
+    end = start + size
+    after = np.cumsum([batch.records for batch in batches])
+    begin = np.empty_like(start)
+    begin[1:] = end[:-1] + 1  # behind the count of headers, which is 0
+    begin[np.concatenate(([0], after[:-1]))] = [batch.begin + HEADER for batch in batches]
+    if begin[-1] + 16 > len(buffer) or not np.array_equal(end[after - 1] + 1, [batch.end for batch in batches]):
+        return None
+    keys = _keys(buffer, begin, end, start - 1 - two)
+    return None if keys is None or buffer[end].any() else (Frames(raw, *keys), Frames(raw, start, size))
+
+
+def _values(buffer: Bytes, batches: Sequence[Batch]) -> tuple[Ints, Ints, NDArray[np.bool_]] | None:
+    """(start, size, size takes two bytes) of what looks like values, as many in each batch as it has records."""
+    at = _objects(buffer[batches[0].begin : batches[-1].end]) + batches[0].begin
+    edges = np.searchsorted(at, [(batch.begin + HEADER, batch.end) for batch in batches])
+    if (edges[:, 1] - edges[:, 0] != [batch.records for batch in batches]).any():
+        return None
+    if len(at) != sum(batch.records for batch in batches):  # some header has these two bytes, too
+        at = np.concatenate([at[low:high] for low, high in edges])
+    high, low = buffer[at - 1].astype(np.int64), buffer[at - 2].astype(np.int64)
+    two = low >= 128
+    zigzag = np.where(two, (high << 7) | (low & 127), high)
+    if (high >= 128).any() or (zigzag & 1).any():
+        return None
+    size = zigzag >> 1
+    return (at, size, two) if (at + size).max() < len(buffer) else None
+
+
+def _objects(buffer: Bytes) -> Ints:
+    """Where ``{"`` stands, by words: only one in a hundred and more bytes is it, and large arrays cost more to make than to fill."""
+    found = []
+    step = 1 << 16
+    for base in range(0, len(buffer), step):
+        piece = buffer[base : base + step + 1]
+        marks = piece[:-1] == ord("{")
+        marks &= piece[1:] == ord('"')
+        short = -len(marks) % 8
+        words = (np.concatenate((marks, np.zeros(short, np.bool_))) if short else marks).view(np.uint64)
+        at = np.flatnonzero(words != 0)
+        found.append(base + 8 * at + lowest_byte(words[at]))
+    return np.concatenate(found)
+
+
+def _keys(buffer: Bytes, begin: Ints, end: Ints, size_at: Ints) -> tuple[Ints, Ints] | None:
+    """(start, size) of the keys, if each record that begins and ends there holds what it should up to the size of its value.
+
+    A record: length (2 bytes here), attributes (0), then, each of variable size, time and offset relative to the batch, size of the key.
+    """
+    words = words_at(buffer, begin, 2)
+    first, second = words[:, 0], words[:, 1]
+    length = ((first & np.uint64(0x7F)) | ((first >> np.uint64(1)) & np.uint64(0x3F80))).astype(np.int64) >> 1
+    rest = (first >> np.uint64(24)) | (second << np.uint64(40))
+    stops = ~rest & _TOP_BITS  # the last byte of each number
+    offset = stops & (stops - _ONE)
+    key = offset & (offset - _ONE)
+    place = lowest_byte(key)
+    good = (first & np.uint64(0xFF8081)) == np.uint64(0x80)  # two bytes, not negative, no attributes
+    good &= begin + 2 + length == end + 1
+    good &= (place == lowest_byte(offset) + 1) & (place < 8)  # one byte, and it is there
+    zigzag = ((rest >> (place.astype(np.uint64) * _EIGHT)) & np.uint64(0x7F)).astype(np.int64)
+    null = zigzag == 1
+    good &= null | (zigzag & 1 == 0)
+    start = begin + 4 + place
+    size = np.where(null, -1, zigzag >> 1)
+    good &= start + (zigzag >> 1) == size_at
+    return (start, size) if good.all() else None
