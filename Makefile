@@ -1,9 +1,10 @@
 # make demo [REGION=indus]   the flood of 2025 through everything     make test      all tests; sets itself up
 # make setup                 only .venv                               make services  the real servers for the tests (Debian)
 # make lint                  ruff, mypy, yamllint                     make clean     away with .venv and what the tools left
+# make faults [ARGS=--list]  breaks a whole deployment and counts      (tests/faults/README.md)
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test services lint clean
+.PHONY: help setup setup-dev demo test faults services lint clean
 
 # This file's folder, wherever make was called from; the shell keeps spaces in it together.
 MAKEFILE_DIR := $(shell cd "$$(dirname "$(strip $(MAKEFILE_LIST))")" && pwd)
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
 help:
-	@sed -n '1,3s/^# //p' "$$MAKEFILE_DIR/Makefile"
+	@sed -n '1,4s/^# //p' "$$MAKEFILE_DIR/Makefile"
 
 setup:
 	@cd "$$MAKEFILE_DIR" && PYTHON="$(PYTHON)" ./deploy/setup.sh
@@ -26,6 +27,9 @@ demo: setup
 
 test: setup-dev
 	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m pytest $(ARGS)
+
+faults: setup-dev
+	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m tests.faults $(ARGS)
 
 services:
 	@"$$MAKEFILE_DIR/deploy/services/install.sh"

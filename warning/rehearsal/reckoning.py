@@ -160,13 +160,13 @@ def _deliveries(
         key = (receipt.alert, receipt.contact, receipt.channel)
         if last.get(key) not in SETTLED or receipt.state is DeliveryState.DELIVERED:
             last[key] = receipt.state
-    due = {key for event in events for key in _due(region, event)}
+    due = {key for event in events for key in due_of(region, event)}
     lost = [f"delivery of {' to '.join(key[:2])} by {key[2]}: {state.value}" for key, state in last.items() if state not in SETTLED]
     lost += [f"delivery of {' to '.join(key[:2])} by {key[2]}: due, and never tried" for key in sorted(due - set(last))]
     return last, lost
 
 
-def _due(region: Region, event: AlertEvent) -> Iterable[tuple[str, str, str]]:
+def due_of(region: Region, event: AlertEvent) -> Iterable[tuple[str, str, str]]:
     """(alert, contact, channel) of everybody who must hear of a raise or a rise in class."""
     if event.alert.kind not in FOR_ALL:
         return

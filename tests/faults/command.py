@@ -1,0 +1,83 @@
+"""The command line of the simulator."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+
+from . import results
+from .breaks_processes import Kill9
+from .registry import FAULTS
+from .run import Plan, as_json, once
+from .world import kafka_home
+
+DESCRIPTION = (
+    "Breaks a whole deployment of real processes at random moments, and holds what is left against the file replay of its own log."
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=DESCRIPTION)
+    parser.add_argument("--list", action="store_true", help="print the faults and end")
+    parser.add_argument("--fault", action="append", help="name of a fault; again for more; default: all")
+    parser.add_argument("--seed", type=int, default=1, help="of the first run; the next ones count on from it")
+    parser.add_argument("--runs", type=int, default=1, help="of each fault")
+    parser.add_argument("--readings", type=int, default=24_000, help="pushed in each run")
+    parser.add_argument("--rate", type=float, help="readings a second; default: so that the fault falls into the feed")
+    parser.add_argument("--kills", type=int, help="of fault kill9, in each run")
+    parser.add_argument("--gap", type=float, help="seconds between two kills, on average")
+    parser.add_argument("--results", type=Path, help="JSON lines: what passed there is not run again; results are added")
+    parser.add_argument("--json", type=Path, help="write the figures of all recorded runs there")
+    parser.add_argument("--keep", type=Path, help="folder where the logs of runs that did not pass stay")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # outages are what we make here
+    if options.list:
+        for name, fault in FAULTS.items():
+            print(f"{name}: {fault.breaks}\n    must: {fault.must}" + (f"\n    not here: {why}" if (why := fault().absent()) else ""))
+        return
+    names = options.fault or [name for name in FAULTS if name != "none"]
+    unknown = sorted(set(names) - set(FAULTS))
+    if unknown:
+        sys.exit(f"no such fault: {', '.join(unknown)}; --list names them")
+    home = kafka_home()
+    if home is None:
+        sys.exit("Apache Kafka is not installed: make services")
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+    recorded = results.read(options.results)
+    _run_all(options, names, home, recorded)
+    print(results.table(recorded))
+    if options.json:
+        options.json.write_text(json.dumps(results.figures(recorded), indent=2) + "\n", encoding="utf-8")
+    if any(not line["passed"] for line in recorded):
+        sys.exit(1)
+
+
+def _run_all(options: argparse.Namespace, names: list[str], home: Path, recorded: list[results.Line]) -> None:
+    for seed in range(options.seed, options.seed + options.runs):
+        for name in names:
+            fault = FAULTS[name]()
+            if why := fault.absent():
+                print(f"{name}: skipped, {why}", flush=True)
+                continue
+            if results.done(recorded, name, seed, options.readings):
+                print(f"{name} seed {seed}: recorded before", flush=True)
+                continue
+            if isinstance(fault, Kill9):
+                fault.kills, fault.gap_s = options.kills or fault.kills, options.gap or fault.gap_s
+                lasts_s = 1.15 * fault.kills * fault.gap_s + fault.after_s[1]
+            else:
+                lasts_s = 1.3 * (fault.after_s[1] + fault.lasts_s[1])
+            rate = options.rate or min(2500.0, options.readings / max(lasts_s, 15.0))
+            result = asyncio.run(once(Plan(FAULTS[name], seed, options.readings, rate, home, options.keep), fault))
+            recorded.append(as_json(result))
+            results.append(options.results, recorded[-1])
+            print(json.dumps(as_json(result)), flush=True)

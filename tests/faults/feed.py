@@ -1,0 +1,105 @@
+"""Pushes readings through the gateway as providers do, and writes down what it acknowledged: that must never be lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from .load import PARTITIONS, Item, Water
+
+BATCH = 500  # readings in one request
+ANSWER_WITHIN_S = 15.0
+AGAIN_S = 0.3
+
+
+class Feed:
+    """One sender a basin, each in the order of time: what was not acknowledged is sent again, as it was, before anything newer."""
+
+    def __init__(self, url: str, key: str, water: Water, readings_per_s: float, record: Path, chance: random.Random) -> None:
+        self.url, self._key, self._water, self._rate, self._chance = url, key, water, readings_per_s, chance
+        self.acknowledged: dict[str, set[int]] = {}  # station -> times, s
+        self.count = 0
+        self.answers: Counter[str] = Counter()
+        self.total = water.size.readings
+        self.repeat = 0.0  # part of the acknowledged requests that are sent again, as by a producer whose answer was lost
+        self.longest_silence_s = 0.0  # without an acknowledgement
+        self._record = record.open("a", encoding="utf-8")
+        self._began = self._answered = time.monotonic()
+
+    @property
+    def progress(self) -> float:
+        return self.count / self.total
+
+    async def run(self) -> None:
+        """Until every reading is acknowledged."""
+        self._began = self._answered = time.monotonic()
+        try:
+            timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
+            headers = {"Authorization": f"Bearer {self._key}"}
+            async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+                await asyncio.gather(*(self._sender(session, basin) for basin in range(PARTITIONS)))
+        finally:
+            self._record.close()
+
+    async def _sender(self, session: aiohttp.ClientSession, basin: int) -> None:
+        sent = 0
+        for batch in _batches(self._water.rounds(basin)):
+            wait = sent * PARTITIONS / self._rate - (time.monotonic() - self._began)
+            if wait > 0:
+                await asyncio.sleep(wait)
+            rest = batch
+            while rest:
+                rest = await self._post(session, rest)
+                if rest:
+                    await asyncio.sleep(AGAIN_S)
+            sent += len(batch)
+            if self._chance.random() < self.repeat:
+                await self._post(session, batch)
+
+    async def _post(self, session: aiohttp.ClientSession, batch: list[Item]) -> list[Item]:
+        """What has to be sent again."""
+        try:
+            async with session.post(self.url, json=[_as_sent(item) for item in batch]) as response:
+                self.answers[str(response.status)] += 1
+                if response.status != 202:
+                    return batch
+                answer = json.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            self.answers[type(error).__name__] += 1
+            return batch
+        refused = {one["index"] for one in answer["refused"]}
+        self._acknowledge([item for index, item in enumerate(batch) if index not in refused])
+        return [item for index, item in enumerate(batch) if index in refused]
+
+    def _acknowledge(self, items: list[Item]) -> None:
+        now = time.monotonic()
+        self.longest_silence_s, self._answered = max(self.longest_silence_s, now - self._answered), now
+        for item in items:
+            times = self.acknowledged.setdefault(item["station"], set())
+            self.count += item["time"] not in times
+            times.add(item["time"])
+        self._record.writelines(f"{item['station']} {item['time']}\n" for item in items)
+        self._record.flush()
+
+
+def _batches(rounds: Iterator[list[Item]]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    for one in rounds:
+        batch += one
+        if len(batch) + len(one) > BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _as_sent(item: Item) -> Item:
+    return {**item, "time": datetime.fromtimestamp(item["time"], UTC).isoformat()}
