@@ -229,7 +229,8 @@ async def test_other_configuration_takes_over_with_a_switch() -> None:
     broker = await lived()
     assert (await start(broker)).loaded.switch is None
     life = await start(broker, region=region(stations=4, digest="d2"))
-    assert life.loaded.switch == Switch(switch_ms=0, writer="w1", config="d2", code="standin-1")
+    assert life.loaded.switch == Switch(switch_ms=0, writer="w1", config="d2", code="standin-1", next=len(LOG))
+    assert broker.topics[DEPLOYMENT.readings, 0][len(LOG) :] == [(None, to_json(life.loaded.switch))]
 
 
 async def test_own_memory_comes_first_unless_another_went_further() -> None:

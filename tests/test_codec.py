@@ -35,7 +35,7 @@ def test_the_fast_structs_say_what_the_model_says() -> None:
     assert set(get_args(codec._Cause)) == {cause.value for cause in Cause}
     assert set(get_args(codec._Parameter)) == {parameter.value for parameter in Parameter}
     assert codec._Line.__struct_fields__ == Reading.__struct_fields__
-    assert set(codec._Mark.__struct_fields__) == {*Tick.__struct_fields__, *Switch.__struct_fields__}
+    assert set(codec._Mark.__struct_fields__) == {*Tick.__struct_fields__, Switch.__struct_fields__[0]}
 
 
 def test_a_run_with_marks() -> None:

@@ -98,6 +98,13 @@ class State:
         tables = (("s", self.s), ("z", self.z), ("h", self.h))
         return head, {f"{table}.{name}": array for table, arrays in tables for name, array in arrays.items()}
 
+    def wake(self) -> None:
+        """Between two beats: every zone is due at the next one, its hazard published, its chain of alerts looked at."""
+        self.z["alert_due_t"][:] = np.array([zone in self.alerts for zone in self.rows["z"]], np.bool_)
+        self.z["published_t"][:] = 0
+        self.z["due_t"][:] = 0
+        self.due_t = 0
+
     @staticmethod
     def thaw(plan: Plan, head: dict[str, Any], arrays: Arrays) -> State:
         """The state of a checkpoint; rows are found by their names, so the configuration may have changed.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from warning.model import AlertEvent, Hazard, Rejected, Switch, Tick
+from warning.pipeline.adopt import Adoption, TakeOver
 from warning.pipeline.beat import Outputs, Readings
 from warning.stream.codec import Decoder
 from warning.stream.ports import Pipeline
@@ -39,7 +40,8 @@ class Beats:
         self.next = next_offset  # N + 1: the first record that the state has not seen
         self.tick = tick  # the tick at N, as ``identity`` has it
         self.position = next_offset  # the next record to come
-        self.switches: list[Switch] = []
+        self.met: Callable[[int, Switch], None] = lambda offset, switch: None  # told of each switch before the next beat is decided
+        self.taking: TakeOver | None = None  # under way: the state is of no use to another, and no checkpoint is made
         self._step, self._decoder = pipeline.step, Decoder(plan)
         self._open: list[Readings] = []
         self._rejected: list[Rejected] = []
@@ -56,7 +58,12 @@ class Beats:
             if isinstance(segment.mark, Tick):
                 yield self._close(segment.mark, segment.offset)
             elif isinstance(segment.mark, Switch):
-                self.switches.append(segment.mark)
+                self.met(segment.offset, segment.mark)
+
+    def adopt(self, adoption: Adoption) -> None:
+        """What another configuration or code published after record N is fact."""
+        if adoption.told:
+            self.taking = TakeOver(self.state, adoption)
 
     def rewind(self) -> None:
         """Forgets the open beat: its records come again."""
@@ -64,12 +71,20 @@ class Beats:
 
     def _close(self, tick: Tick, offset: int) -> Closed:
         readings = Readings.concatenate(self._open)
-        outputs = self._step(self.plan, self.state, readings, tick.tick_ms)
+        outputs = self._decide(readings, max(self.state.now_ms, tick.tick_ms))
         found = (*self._rejected, *outputs.rejected)
         rejected = tuple(each if each.at_ms else msgspec.structs.replace(each, at_ms=outputs.now_ms) for each in found)
         hazards = tuple(msgspec.structs.replace(hazard, n=offset) for hazard in outputs.hazards)
         self._open, self._rejected, self.next, self.tick = [], [], offset + 1, identity(tick)
         return Closed(self.partition, offset, tick, outputs, rejected, hazards, len(readings))
+
+    def _decide(self, readings: Readings, now_ms: int) -> Outputs:
+        if self.taking is not None and self.taking.settled(now_ms):
+            return replace(self._step(self.plan, self.state, readings, now_ms), alerts=())
+        if self.taking is not None:
+            self.taking.finish(self.state)
+            self.taking = None
+        return self._step(self.plan, self.state, readings, now_ms)
 
 
 def identity(tick: Tick) -> str:

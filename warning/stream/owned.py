@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from warning.deployment import Deployment
+from warning.errors import ExitCode, StateError, Unavailable
 from warning.facts import BeatClosed, CheckpointRefused, CheckpointWritten, Fact, Listener, SeriesOutOfService, ZoneObserved
-from warning.model import Level, to_json
+from warning.model import Level, Switch, to_json
 from warning.stream.beats import Beats, Closed
 from warning.stream.ports import Fatal, Group, Log, Sent
 from warning.stream.state import Frozen, Generation, Memory, key_of, note_of
@@ -20,6 +21,7 @@ from warning.stream.state import Frozen, Generation, Memory, key_of, note_of
 EVERY_RECORDS = 1_000_000  # a checkpoint at the latest after so many records
 KEPT = 3  # generations
 IN_FLIGHT = 8  # chunks handed to the producer and not confirmed
+ALERTS_FROM = "alerts_from"  # in a checkpoint's own head: no alert decided after N stands on ``alerts`` before this offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,47 @@ class Owned:
         self._flushing, self._saving = asyncio.Lock(), asyncio.Lock()
         self._unconfirmed: list[asyncio.Future[Sent]] = []
         self._task: asyncio.Task[str] | None = None
+        self.alerts_from = 0
+        self.told_until_ms = -1  # log time of what had been published after the state when it was loaded
+        self._alert_ends: tuple[int, int] = (0, 0)  # of ``alerts``, after the last but one and after the last checkpoint
+        self._since, self._switch = 0, False  # of the load: where the log ended, and whether it wrote a switch
+        self._next = beats.next
+        self._answer = False
+        beats.met = self._met
+
+    def begin(self, log_end: int, switch: Switch | None) -> None:
+        """Loaded: what stands in the log from ``log_end`` on was written while the partition was ours."""
+        self._since, self._switch, self._next = log_end, switch is not None, self.beats.next
+
+    # --- others in the log
+
+    def _met(self, offset: int, switch: Switch) -> None:
+        """Somebody has taken the partition over with another configuration or code: after us, or before us without going on.
+
+        Raises ``StateError`` (TAKEN_OVER) in the first case: we have been stopped for so long that the group gave it away, and what we
+        would decide from here on would not be what the other decides.
+        """
+        who = self._identity
+        if (switch.config, switch.code) == (who.config, who.code):
+            return
+        if offset >= self._since:
+            where = f"record {offset} of {self._ports.deployment.readings}-{self.beats.partition}"
+            where = f"record {offset} of {self._ports.deployment.readings}-{self.beats.partition}"
+            raise StateError(
+                f"{where}: configuration {switch.config[:12]} and code {switch.code} decide from here on, not ours "
+                f"({who.config[:12]}, {who.code}); are two versions running? A restart joins anew",
+                exit_code=ExitCode.TAKEN_OVER,
+                reason="taken_over",
+            )
+        self._answer = self._answer or not self._switch
+
+    async def _say_who_decides(self) -> None:
+        """The log names another, who went away again without a word: it has to name us, from where we began."""
+        self._answer, who = False, self._identity
+        now_ms = self.beats.state.now_ms
+        switch = Switch(switch_ms=now_ms, writer=who.writer, config=who.config, code=who.code, next=self._next)
+        self._unconfirmed.append(await self._ports.log.send(self._ports.deployment.readings, to_json(switch), None, self.beats.partition))
+        self._switch = True
 
     # --- beats
 
@@ -91,6 +134,8 @@ class Owned:
             if closed is not None:
                 self._put(closed)
             self.whole = True
+            if self._answer:
+                await self._say_who_decides()
             if closed is None:
                 return
             self._tell(closed, time.perf_counter() - began)
@@ -132,7 +177,7 @@ class Owned:
     # --- checkpoints
 
     def _due(self) -> bool:
-        if self._task is not None and not self._task.done():
+        if (self._task is not None and not self._task.done()) or self.beats.taking is not None:
             return False
         late = time.monotonic() - self.saved_at > self._ports.deployment.checkpoint_every_s
         return late or self.beats.position - self._saved_position > EVERY_RECORDS
@@ -160,6 +205,8 @@ class Owned:
         """
         if not self.whole:
             return "cut off in a beat"
+        if self.beats.taking is not None:
+            return "in the middle of a take-over"
         try:
             async with asyncio.timeout(within_s):
                 if self._task is not None and not self._task.done():
@@ -176,9 +223,17 @@ class Owned:
     def _copy(self) -> Frozen:
         self.saved_at, self._saved_position = time.monotonic(), self.beats.position
         head, arrays = self.beats.state.freeze()
+        if self.beats.state.now_ms > self.told_until_ms:
+            self.alerts_from = max(self.alerts_from, self._alert_ends[0])
         who = self._identity
         return self._memory.copy(
-            head, arrays, next=self.beats.next, writer=who.writer, config=who.config, code=who.code, tick=self.beats.tick
+            {**head, ALERTS_FROM: self.alerts_from},
+            arrays,
+            next=self.beats.next,
+            writer=who.writer,
+            config=who.config,
+            code=who.code,
+            tick=self.beats.tick,
         )
 
     async def _write(self, frozen: Frozen, began: float, pause: float) -> str:
@@ -200,11 +255,19 @@ class Owned:
                 return why
             self.committed = number
             await self._bury()
+            await self._look_at_alerts()
         self._fact(CheckpointWritten(self.beats.partition, number, frozen.size, pause, time.monotonic() - began))
         return ""
 
     def _fact(self, fact: Fact) -> None:
         self._ports.listen(fact)
+
+    async def _look_at_alerts(self) -> None:
+        try:
+            _, end = await self._ports.log.bounds(self._ports.deployment.alerts, 0)
+        except Unavailable:
+            return  # then more of the topic is read the next time
+        self._alert_ends = self._alert_ends[1], end
 
     async def _confirmed(self) -> None:
         """Waits until the brokers have every output so far."""

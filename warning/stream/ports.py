@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from warning.model import Parameter
+from warning.model import AlertEvent, Parameter
+from warning.pipeline.adopt import published_after
 from warning.pipeline.beat import Outputs, Readings
 from warning.region import Region
 
@@ -70,6 +71,8 @@ class Plan(Protocol):
 class State(Protocol):
     """``pipeline.state.State`` as far as the stream knows it."""
 
+    now_ms: int
+
     def freeze(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]: ...
 
 
@@ -81,3 +84,4 @@ class Pipeline:
     empty: Callable[[Any], Any]
     thaw: Callable[[Any, dict[str, Any], dict[str, NDArray[Any]]], Any]
     step: Callable[[Any, Any, Readings, int], Outputs]
+    published_after: Callable[[Any, Any, Iterable[AlertEvent]], list[AlertEvent]] = published_after

@@ -12,18 +12,19 @@ from warning.facts import StateLoaded
 from warning.model import Switch, Tick
 from warning.region import Region
 from warning.stream.beats import Beats, identity
-from warning.stream.owned import Identity, Owned, Ports
+from warning.stream.owned import ALERTS_FROM, Identity, Owned, Ports
 from warning.stream.ports import Pipeline
-from warning.stream.state import Book, Generation, Head, choose, unpack
+from warning.stream.state import Book, Generation, choose, unpack
+from warning.stream.takeover import take_over
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An owned partition, ready for its next record; ``switch``: another configuration or code made the state."""
+    """An owned partition, ready for its next record; ``switch``: another configuration or code decided before us."""
 
     owned: Owned
     how: str  # memory | committed | older | newest | empty
-    switch: Switch | None
+    switch: Switch | None = None  # as it stands in the log, all parts of it in one
 
 
 async def load(ports: Ports, who: Identity, pipeline: Pipeline, region: Region, partition: int, kept: Owned | None, now_ms: int) -> Loaded:
@@ -35,21 +36,25 @@ async def load(ports: Ports, who: Identity, pipeline: Pipeline, region: Region, 
     began = time.monotonic()
     committed, note = await ports.group.committed(partition)
     begin, end = await ports.log.bounds(ports.deployment.readings, partition)
-    if kept is not None and kept.whole and kept.beats.next >= (committed or 0):
+    if kept is not None and kept.whole and kept.beats.taking is None and kept.beats.next >= (committed or 0):
         kept.beats.rewind()
         kept.committed = committed or 0
-        loaded = Loaded(kept, "memory", None)
+        owned, how, made_by = kept, "memory", (who.config, who.code)
     else:
-        loaded = await _from_topic(ports, who, pipeline, region, partition, committed, note, begin)
-    await _same_log(ports, loaded.owned.beats, begin, end)
-    beats = loaded.owned.beats
-    ports.listen(StateLoaded(partition, beats.next, loaded.how, time.monotonic() - began))
-    return Loaded(loaded.owned, loaded.how, _switched(loaded.switch, now_ms))
+        owned, how, made_by = await _from_topic(ports, who, pipeline, region, partition, committed, note, begin)
+    await _same_log(ports, owned.beats, begin, end)
+    switch = await take_over(ports, who, pipeline, owned, made_by, now_ms)
+    owned.begin(end, switch)
+    ports.listen(StateLoaded(partition, owned.beats.next, how, time.monotonic() - began))
+    return Loaded(owned, how, switch)
+
+
+MadeBy = tuple[str, str]  # configuration, code
 
 
 async def _from_topic(
     ports: Ports, who: Identity, pipeline: Pipeline, region: Region, partition: int, committed: int | None, note: str, begin: int
-) -> Loaded:
+) -> tuple[Owned, str, MadeBy]:
     book = Book()
     await ports.log.read(ports.deployment.checkpoints, partition, book.take)
     plan = pipeline.plan(region, partition)
@@ -57,21 +62,13 @@ async def _from_topic(
     generations: list[Generation] = book.generations()
     if found is None:
         beats = Beats(partition, pipeline, plan, pipeline.empty(plan), 0)
-        return Loaded(Owned(ports, who, beats, committed or 0, generations), "empty", None)
+        return Owned(ports, who, beats, committed or 0, generations), "empty", (who.config, who.code)
     head, blob, how = found
-    state = pipeline.thaw(plan, *unpack(head, blob))
-    beats = Beats(partition, pipeline, plan, state, head.next, head.tick)
-    return Loaded(Owned(ports, who, beats, committed or 0, generations), how, _difference(head, who))
-
-
-def _difference(head: Head, who: Identity) -> Switch | None:
-    if (head.config, head.code) == (who.config, who.code):
-        return None
-    return Switch(switch_ms=0, writer=who.writer, config=who.config, code=who.code)
-
-
-def _switched(switch: Switch | None, now_ms: int) -> Switch | None:
-    return None if switch is None else msgspec.structs.replace(switch, switch_ms=now_ms)
+    words, arrays = unpack(head, blob)
+    beats = Beats(partition, pipeline, plan, pipeline.thaw(plan, words, arrays), head.next, head.tick)
+    owned = Owned(ports, who, beats, committed or 0, generations)
+    owned.alerts_from = words.get(ALERTS_FROM, 0)
+    return owned, how, (head.config, head.code)
 
 
 async def _same_log(ports: Ports, beats: Beats, begin: int, end: int) -> None:

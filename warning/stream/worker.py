@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Callable
 from typing import cast
 
-import msgspec
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from warning import access
 from warning.deployment import Deployment
 from warning.errors import ExitCode, Unavailable, WarningSystemError
 from warning.facts import Listener, PartitionsOwned, Ready
@@ -59,6 +59,7 @@ class Worker:
         """The first reason counts. From here on nothing is saved."""
         if self.ended.is_set():
             return
+        error = access.in_words(error, self.deployment) if isinstance(error, KafkaError) else error
         self.code, self.why = exit_code_of(error), str(error) or repr(error)
         self.ended.set()
         trace = None if isinstance(error, (WarningSystemError, KafkaError)) else error
@@ -98,9 +99,6 @@ class Worker:
             return
         for partition, loaded in zip(sorted(partitions), found, strict=True):
             self._begin(partition, loaded)
-        for partition, loaded in zip(sorted(partitions), found, strict=True):
-            if loaded.switch is not None:
-                await self._log.send(self.deployment.readings, msgspec.json.encode(loaded.switch), None, partition)
         self.loading = False
         self.listen(PartitionsOwned(tuple(sorted(self.owned))))
         self.listen(Ready("stream", True))
