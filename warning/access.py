@@ -121,8 +121,8 @@ def in_words(error: BaseException, deployment: Deployment, where: str = "") -> W
         return Unavailable(f"{where}: the name does not resolve ({name}; correct WARNING_BOOTSTRAP or DNS)", reason="host")
     if "closed" in str(error) and isinstance(error, kafka.KafkaConnectionError) and deployment.kafka_security == "PLAINTEXT":
         return Unavailable(f"{where} closes the connection: {error!r} (if it speaks TLS, set WARNING_KAFKA_SECURITY to SASL_SSL or SSL)")
-    words = "does not answer in time" if isinstance(error, TimeoutError) else f"does not answer: {error!r}"
-    return Unavailable(f"{where} {words}")
+    words = "no answer in time" if isinstance(error, TimeoutError) else f"no answer: {error!r}"
+    return Unavailable(f"{where}: {words}")
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -142,7 +142,8 @@ def _refusal(error: BaseException, to: Deployment, where: str) -> Problem | None
         fix = f"correct WARNING_KAFKA_USER or {_password_variable(to)}, or set the user's password with kafka-configs.sh"
         return Problem(where, f"user {to.kafka_user!r} is refused: no such user, or another password", fix)
     if isinstance(error, _MAY_NOT):
-        return Problem(where, f"{whoami(to)} has no right to it ({type(error).__name__})", "give it: `warning acls` prints how")
+        to_what = f" to {error.args[0]}" if error.args else ""
+        return Problem(where, f"{whoami(to)} has no right{to_what} ({type(error).__name__})", "give it: `warning acls` prints how")
     if isinstance(error, kafka.UnsupportedSaslMechanismError):
         return Problem(where, f"the broker does not take {to.kafka_mechanism}", "set WARNING_KAFKA_MECHANISM to one that it takes")
     if isinstance(error, ssl.SSLCertVerificationError):

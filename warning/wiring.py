@@ -11,9 +11,10 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from urllib.parse import urlsplit
 
-from warning import wiring_logging
+from warning import access, access_check, wiring_logging
 from warning.deployment import Deployment
 from warning.errors import ConfigError, ExitCode, Problem, Unavailable
 from warning.model import Status
@@ -28,7 +29,8 @@ def run(name: str, process: Process, region: Region, deployment: Deployment) -> 
     """Runs a process until it ends or a signal stops it; returns why. Raises what it raised."""
     wiring_logging.configure(name)
     allowed(region, deployment)
-    return asyncio.run(_until_signalled(process, region, deployment)) or ExitCode.OK
+    mine = deployment if name == "up" else deployment.as_process(name)  # up hands it on
+    return asyncio.run(_until_signalled(process, region, mine)) or ExitCode.OK
 
 
 def allowed(region: Region, deployment: Deployment) -> None:
@@ -82,23 +84,39 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+async def admitted(deployment: Deployment, process: str) -> None:
+    """Raises what the brokers have against us (``AccessError``, ``ConfigError``, unknown host). They may be away."""
+    if (told := await access_check.refusal(deployment, process)) is not None:
+        raise told
+
+
 async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
-    """``warning ingest``: HTTP in, the log out."""
+    """``warning ingest``: HTTP and the inbox in, the log out."""
     from warning.ingest import http, serving
     from warning.ingest.gateway import Gateway
+    from warning.ingest.inbox import Inbox
     from warning.ingest.keys import KeyStore
     from warning.ingest.log import KafkaLog
     from warning.operate import health
     from warning.operate.observed import observe
 
+    await admitted(deployment, "ingest")
     observed = observe(region, "ingest", ("broker",))
     async with AsyncExitStack() as stack:
         keys = KeyStore(deployment.database, clock_ms)
         stack.push_async_callback(keys.close)
-        readings = KafkaLog(deployment.bootstrap, Gateway.topics(region, deployment), idempotent=not deployment.embedded, listen=observed)
+        readings = KafkaLog(
+            deployment.bootstrap,
+            Gateway.topics(region, deployment),
+            idempotent=not deployment.embedded,
+            listen=observed,
+            security=partial(access.security, deployment),
+            check=partial(access_check.check, deployment, "ingest"),
+        )
         await readings.start()
         stack.push_async_callback(readings.stop)
-        app = http.create_app(Gateway(region, deployment, readings, clock_ms), keys, observed)
+        gateway = Gateway(region, deployment, readings, clock_ms)
+        app = http.create_app(gateway, keys, observed)
         app.add_routes(health.routes(observed.health, observed.registry))
         try:
             server = await serving.serve(app, deployment.host, deployment.ingest_port)
@@ -108,7 +126,10 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
             ) from error
         stack.push_async_callback(server.stop)
         log.info("readings in at http://%s:%d%s", deployment.host, server.port, http.PATH)
-        await stop.wait()
+        if deployment.replay:  # what is sent meanwhile is of today
+            await stop.wait()
+        else:
+            await Inbox(deployment, gateway, observed, partial(access.security, deployment)).run(stop)
 
 
 async def worker(region: Region, deployment: Deployment, stop: asyncio.Event) -> ExitCode:
@@ -129,6 +150,7 @@ async def dispatch(region: Region, deployment: Deployment, stop: asyncio.Event) 
     from warning.operate import health
     from warning.operate.observed import observe
 
+    await admitted(deployment, "dispatch")
     observed = observe(region, "dispatch", ("dispatch",))
     endpoints, loopback = rehearsal_endpoints(region, deployment)
     async with health.serve(observed.health, observed.registry, deployment.host, deployment.dispatch_metrics_port):
@@ -149,6 +171,7 @@ async def api(region: Region, deployment: Deployment, stop: asyncio.Event) -> No
     from warning.operate.api import create_app, serve
     from warning.operate.observed import observe
 
+    await admitted(deployment, "api")
     observed = observe(region, "api", ("broker", "log"))
     app = create_app(region, deployment, observed, health=observed.health, registry=observed.registry)
     async with serve(app, deployment.host, deployment.api_port) as port:

@@ -1,7 +1,10 @@
 """Runs several commands of ours as processes of the system: starts them in order, restarts what dies, stops all in reverse.
 
 A process that ends with an exit code that only a person can mend (configuration, a lost checkpoint, a truncated log) is not started
-again: everything stops and the code is handed on. On Linux no process outlives its supervisor, not even after kill -9.
+again: everything stops and the code is handed on. Where a restart may help (a bug, no progress, memory, a refusal, the clock) it is
+started again with growing pauses, but not for ever: ``MOST_FALLS`` in half an hour, and everything stops likewise. What a broker's
+outage or a signal ends is always started again. A process that says at ``/livez`` that it makes no progress, or says nothing for two
+minutes, is killed and started again. On Linux no process outlives its supervisor, not even after kill -9.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +35,19 @@ FOR_A_PERSON = {
     ExitCode.LOG_TRUNCATED,
     ExitCode.LOG_OTHER,
     ExitCode.CONFIG,
+    ExitCode.CHECKPOINT_VERSION,
 }
+PERHAPS_A_PERSON = {
+    ExitCode.INVARIANT,
+    ExitCode.CHECKPOINT_WRITE,
+    ExitCode.CLOCK,
+    ExitCode.NO_PROGRESS,
+    ExitCode.OUT_OF_MEMORY,
+    ExitCode.ACCESS,
+}
+MOST_FALLS, IN_S = 8, 1800.0  # with pauses of 0.5 s to 30 s: a minute and a half at the least
+PROBE_EVERY_S = 10.0
+STALLS, SILENCES = 3, 12  # probes in a row: it says that it makes no progress; it says nothing
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 STEADY_S = 60.0  # a process that lived so long starts again at once
 FALLS_AT_START = 3  # it dies so often before it was ready once: no use in going on
@@ -61,6 +77,8 @@ class Supervisor:
         self._commands: dict[str, Command] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._falls: dict[str, deque[float]] = {}  # when it ended with a code with which a restart may not help
+        self._was_ready: set[str] = set()
         self._spawning = asyncio.Lock()  # a keeper that is cancelled while it spawns would leave a process that nobody knows
 
     async def __aenter__(self) -> Supervisor:
@@ -105,13 +123,18 @@ class Supervisor:
             if time.monotonic() > until:
                 raise Unavailable(f"{command.name} is not ready after {within_s:.0f} s: {await why_not(command.ready)}{_tail(command)}")
             await asyncio.sleep(0.1)
+        self._was_ready.add(command.name)
 
     async def _keep(self, command: Command) -> None:
         pause = FIRST_PAUSE_S
         while True:
             born = time.monotonic()
-            code = await self._running[command.name].wait()
-            if code in FOR_A_PERSON:
+            probing = asyncio.create_task(self._probe(command, self._running[command.name]))
+            try:
+                code = await self._running[command.name].wait()
+            finally:
+                probing.cancel()
+            if code in FOR_A_PERSON or self._falls_too_often(command, code):
                 words = f"{command.name} ended with {ExitCode(code).name} ({code}) and is not started again{_tail(command)}"
                 if not self.failed.done():
                     self.failed.set_exception(StateError(words, exit_code=ExitCode(code), reason="child"))
@@ -123,6 +146,30 @@ class Supervisor:
             async with self._spawning:
                 self._running[command.name] = await _spawn(command)
             self.restarts[command.name] += 1
+
+    def _falls_too_often(self, command: Command, code: int) -> bool:
+        if code not in PERHAPS_A_PERSON:
+            return False
+        falls, now = self._falls.setdefault(command.name, deque()), time.monotonic()
+        falls.append(now)
+        while falls[0] < now - IN_S:
+            falls.popleft()
+        return len(falls) >= MOST_FALLS
+
+    async def _probe(self, command: Command, process: asyncio.subprocess.Process) -> None:
+        """Kills it if it makes no progress for too long, by its own word or by its silence."""
+        live = command.ready.replace("/readyz", "/livez")
+        stalls = silences = 0
+        while live:
+            await asyncio.sleep(PROBE_EVERY_S)
+            if command.name not in self._was_ready:
+                continue
+            status, body = await asyncio.to_thread(asked, live)
+            stalls, silences = (stalls + 1 if status == 503 else 0), (silences + 1 if status == 0 else 0)
+            if (stalls >= STALLS or silences >= SILENCES) and process.returncode is None:
+                log.error("%s makes no progress (%s): killed, and started again", command.name, body or "it does not answer")
+                process.kill()
+                return
 
     async def stop(self, name: str) -> None:
         """SIGTERM, and SIGKILL if that does not help. Safe to call twice."""

@@ -16,9 +16,10 @@ from warning.facts import Listener, Ready
 from warning.model import Status
 from warning.region import Region
 from warning.stream import quiet
+from warning.stream.deadman import Deadman
 from warning.stream.decisions import PIPELINE
 from warning.stream.engine import engine
-from warning.stream.kafka import KafkaLog
+from warning.stream.kafka import GIVE_UP_S, KafkaLog
 from warning.stream.ports import Pipeline
 from warning.stream.topics import ensure_topics
 from warning.stream.watch import PATIENCE_S, Watch
@@ -74,7 +75,7 @@ async def work(
         refuse(region, deployment)
         await access_check.check(deployment, "worker")
         await ensure_topics(deployment, region.partitions)
-        async with log:
+        async with log, Deadman(2 * patience_s):
             await _serve(worker, log, stop, patience_s)
     except Exception as error:
         worker.fatal(error)
@@ -103,9 +104,8 @@ def refuse(region: Region, deployment: Deployment) -> None:
 async def _serve(worker: Worker, log: KafkaLog, stop: asyncio.Event, patience_s: float) -> None:
     """From joining the group to leaving it."""
     worker.engine = app = engine(worker.deployment, worker)
-    tasks = [
-        asyncio.create_task(_until(worker, work)) for work in (worker.ticks(), worker.checkpoints(), Watch(worker, log, patience_s).run())
-    ]
+    watch = Watch(worker, log, patience_s, min(GIVE_UP_S, 2 * patience_s))
+    tasks = [asyncio.create_task(_until(worker, work)) for work in (worker.ticks(), worker.checkpoints(), watch.run())]
     ends = [asyncio.create_task(event.wait()) for event in (stop, worker.ended)]
     starting = asyncio.create_task(_start(app))
     try:
@@ -135,6 +135,8 @@ async def _until(worker: Worker, work: Coroutine[Any, Any, None]) -> None:
 
 async def _leave(worker: Worker, app: Any) -> None:
     """Save (unless something broke) and leave the group, in bounded time: nothing is lost if it does not work out."""
+    if worker.code is not ExitCode.OK:
+        quiet.mute()  # why is told; what Faust says of its own end would bury it
     stopping = asyncio.ensure_future(app.stop())
     if worker.code is ExitCode.OK:
         await asyncio.wait([stopping], timeout=STOP_S)

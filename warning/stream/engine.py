@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 import faust
@@ -12,7 +12,7 @@ from warning import access
 from warning.deployment import Deployment
 from warning.stream import transport
 
-Run = tuple[list[bytes | None], list[bytes | None]]
+Run = tuple[Sequence[bytes | None], Sequence[bytes | None]]
 
 
 class Partitions(Protocol):
@@ -53,6 +53,11 @@ class Engine(faust.App):
         await self._stop_consumer()  # the agent is idle after it, and we are still a member
         await self._guarded(self.partitions.revoked(self.owned(), True))
         await super().on_stop()
+
+    def _crash(self, reason: BaseException) -> None:
+        """Faust marks all its services as crashed, from whatever thread it was, and runs on; what comes after it is only a consequence."""
+        super()._crash(reason)
+        self.loop.call_soon_threadsafe(self.partitions.fatal, reason)
 
     def owned(self) -> set[int]:
         consumer: Any = self._consumer

@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import BrokerResponseError, KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from warning import access
 from warning.deployment import Deployment
-from warning.errors import Unavailable
+from warning.errors import ExitCode, StateError, Unavailable, WarningSystemError
 from warning.stream.ports import Each, Sent
 
 REQUEST_S = 40.0
@@ -84,7 +84,7 @@ class KafkaLog:
         try:
             taken = await self._producer.send(topic, value, key, partition)
         except KafkaError as error:
-            raise access.in_words(error, self._deployment, f"{topic}-{partition}") from error
+            raise access.in_words(error, self._deployment, f"writing {topic}-{partition}") from error
         return self._confirmation(taken, f"{topic}-{partition}")
 
     async def send_all(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[asyncio.Future[Sent]]:
@@ -106,7 +106,7 @@ class KafkaLog:
             if batch.record_count():
                 sent.append(await self._producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
-            raise access.in_words(error, self._deployment, f"{topic}-{partition}") from error
+            raise access.in_words(error, self._deployment, f"writing {topic}-{partition}") from error
         return [self._confirmation(taken, f"{topic}-{partition}") for taken in sent]
 
     def _confirmation(self, taken: asyncio.Future[RecordMetadata], where: str) -> asyncio.Future[Sent]:
@@ -119,7 +119,7 @@ class KafkaLog:
             if future.cancelled():
                 sent.cancel()
             elif (error := future.exception()) is not None:
-                sent.set_exception(access.in_words(error, self._deployment, f"{where}, a record for it:"))
+                sent.set_exception(self._not_taken(error, where))
                 sent.exception()  # whoever waits gets it; nobody has to
             else:
                 metadata = future.result()
@@ -127,6 +127,14 @@ class KafkaLog:
 
         taken.add_done_callback(done)
         return sent
+
+    def _not_taken(self, error: BaseException, where: str) -> WarningSystemError:
+        told = access.in_words(error, self._deployment, f"writing {where}")
+        answered = isinstance(error, BrokerResponseError) and not error.retriable
+        if answered and isinstance(told, Unavailable) and where.startswith(self._deployment.checkpoints):
+            words = f"the brokers do not take the state: {where}: {error!r} (see the topic's configuration, such as max.message.bytes)"
+            return StateError(words, exit_code=ExitCode.CHECKPOINT_WRITE, reason="checkpoint_write")
+        return told
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         # On the embedded broker the end can lie inside the last batch (see _end): good enough to see what waits.
@@ -171,6 +179,6 @@ class KafkaLog:
                 if time.monotonic() - moved > REQUEST_S:
                     raise Unavailable(f"{topic}-{partition} cannot be read to {end}: nothing came for {REQUEST_S:.0f} s")
         except KafkaError as error:
-            raise access.in_words(error, self._deployment, f"{topic}-{partition}, to be read:") from error
+            raise access.in_words(error, self._deployment, f"reading {topic}-{partition}") from error
         finally:
             await consumer.stop()

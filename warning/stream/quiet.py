@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
+from aiokafka.errors import KafkaError
+
 EVERY_S = 10.0
 # Faust names the logger of a subclass after the module that has it.
 LOUD = ("aiokafka", "faust", "mode", "warning.stream.engine", "warning.stream.transport")
@@ -26,6 +28,8 @@ class Seldom(logging.Handler):
             self._seen[kind] = (at, held + 1)
             return
         self._seen[kind] = (now, 0)
+        if record.exc_info and isinstance(record.exc_info[1], KafkaError):  # where in the client it arose helps nobody
+            record.exc_info = record.exc_text = None
         if held:
             record.msg, record.args = f"{record.getMessage()} (and {held} more like it)", ()
         if self._to.isEnabledFor(record.levelno):
@@ -34,9 +38,15 @@ class Seldom(logging.Handler):
 
 def hush() -> None:
     """Warnings and above of the clients go to the logger ``warning.kafka``, seldom."""
+    logging.getLogger("warning.kafka").disabled = False
     for name in LOUD:
         logger = logging.getLogger(name)
         if not any(isinstance(handler, Seldom) for handler in logger.handlers):
             logger.addHandler(Seldom(logging.getLogger("warning.kafka")))
         logger.propagate = False
         logger.setLevel(logging.WARNING)
+
+
+def mute() -> None:
+    """Nothing of the clients any more, until ``hush``: this process ends, and has said why."""
+    logging.getLogger("warning.kafka").disabled = True

@@ -32,7 +32,7 @@ async def ensure_topics(deployment: Deployment, partitions: int) -> None:
             _refusals(await admin.create_topics(new, timeout_ms=20_000), deployment)
             _compare(await _counts(admin, missing), {name: wanted[name] for name in missing})
     except KafkaError as error:
-        raise access.in_words(error, deployment, f"broker {deployment.bootstrap}, asked for the topics {deployment.prefix}*,") from error
+        raise access.in_words(error, deployment, f"broker {deployment.bootstrap}, asked for the topics {deployment.prefix}*") from error
     finally:
         await admin.close()
 

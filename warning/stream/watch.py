@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from warning import access_check
 from warning.errors import ExitCode, StateError, Unavailable
 from warning.facts import Backlog, BrokerState
 from warning.stream.engine import rebalance_s
@@ -14,6 +15,7 @@ from warning.stream.worker import Worker
 
 EVERY_S = 1.0
 PATIENCE_S = 60.0
+ASK_S = 10.0  # a broker that takes connections and never answers counts as away
 ALONE = 10  # times the patience: for one partition that stands while others move
 
 
@@ -28,6 +30,8 @@ class Watch:
         self._loading_since: float | None = None
         self._answered = time.monotonic()
         self._up: bool | None = None
+        self._idle_since: float | None = None
+        self._asked = 0.0
 
     async def run(self) -> None:
         while not self._worker.ended.is_set():
@@ -35,10 +39,11 @@ class Watch:
             await self.look()
 
     async def look(self) -> None:
-        """Raises ``Unavailable`` or ``StateError`` (NO_PROGRESS) when the process has to end."""
+        """Raises ``Unavailable``, ``AccessError`` or ``StateError`` (NO_PROGRESS) when the process has to end."""
         self._crashed()
         await self._waiting()
         self._recovery()
+        await self._idle()
 
     def _crashed(self) -> None:
         engine = self._worker.engine
@@ -47,14 +52,16 @@ class Watch:
             raise error if error is not None else StateError("Faust has stopped by itself", exit_code=ExitCode.INVARIANT)
 
     async def _waiting(self) -> None:
-        now = time.monotonic()
         for partition, owned in list(self._worker.owned.items()):
             try:
-                _, end = await self._log.bounds(self._worker.deployment.readings, partition)
-            except Unavailable as error:
+                async with asyncio.timeout(ASK_S):
+                    _, end = await self._log.bounds(self._worker.deployment.readings, partition)
+            except (Unavailable, TimeoutError) as error:
                 self._broker(False)
-                if now - self._answered > self._give_up_s:
-                    raise Unavailable(f"no broker for {now - self._answered:.0f} s: {error}") from error
+                await self._refused()
+                silent_s = time.monotonic() - self._answered
+                if silent_s > self._give_up_s:
+                    raise Unavailable(f"no broker for {silent_s:.0f} s: {error or 'it does not answer'}") from error
                 return
             self._answered = time.monotonic()
             self._broker(True)
@@ -65,6 +72,14 @@ class Watch:
         if up is not self._up:
             self._up = up
             self._worker.listen(BrokerState(up))
+
+    async def _refused(self) -> None:
+        """Away, or does it refuse us? A rotated password and a taken right look like silence to the clients."""
+        if time.monotonic() - self._asked > ASK_S:
+            self._asked = time.monotonic()
+            told = await access_check.refusal(self._worker.deployment, "worker")
+            if told is not None and not isinstance(told, Unavailable):  # a name that does not resolve any more is an outage
+                raise told
 
     def _progress(self, partition: int, position: int, end: int) -> None:
         """One agent serves all partitions: one may stand while another's long run is worked through, all may not."""
@@ -90,6 +105,25 @@ class Watch:
         if now - self._loading_since > limit:
             raise StateError(
                 f"the group has not come to rest, or a state was not loaded, for {now - self._loading_since:.0f} s",
+                exit_code=ExitCode.NO_PROGRESS,
+                reason="no_progress",
+            )
+
+    async def _idle(self) -> None:
+        """Nothing is ours for so long: right if others have it all, else the group has forgotten us."""
+        worker, now = self._worker, time.monotonic()
+        if worker.loading or worker.owned or worker.deployment.embedded:
+            self._idle_since = None
+            return
+        self._idle_since = self._idle_since or now
+        if now - self._idle_since < self._patience_s:
+            return
+        self._idle_since = None
+        group = await access_check.group(worker.deployment, worker.deployment.group)
+        if group.state == "Stable" and group.members < worker.region.partitions:
+            raise StateError(
+                f"no partition was given to us for {self._patience_s:.0f} s, though the group {worker.deployment.group} has only "
+                f"{group.members} members for {worker.region.partitions} partitions of {worker.deployment.readings}",
                 exit_code=ExitCode.NO_PROGRESS,
                 reason="no_progress",
             )
