@@ -76,16 +76,16 @@ class Fetched:
         _log.warning("%s: a batch cannot be read by the client library (%r); reading it record by record", self._topic, error)
         portions = []
         for tp in sorted(self._consumer.assignment()):
-            portion = self._portion(tp.partition, await self._consumer.position(tp), *await self._raw(tp))
-            if portion is not None:
+            position = await self._consumer.position(tp)
+            portion = self._portion(tp.partition, position, *await self._raw(tp, position))
+            if portion is not None and await self._consumer.position(tp) == position:  # else it was given away meanwhile
                 portions.append(portion)
                 self._consumer.seek(tp, portion.next)
         return portions
 
-    async def _raw(self, tp: TopicPartition) -> tuple[bytes, Sequence[tuple[int, int]]]:
-        """The bytes from the consumer's position on, and the aborted transactions in them: (producer, first offset)."""
+    async def _raw(self, tp: TopicPartition, position: int) -> tuple[bytes, Sequence[tuple[int, int]]]:
+        """The bytes from ``position`` on, and the aborted transactions in them: (producer, first offset)."""
         client = self._consumer._client  # a private name of aiokafka 0.14.0, which is pinned
-        position = await self._consumer.position(tp)
         node = client.cluster.leader_for_partition(tp)
         request = FetchRequest(500, 1, 50 * _BYTES, _READ_COMMITTED, [(tp.topic, [(tp.partition, position, _BYTES)])], rack_id="")
         response = await client.send(node, request)

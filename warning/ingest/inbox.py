@@ -92,7 +92,8 @@ class Inbox(ConsumerRebalanceListener):  # type: ignore[misc]
             looking = asyncio.create_task(self._look(consumer), name="inbox-look")
             fetched = Fetched(consumer, self._topic)
             while not stop.is_set():
-                epoch, portions = self._epoch, await fetched.portions()
+                portions = await fetched.portions()
+                epoch = self._epoch  # of these partitions: the call above can last through a sharing out
                 async with self._working:
                     if portions and epoch == self._epoch:
                         await self._take(consumer, portions, stop)
