@@ -73,7 +73,8 @@ class Beats:
         readings = Readings.concatenate(self._open)
         outputs = self._decide(readings, max(self.state.now_ms, tick.tick_ms))
         found = (*self._rejected, *outputs.rejected)
-        rejected = tuple(each if each.at_ms else msgspec.structs.replace(each, at_ms=outputs.now_ms) for each in found)
+        partition = self.partition
+        rejected = tuple(each if each.at_ms else msgspec.structs.replace(each, at_ms=outputs.now_ms, partition=partition) for each in found)
         hazards = tuple(msgspec.structs.replace(hazard, n=offset) for hazard in outputs.hazards)
         self._open, self._rejected, self.next, self.tick = [], [], offset + 1, identity(tick)
         return Closed(self.partition, offset, tick, outputs, rejected, hazards, len(readings))

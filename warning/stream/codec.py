@@ -135,17 +135,17 @@ class Decoder:
         rejected: list[Rejected] = []
         for offset, value in zip(offsets, values, strict=True):
             if value is None:
-                rejected.append(reject("empty", f"record {offset}: a key without a value", b""))
+                rejected.append(reject("empty", f"record {offset}: a key without a value", b"", offset))
                 continue
             try:
                 line = self._line(value)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                rejected.append(reject(_reason(error), f"record {offset}: {error}", value))
+                rejected.append(reject(_reason(error), f"record {offset}: {error}", value, offset))
                 continue
             row = self._row.get((line.station, line.parameter))
             if row is None:
                 words = f"record {offset}: no series {line.parameter} at station {line.station[:80]!a} in this partition"
-                rejected.append(reject("unknown_series", words, value, line.provider))
+                rejected.append(reject("unknown_series", words, value, offset, line.provider))
                 continue
             rows.append(row)
             lines.append(line)
@@ -154,19 +154,20 @@ class Decoder:
 
     def _marked(self, value: bytes | None, offset: int) -> Tick | Switch | Rejected:
         if value is None:
-            return reject("empty", f"record {offset}: neither key nor value", b"")
+            return reject("empty", f"record {offset}: neither key nor value", b"", offset)
         try:
             mark = self._mark(value)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            return reject(_reason(error), f"record {offset}, without a key: {error}", value)
+            return reject(_reason(error), f"record {offset}, without a key: {error}", value, offset)
         if mark.tick_ms is not None:
             return Tick(tick_ms=mark.tick_ms, writer=mark.writer)
         if mark.switch_ms is not None:
             try:
                 return self._switch(value)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                return reject(_reason(error), f"record {offset}, a switch: {error}", value)
-        return reject("missing_key", f"record {offset}: no key, and neither a tick nor a switch; a reading's key is its basin", value)
+                return reject(_reason(error), f"record {offset}, a switch: {error}", value, offset)
+        words = f"record {offset}: no key, and neither a tick nor a switch; a reading's key is its basin"
+        return reject("missing_key", words, value, offset)
 
 
 def _absent(keys: Sequence[bytes | None]) -> list[int]:
@@ -196,7 +197,7 @@ def _reason(error: Exception) -> str:
     return "bad_field" if isinstance(error, msgspec.ValidationError) else "bad_json"
 
 
-def reject(reason: str, detail: str, record: bytes, provider: str = "") -> Rejected:
+def reject(reason: str, detail: str, record: bytes, offset: int = -1, provider: str = "") -> Rejected:
     """A record that cannot be read, as it came (cut after 128 kB, which ``detail`` says). The time is set by the beat."""
     if len(record) > MOST_BYTES:
         detail += f" (the first {MOST_BYTES} of {len(record)} bytes are kept)"
@@ -205,4 +206,4 @@ def reject(reason: str, detail: str, record: bytes, provider: str = "") -> Rejec
         text, encoding = record.decode(), "utf-8"
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(record).decode(), "base64"
-    return Rejected(reason=reason, stage="decode", detail=detail, record=text, encoding=encoding, provider=provider)
+    return Rejected(reason=reason, stage="decode", detail=detail, record=text, encoding=encoding, provider=provider, offset=offset)
