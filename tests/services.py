@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -238,39 +238,42 @@ class Certificates:
 
 
 class SecuredKafka(ApacheKafka):
-    """SCRAM-SHA-512 (and PLAIN) over TLS, mutual TLS on a port of its own, and nobody may do what no rule allows, but ``admin``.
+    """SCRAM-SHA-512 (and PLAIN) over TLS, and nobody may do what no rule allows, but ``admin``.
 
-    ``users``: name -> password. The broker talks to itself and to its controller by mutual TLS.
+    ``users``: name -> password. On ports of their own: ``mutual`` TLS; TLS with a certificate that is ``expired``, or ``misnamed``. The
+    broker talks to itself and to its controller by mutual TLS.
     """
 
     def __init__(self, home: Path, folder: Path, users: Mapping[str, str]) -> None:
         self.users = {"admin": "admin-secret", **users}
         self.certificates = Certificates(folder / "certificates")
-        self.keystore = folder / "keystore.pem"
-        self.between, self.mutual = free_port(), free_port()
-        self.certify()
+        self.between, self.mutual, self.expired, self.misnamed = (free_port() for _ in range(4))
+        self.keystore = self._keystore("broker")
         super().__init__(home, folder)
 
-    def certify(self, **options: Any) -> None:
-        """Another certificate for the broker (see ``Certificates.issue``); it counts from the next start."""
-        certificate, key = self.certificates.issue("broker", **options)
-        self.keystore.write_bytes(key.read_bytes() + certificate.read_bytes() + self.certificates.ca_file.read_bytes())
+    def _keystore(self, name: str, **options: Any) -> Path:
+        certificate, key = self.certificates.issue(name, **options)
+        keystore = self.certificates.folder / f"{name}.keystore.pem"
+        keystore.write_bytes(key.read_bytes() + certificate.read_bytes() + self.certificates.ca_file.read_bytes())
+        return keystore
 
     def _settings(self) -> dict[str, object]:
         jaas = "org.apache.kafka.common.security"
         plain = " ".join(f'user_{name}="{password}"' for name, password in self.users.items())
-        addresses = {"CLIENT": self.port, "BROKER": self.between, "MUTUAL": self.mutual}
+        addresses = {"CLIENT": self.port, "BROKER": self.between, "MUTUAL": self.mutual, "EXPIRED": self.expired, "MISNAMED": self.misnamed}
         listeners = ",".join(f"{name}://localhost:{port}" for name, port in addresses.items())
         return super()._settings() | {
             "controller.quorum.voters": f"1@localhost:{self.controller}",
             "listeners": f"{listeners},CONTROLLER://localhost:{self.controller}",
             "advertised.listeners": listeners,
-            "listener.security.protocol.map": "CLIENT:SASL_SSL,BROKER:SSL,MUTUAL:SSL,CONTROLLER:SSL",
+            "listener.security.protocol.map": "CLIENT:SASL_SSL,BROKER:SSL,MUTUAL:SSL,EXPIRED:SSL,MISNAMED:SSL,CONTROLLER:SSL",
             "inter.broker.listener.name": "BROKER",
             "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
             "listener.name.client.scram-sha-512.sasl.jaas.config": f"{jaas}.scram.ScramLoginModule required;",
             "listener.name.client.plain.sasl.jaas.config": f"{jaas}.plain.PlainLoginModule required {plain};",
             **{f"listener.name.{name}.ssl.client.auth": "required" for name in ("broker", "mutual", "controller")},
+            "listener.name.expired.ssl.keystore.location": self._keystore("expired", days=-1),
+            "listener.name.misnamed.ssl.keystore.location": self._keystore("misnamed", host="kafka.example.org"),
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": self.keystore,
             "ssl.truststore.type": "PEM",
@@ -302,11 +305,11 @@ class SecuredKafka(ApacheKafka):
         where = ("--bootstrap-server", self.bootstrap, "--command-config", str(self.admin_properties()))
         return self._run(name, *where, *arguments)
 
-    async def give(self, deployment: Deployment, process: str, user: str, take: Sequence[Right] = ()) -> None:
-        """The rights of a process, but those in ``take``, to a user."""
-        for right in rights(deployment, process):
-            if right not in take:
-                await self.rule(f"User:{user}", right)
+    async def give(self, deployment: Deployment, *processes: str) -> None:
+        """To each user the rights of the process of that name."""
+        for process in processes:
+            for right in rights(deployment, process):
+                await self.rule(f"User:{process}", right)
 
     async def rule(self, principal: str, right: Right, *, away: bool = False) -> None:
         """Gives a right, or takes it away; waits until the broker does accordingly."""

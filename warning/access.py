@@ -54,6 +54,9 @@ def security(deployment: Deployment) -> dict[str, Any]:
 
 def _contradictions(to: Deployment) -> list[Problem]:
     problems = []
+    for address in to.bootstrap.split(","):
+        if not address.strip().rpartition(":")[2].isdigit() or not address.strip().rpartition(":")[0]:
+            problems.append(Problem("WARNING_BOOTSTRAP", f"{address.strip()!r} is no address", "write host:port, comma-separated"))
     if to.kafka_security not in PROTOCOLS:
         problems.append(Problem("WARNING_KAFKA_SECURITY", f"{to.kafka_security!r} is not known", f"write {', '.join(PROTOCOLS)}"))
     secrets = to.kafka_user or to.kafka_password or to.kafka_password_file or to.kafka_ca_file or to.kafka_certificate_file

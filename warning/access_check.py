@@ -146,11 +146,12 @@ async def _connected(deployment: Deployment) -> AIOKafkaConnection:
     for address in deployment.bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")
         try:
-            return await _connect(deployment, host.strip("[]"), int(port) if port.isdigit() else 0)
+            return await _connect(deployment, host.strip("[]"), int(port))
         except (WarningSystemError, OSError) as error:
             told = in_words(error, deployment, f"broker {address.strip()}")
             worst = told if worst is None or isinstance(told, AccessError) else worst
-    raise worst or Unavailable(f"WARNING_BOOTSTRAP {deployment.bootstrap!r} names no broker", reason="host")
+    assert worst is not None, "split() gives one address at the least"
+    raise worst
 
 
 async def _connect(deployment: Deployment, host: str, port: int) -> AIOKafkaConnection:
