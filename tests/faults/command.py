@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--gap", type=float, help="seconds between two kills, on average")
     parser.add_argument("--results", type=Path, help="JSON lines: what passed there is not run again; results are added")
     parser.add_argument("--json", type=Path, help="write the figures of all recorded runs there")
-    parser.add_argument("--keep", type=Path, help="folder where the logs of runs that did not pass stay")
+    parser.add_argument("--keep", type=Path, help="folder where the logs stay, and all that the brokers held where something was wrong")
     return parser
 
 

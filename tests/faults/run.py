@@ -50,7 +50,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. ``keep``: the folder stays when something was wrong."""
+    """What to run. ``keep``: folder in which the logs of each run stay."""
 
     fault: type[Fault]
     seed: int
@@ -70,11 +70,20 @@ async def once(plan: Plan, fault: Fault) -> Result:
         result.wrong.append(f"{type(error).__name__}: {error}"[:3000])
     result.passed = not result.wrong
     result.seconds["all"] = round(time.monotonic() - began, 1)
-    if result.passed or plan.keep is None:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    else:
-        result.wrong.append(f"logs: {folder}")
+    await asyncio.to_thread(_tidy, folder, plan.keep is not None, result)
     return result
+
+
+def _tidy(folder: Path, keep: bool, result: Result) -> None:
+    """Logs stay where that is wanted; what the brokers held only if something was wrong."""
+    if keep and not result.passed:
+        result.wrong.append(f"logs: {folder}")
+        return
+    for each in folder.iterdir():
+        if each.is_dir():
+            shutil.rmtree(each, ignore_errors=True)
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _run(plan: Plan, fault: Fault, folder: Path, result: Result) -> None:

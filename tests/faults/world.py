@@ -54,8 +54,6 @@ class World:
     cluster: Cluster
     key: str = ""  # of the gateway
     killed: dict[str, int] = field(default_factory=dict)  # process -> kill -9
-    postgres_command: Callable[..., None] | None = None
-    extra: list[str] = field(default_factory=list)  # workers beyond the two
 
     @property
     def workers(self) -> list[str]:
@@ -164,7 +162,7 @@ async def everything(folder: Path, size: Size, setup: Setup, home: Path) -> Asyn
         if setup.small_disk:
             await small_disk(disk, "96m" if setup.small_disk.startswith("broker") else "6m")
             stack.push_async_callback(run, "umount", "-l", str(disk))
-        database, command = _postgres(stack) if setup.postgres else ("", None)
+        database = stack.enter_context(channel_postgres.postgres()) if setup.postgres else ""
         if setup.small_disk == "ledger":
             database = f"sqlite+aiosqlite:///{disk}/warning.db"
         keeper = await stack.enter_async_context(Keeper())
@@ -188,7 +186,7 @@ async def everything(folder: Path, size: Size, setup: Setup, home: Path) -> Asyn
             sms_sender="FLOOD",
             rehearsal_url=f"http://127.0.0.1:{free_port()}/hook",
         )
-        world = World(folder, region, deployment, size, setup, keeper, cluster, postgres_command=command)
+        world = World(folder, region, deployment, size, setup, keeper, cluster)
         await ensure_topics(deployment, region.partitions)
         keys = KeyStore(deployment.database, clock_ms)
         world.key = (await keys.create("load"))[1]
@@ -197,11 +195,6 @@ async def everything(folder: Path, size: Size, setup: Setup, home: Path) -> Asyn
         world.add_ours()
         await world.well(90.0)
         yield world
-
-
-def _postgres(stack: AsyncExitStack) -> tuple[str, Callable[..., None]]:
-    url = stack.enter_context(channel_postgres.postgres())
-    return url, lambda *words: None
 
 
 async def small_disk(path: Path, size: str) -> None:
