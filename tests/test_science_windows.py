@@ -20,7 +20,7 @@ def empty(fields: dict, rows: int) -> dict[str, np.ndarray]:
 def fold(arrays: dict[str, np.ndarray], readings: list[tuple[int, int, float]]) -> None:
     readings = sorted(readings)
     row, time_s, value = (np.array(column) for column in zip(*readings, strict=True))
-    newest = np.zeros(len(arrays["w_id"]), np.int64)
+    newest = np.zeros(len(arrays["w_count"]), np.int64)
     np.maximum.at(newest, row, time_s)
     newest = np.maximum(newest, arrays.setdefault("newest", np.zeros(len(newest), np.int64)))
     arrays["newest"][:] = newest

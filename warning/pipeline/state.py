@@ -1,7 +1,7 @@
 """State of one partition: a pure function of the log up to its last tick.
 
-Three tables of arrays (series, zones, histories; a row each) and the active alerts. Written only through a Journal, so that
-a beat is all or nothing.
+Tables of series, zones and histories (``layout``), a row each, and the active alerts. Written only through a Journal, so that
+a beat is all or nothing and a checkpoint can be read while beats go on.
 """
 
 from __future__ import annotations
@@ -15,95 +15,97 @@ from numpy.typing import NDArray
 
 from warning.errors import ExitCode, StateError
 from warning.model import Alert
+from warning.pipeline.due import NEVER, Due
+from warning.pipeline.held import Held, Written
+from warning.pipeline.layout import TABLES, Arrays, table, views
+from warning.pipeline.migrate import from_1
 from warning.pipeline.plan import Plan
-from warning.science import identity, qc, routing, windows
-from warning.science.forecast import KNOTS
+from warning.science import routing
 
-VERSION = 1
-READS = tuple(version for version in (VERSION - 1, VERSION) if version > 0)  # the last two: an upgrade goes one step at a time
+VERSION = 2
+READS = (VERSION - 1, VERSION)  # the last two: an upgrade goes one step at a time
 
-SERIES = {**qc.FIELDS, **identity.FIELDS, **windows.FIELDS}
-ZONES: dict[str, tuple[str, tuple[int, ...]]] = {
-    "median": ("f4", (KNOTS,)),  # forecast, for the zones downstream
-    "issued_t": ("u4", ()),  # of the forecast
-    "level": ("i1", ()),  # the last scoring: class of the newest good reading, -1 UNKNOWN
-    "confirmed": ("i1", ()),
-    "cleared": ("i1", ()),
-    "expected": ("i1", ()),
-    "keep": ("i1", ()),
-    "arrival_t": ("u4", ()),
-    "source": ("i4", ()),  # upstream zone that brings the most water, + 1; 0: none
-    "value": ("f8", ()),
-    "observed_t": ("u4", ()),
-    "published_t": ("u4", ()),  # log time when the zone's hazard was last published; 0: never
-    "alert_due_t": ("u4", ()),  # when the life cycle wants to look again; 0: not
-    "due_t": ("u4", ()),  # when the zone must be scored again though nothing came
-}
-NEVER = 0xFFFFFFFF
-
-Arrays = dict[str, NDArray[Any]]
+__all__ = ["NEVER", "READS", "VERSION", "Journal", "State", "names"]
 
 
 @dataclass(slots=True)
 class State:
-    """Arrays of series (``s``), zones (``z``) and histories (``h``), the active alerts by zone, and the time of the last tick."""
+    """The tables, and views of their fields: of series (``s``), zones (``z``) and histories (``h``); the active alerts by zone."""
 
+    plan: Plan
+    tables: Arrays
     s: Arrays
     z: Arrays
     h: Arrays
-    rows: dict[str, list[str]]  # names of the rows of the three tables
+    due: Due
     code: str  # of the code and the configuration that decide
     config: str
     alerts: dict[str, Alert] = field(default_factory=dict)
-    now_ms: int = 0
+    now_ms: int = 0  # of the last tick
     beats: int = 0
-    due_t: int = 0  # least of z["due_t"], in s
+    _held: Held | None = None
+    _rows: bytes = b""
 
     @property
     def deadline_ms(self) -> int:
         """When the next zone must be looked at though nothing came."""
-        return self.due_t * 1000
+        return self.due.first * 1000
 
     @staticmethod
     def empty(plan: Plan) -> State:
         """The state before the first record of the log."""
-
-        def table(fields: dict[str, tuple[str, tuple[int, ...]]], rows: int) -> Arrays:
-            return {name: np.zeros((rows, *shape), dtype) for name, (dtype, shape) in fields.items()}
-
-        state = State(
-            table(SERIES, len(plan.series)),
-            table(ZONES, len(plan.zones)),
-            table({name: (dtype, (plan.history_slots,)) for name, (dtype, _) in routing.FIELDS.items()}, plan.histories),
-            names(plan),
-            plan.code,
-            plan.region.digest,
-        )
-        state.z["median"][:] = np.nan
-        state.z["value"][:] = np.nan
-        state.z["level"][:] = -1
-        return state
+        rows = {"s": len(plan.series), "z": len(plan.zones), "h": plan.histories}
+        tables = {name: table(name, rows[name[0]], plan.history_slots if name == "h.past" else None) for name in TABLES}
+        s, z, h = (views(tables, letter) for letter in "szh")
+        z["median"][:] = np.nan
+        z["value"][:] = np.nan
+        z["level"][:] = -1
+        return State(plan, tables, s, z, h, Due(z["due_t"]), plan.code, plan.region.digest)
 
     def freeze(self) -> tuple[dict[str, Any], Arrays]:
-        """What a checkpoint holds: a head of JSON and the arrays (references: copy them before the next beat)."""
-        head = {
+        """What a checkpoint holds: a head of JSON and the tables (references: copy them before the next beat)."""
+        head = self._head(names(self.plan), msgspec.to_builtins(list(self.alerts.values())))
+        return head, dict(self.tables)
+
+    def hold(self) -> tuple[bytes, Held]:
+        """The same for a checkpoint that is read while beats go on: the head as JSON, the tables as they are now. One at a time."""
+        if not self._rows:
+            self._rows = msgspec.json.encode(names(self.plan))
+        written: dict[int, tuple[str, str | None]] = {id(array): (name, None) for name, array in self.tables.items()}
+        for letter, fields in (("s", self.s), ("z", self.z), ("h", self.h)):
+            for name, names_of in TABLES.items():
+                if name[0] == letter and len(names_of) > 1:
+                    written |= {id(fields[each]): (name, each) for each in names_of}
+        self._held = Held(self.tables, written)
+        return msgspec.json.encode(self._head(msgspec.Raw(self._rows), list(self.alerts.values()))), self._held
+
+    def release(self, held: Held) -> None:
+        """The checkpoint is written, or given up."""
+        if self._held is held:
+            self._held = None
+
+    def _head(self, rows: Any, alerts: Any) -> dict[str, Any]:
+        return {
             "version": VERSION,
             "code": self.code,
             "config": self.config,
-            "rows": self.rows,
+            "rows": rows,
             "now_ms": self.now_ms,
             "beats": self.beats,
-            "alerts": msgspec.to_builtins(list(self.alerts.values())),
+            "alerts": alerts,
         }
-        tables = (("s", self.s), ("z", self.z), ("h", self.h))
-        return head, {f"{table}.{name}": array for table, arrays in tables for name, array in arrays.items()}
+
+    def overwritten(self, written: list[Written]) -> None:
+        """A beat is closed; ``written``: what was there before."""
+        if self._held is not None:
+            self._held.keep(written)
 
     def wake(self) -> None:
         """Between two beats: every zone is due at the next one, its hazard published, its chain of alerts looked at."""
-        self.z["alert_due_t"][:] = np.array([zone in self.alerts for zone in self.rows["z"]], np.bool_)
+        self.z["alert_due_t"][:] = np.array([zone.id in self.alerts for zone in self.plan.zones], np.bool_)
         self.z["published_t"][:] = 0
         self.z["due_t"][:] = 0
-        self.due_t = 0
+        self.due.refresh()
 
     @staticmethod
     def thaw(plan: Plan, head: dict[str, Any], arrays: Arrays) -> State:
@@ -118,27 +120,38 @@ class State:
                 exit_code=ExitCode.CHECKPOINT_VERSION,
                 reason="checkpoint_version",
             )
+        if head["version"] == 1:
+            arrays = from_1(arrays)
         state = State.empty(plan)
-        mine, theirs = state.rows, head["rows"]
-        for table, own in (("s", state.s), ("z", state.z), ("h", state.h)):
-            place = {name: number for number, name in enumerate(theirs[table])}
-            pairs = [(number, place[name]) for number, name in enumerate(mine[table]) if name in place]
-            to, of = np.array([pair[0] for pair in pairs], np.intp), np.array([pair[1] for pair in pairs], np.intp)
-            for name, array in own.items():
-                if table != "h":
-                    array[to] = arrays[f"{table}.{name}"][of]
-        routing.move(state.h, to, {name: arrays[f"h.{name}"][of] for name in state.h})
+        mine, theirs = names(plan), head["rows"]
+        for letter in "szh":
+            to, of = _pairs(mine[letter], theirs[letter])
+            for name in (name for name in TABLES if name[0] == letter):
+                if name != "h.past":
+                    state.tables[name][to] = arrays[name][of]
+                else:
+                    routing.move(state.h, to, {each: arrays[name][each][of] for each in TABLES[name]})
         alerts = msgspec.convert(head["alerts"], list[Alert])
-        state.alerts = {alert.zone: alert for alert in alerts if alert.zone in {zone.id for zone in plan.zones}}
+        here = {zone.id for zone in plan.zones}
+        state.alerts = {alert.zone: alert for alert in alerts if alert.zone in here}
         state.now_ms, state.beats = head["now_ms"], head["beats"]
         if head["code"] != plan.code:
             state.s["out"][:] = False  # other code may not stumble over it
-        state.due_t = int(state.z["due_t"].min(initial=NEVER))
+        state.due.refresh()
         return state
 
 
+def _pairs(mine: list[str], theirs: list[str]) -> tuple[Any, Any]:
+    """Which rows go where: (to, of)."""
+    if mine == theirs:
+        return slice(None), slice(None)
+    place = {name: number for number, name in enumerate(theirs)}
+    pairs = [(number, place[name]) for number, name in enumerate(mine) if name in place]
+    return np.array([pair[0] for pair in pairs], np.intp), np.array([pair[1] for pair in pairs], np.intp)
+
+
 def names(plan: Plan) -> dict[str, list[str]]:
-    """Names of the rows of the three tables, for the head of a checkpoint."""
+    """Names of the rows of series, zones and histories, for the head of a checkpoint."""
     return {
         "s": [f"{one.station}/{one.parameter.value}" for one in plan.series],
         "z": [zone.id for zone in plan.zones],
@@ -147,22 +160,47 @@ def names(plan: Plan) -> dict[str, list[str]]:
 
 
 class Journal:
-    """Writes to a state and can take all of it back."""
+    """Writes to a state and can take all of it back, until it is closed."""
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._old: list[tuple[NDArray[Any], Any, NDArray[Any]]] = []
-        self._alerts = dict(state.alerts)
-        self._rest = (state.now_ms, state.beats, state.due_t)
+        self._due = state.z["due_t"]
+        self._old: list[Written] = []
+        self._alerts: list[tuple[str, Alert | None]] = []
+        self._rest = (state.now_ms, state.beats)
 
     def put(self, array: NDArray[Any], index: Any, values: Any) -> None:
-        self._old.append((array, index, array[index].copy()))
+        """``array``: a table or the view of a field; ``index``: numbers of rows, or of rows and slots."""
+        old = array[index]
+        if old.base is not None:
+            old = old.copy()
+        self._old.append((array, index, old))
         array[index] = values
+
+    def alert(self, zone: str, alert: Alert | None) -> None:
+        """The zone's active alert from now on; None: it has none."""
+        self._alerts.append((zone, self.state.alerts.get(zone)))
+        _set(self.state.alerts, zone, alert)
+
+    def close(self) -> None:
+        """The beat stands."""
+        changed = [np.atleast_1d(index) for array, index, _ in self._old if array is self._due]
+        if changed:
+            self.state.due.refresh(np.concatenate(changed))
+        self.state.overwritten(self._old)
+        self._old, self._alerts = [], []
 
     def roll_back(self) -> None:
         for array, index, values in reversed(self._old):
             array[index] = values
-        self._old.clear()
-        self.state.alerts.clear()
-        self.state.alerts.update(self._alerts)
-        self.state.now_ms, self.state.beats, self.state.due_t = self._rest
+        for zone, alert in reversed(self._alerts):
+            _set(self.state.alerts, zone, alert)
+        self._old, self._alerts = [], []
+        self.state.now_ms, self.state.beats = self._rest
+
+
+def _set(alerts: dict[str, Alert], zone: str, alert: Alert | None) -> None:
+    if alert is None:
+        alerts.pop(zone, None)
+    else:
+        alerts[zone] = alert

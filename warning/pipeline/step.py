@@ -15,7 +15,7 @@ from warning.model import Cause, Parameter, Reading, Rejected, to_json
 from warning.pipeline import zones
 from warning.pipeline.beat import Outputs, Readings
 from warning.pipeline.plan import Index, Plan
-from warning.pipeline.state import NEVER, Journal, State
+from warning.pipeline.state import Journal, State
 from warning.science import identity, qc, routing, windows
 
 
@@ -32,7 +32,9 @@ def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
         return Outputs(now_ms)
     journal = Journal(state)
     try:
-        return _beat(plan, state, journal, readings, now_ms, _take, zones.run)
+        outputs = _beat(plan, state, journal, readings, now_ms, _take, zones.run)
+        journal.close()
+        return outputs
     except MemoryError:
         journal.roll_back()
         raise
@@ -42,24 +44,23 @@ def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
 
 
 Take = Callable[[Plan, State, Journal, Readings, int], qc.Examined]
-Run = Callable[[Plan, State, Journal, NDArray[np.bool_], int], zones.Told]
+Run = Callable[[Plan, State, Journal, Index, int], zones.Told]
 
 
 def _beat(plan: Plan, state: State, journal: Journal, readings: Readings, now_ms: int, take: Take, run: Run) -> Outputs:
     now_s = now_ms // 1000
     state.now_ms = now_ms
     state.beats += 1
-    touched = np.zeros(len(plan.zones), np.bool_)
+    touched = np.zeros(0, np.intp)
     applied = 0
     rejected: tuple[Rejected, ...] = ()
     flags: dict[tuple[str, str], int] = {}
     if len(readings):
         found = take(plan, state, journal, readings, now_s)
-        hit = plan.zone_of_row[readings.row]
-        touched[hit[hit >= 0]] = True
+        hit = np.unique(plan.zone_of_row[readings.row])
+        touched = hit[hit >= 0]
         applied, rejected, flags = _account(plan, found, readings, now_ms)
     told = run(plan, state, journal, touched, now_s)
-    state.due_t = int(state.z["due_t"].min(initial=NEVER))
     return Outputs(now_ms, applied, told.hazards, told.alerts, rejected, flags)
 
 
@@ -73,10 +74,7 @@ def _take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s:
     fresh = found.fresh
     for name, index, values in identity.remember(s, readings.row[fresh].astype(np.intp), time_s[fresh], found.fresh_value):
         journal.put(s[name], index, values)
-    newest = np.zeros(len(plan.series), np.int64)
-    np.maximum.at(newest, found.row, found.time_s)
-    newest = np.maximum(newest, s["seen_t"])
-    for change in windows.fold(s, found.row, found.time_s, found.value, newest[found.row]):
+    for change in windows.fold(s, found.row, found.time_s, found.value, _newest(s, found)):
         _assign(journal, s, change)
     _remember(plan, state, journal, found.row, found.time_s, found.value)
     for row, time, old in found.retracted:
@@ -84,6 +82,15 @@ def _take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s:
     for row, time, old, new in found.revised:
         _replace(plan, state, journal, row, time, old, new)
     return found
+
+
+def _newest(s: dict[str, NDArray[Any]], found: qc.Examined) -> NDArray[np.int64]:
+    """Per reading that counts: the newest time of its series, this beat included."""
+    if not len(found.row):
+        return found.time_s
+    last = np.append(np.flatnonzero(found.row[1:] != found.row[:-1]), len(found.row) - 1)  # of each series, for they are sorted
+    count = np.diff(last, prepend=-1)
+    return np.repeat(np.maximum(found.time_s[last], s["seen_t"][found.row[last]]), count)
 
 
 def _assign(journal: Journal, arrays: dict[str, NDArray[Any]], change: windows.Change) -> None:
@@ -160,32 +167,19 @@ def _rejected(plan: Plan, found: qc.Examined, readings: Readings, place: int, no
 
 
 def _carefully(plan: Plan, state: State, readings: Readings, now_ms: int, error: Exception) -> Outputs:
-    """The beat again, series by series and zone by zone; what raises is out of service."""
+    """The beat again, in halves of series and halves of zones until what raises is alone: that is out of service."""
     out: dict[tuple[str, Parameter], str] = {}
 
     def put_out(row: int, why: Exception) -> None:
-        state.s["out"][row] = True
+        journal = Journal(state)
+        journal.put(state.s["out"], np.array([row]), True)
+        journal.close()
         out[plan.series[row].station, plan.series[row].parameter] = f"{type(why).__name__}: {why}"
 
     def take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
-        n = len(readings)
-        whole = qc.Examined(np.full(n, qc.GOOD, np.int8), np.full(n, qc.CODE[Cause.NONE], np.int8))
-        for row in np.unique(readings.row).tolist():
-            mine = np.flatnonzero(readings.row == row)
-            part = Readings(*(getattr(readings, name)[mine] for name in Readings.__slots__))
-            own = Journal(state)
-            try:
-                found = _take(plan, state, own, part, now_s)
-                whole.flag[mine], whole.cause[mine] = found.flag, found.cause
-            except MemoryError:
-                raise
-            except Exception as why:
-                own.roll_back()
-                put_out(row, why)
-                whole.flag[mine], whole.cause[mine] = qc.FAIL, qc.CODE[Cause.INTERNAL]
-        return whole
+        return _take_carefully(plan, state, readings, now_s, put_out)
 
-    def run(plan: Plan, state: State, journal: Journal, touched: NDArray[np.bool_], now_s: int) -> zones.Told:
+    def run(plan: Plan, state: State, journal: Journal, touched: Index, now_s: int) -> zones.Told:
         def failed(zone: int, why: Exception) -> None:
             for row in plan.zone_series[zone]:
                 if row >= 0:
@@ -198,3 +192,34 @@ def _carefully(plan: Plan, state: State, readings: Readings, now_ms: int, error:
     if not named:  # it raised only when all were taken together: a bug of ours, that operators must hear of
         named = {("", ""): f"{type(error).__name__}: {error}"}
     return Outputs(outputs.now_ms, outputs.applied, outputs.hazards, outputs.alerts, outputs.rejected, outputs.flags, named)
+
+
+def _take_carefully(plan: Plan, state: State, readings: Readings, now_s: int, failed: Callable[[int, Exception], None]) -> qc.Examined:
+    """``failed`` is told of each series that raises."""
+    n = len(readings)
+    whole = qc.Examined(np.full(n, qc.GOOD, np.int8), np.full(n, qc.CODE[Cause.NONE], np.int8))
+    by_row = np.argsort(readings.row, kind="stable")
+    rows, starts = np.unique(readings.row[by_row], return_index=True)
+    ends = np.append(starts[1:], n)
+    todo = [(0, len(rows))]
+    while todo:
+        first, end = todo.pop()
+        mine = np.sort(by_row[starts[first] : ends[end - 1]])
+        part = Readings(*(getattr(readings, name)[mine] for name in Readings.__slots__))
+        journal = Journal(state)
+        try:
+            found = _take(plan, state, journal, part, now_s)
+            whole.flag[mine], whole.cause[mine] = found.flag, found.cause
+            journal.close()
+        except MemoryError:
+            journal.roll_back()
+            raise
+        except Exception as why:
+            journal.roll_back()
+            if end - first > 1:
+                middle = (first + end) // 2
+                todo += [(middle, end), (first, middle)]
+                continue
+            failed(int(rows[first]), why)
+            whole.flag[mine], whole.cause[mine] = qc.FAIL, qc.CODE[Cause.INTERNAL]
+    return whole

@@ -38,38 +38,51 @@ class Told:
         return Told(tuple(self._hazards), tuple(self._alerts))
 
 
-def run(plan: Plan, state: State, journal: Journal, touched: NDArray[np.bool_], now_s: int) -> Told:
-    """Score the touched zones, everything downstream of them, and those whose time has come."""
+def run(plan: Plan, state: State, journal: Journal, touched: Index, now_s: int) -> Told:
+    """Score the touched zones (sorted), everything downstream of them, and those whose time has come."""
     told = Told()
-    chosen = _chosen(plan, touched | (state.z["due_t"] <= now_s))
+    chosen = _chosen(plan, state, touched, now_s)
     if len(chosen):
         _score_and_tell(plan, state, journal, chosen, now_s, told)
     return told.closed()
 
 
-def run_carefully(plan: Plan, state: State, touched: NDArray[np.bool_], now_s: int, failed: Callable[[int, Exception], None]) -> Told:
-    """The same zone by zone; ``failed`` is told of a zone that raises, which then waits for its next reading."""
+def run_carefully(plan: Plan, state: State, touched: Index, now_s: int, failed: Callable[[int, Exception], None]) -> Told:
+    """The same in halves, until a zone that raises is alone; ``failed`` is told of it, and it then waits for its next reading."""
     told = Told()
-    for zone in _chosen(plan, touched | (state.z["due_t"] <= now_s)).tolist():
-        for last in (False, True):
-            journal, part = Journal(state), Told()
-            try:
-                _score_and_tell(plan, state, journal, np.array([zone], np.intp), now_s, part)
-                told._hazards += part._hazards
-                told._alerts += part._alerts
-                break
-            except MemoryError:
-                raise
-            except Exception as error:
-                journal.roll_back()
-                failed(zone, error)
-                if last:
-                    state.z["due_t"][zone] = NEVER
+    todo = [(_chosen(plan, state, touched, now_s), False)]
+    while todo:
+        chosen, last = todo.pop()
+        if not len(chosen):
+            continue
+        journal, part = Journal(state), Told()
+        try:
+            _score_and_tell(plan, state, journal, chosen, now_s, part)
+            journal.close()
+            told._hazards += part._hazards
+            told._alerts += part._alerts
+        except MemoryError:
+            journal.roll_back()
+            raise
+        except Exception as error:
+            journal.roll_back()
+            if len(chosen) > 1:  # upstream first, as before
+                todo += [(chosen[len(chosen) // 2 :], False), (chosen[: len(chosen) // 2], False)]
+                continue
+            failed(int(chosen[0]), error)
+            if last:
+                journal.put(state.z["due_t"], chosen, NEVER)
+                journal.close()
+            else:
+                todo.append((chosen, True))
     return told.closed()
 
 
-def _chosen(plan: Plan, todo: NDArray[np.bool_]) -> Index:
-    """The zones to score, ``todo`` and everything downstream of it, upstream first."""
+def _chosen(plan: Plan, state: State, touched: Index, now_s: int) -> Index:
+    """The zones to score, the touched and those whose time has come and everything downstream of them, upstream first."""
+    todo = np.zeros(len(plan.zones), np.bool_)
+    todo[touched] = True
+    todo[state.due.until(now_s)] = True
     for up, down in plan.pairs_by_depth:
         todo[down] |= todo[up]
     return plan.downwards[todo[plan.downwards]]
@@ -108,10 +121,7 @@ def _live(plan: Plan, state: State, journal: Journal, zone: int, hazard: Hazard,
     noun = plan.zones[zone]
     waves = [event for up in hazard.upstream if up in state.alerts for event in state.alerts[up].event_ids]
     moved = lifecycle.transition(state.alerts.get(noun.id), hazard, noun, plan.region, now_s * 1000, tuple(dict.fromkeys(waves)))
-    if moved.alert is None:
-        state.alerts.pop(noun.id, None)
-    else:
-        state.alerts[noun.id] = moved.alert
+    journal.alert(noun.id, moved.alert)
     journal.put(state.z["alert_due_t"], zone, 0 if moved.deadline_ms is None else -(-moved.deadline_ms // 1000))
     if moved.event is not None:
         document = "" if moved.event.kind is EventKind.EXPIRE else cap.document(moved.event, plan.region)

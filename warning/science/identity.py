@@ -86,17 +86,17 @@ def _minutes(
     new = np.maximum(old, word)
     out: Assignments = []
     moved = np.flatnonzero(new > old)
-    cleared: dict[int, NDArray[np.uint64]] = {}
     if len(moved):
-        slots = np.arange(WORDS)
-        holds = new[moved, None] - (new[moved, None] - slots) % WORDS
-        words = np.where(holds > old[moved, None], np.uint64(0), arrays["minutes"][series[moved]])
-        out += [("minutes", series[moved], words), ("word", series[moved], new[moved].astype(np.uint32))]
-        cleared = dict(zip(series[moved].tolist(), words, strict=True))
+        gone = np.where(old[moved] > 0, np.minimum(new[moved] - old[moved], WORDS), 0)  # a series that begins has nothing to clear
+        for step in range(int(gone.max())):
+            some = moved[gone > step]
+            slot = ((new[some] - step) % WORDS).astype(np.intp)
+            out.append(("minutes", (series[some], slot), np.zeros(len(some), np.uint64)))
+        out.append(("word", series[moved], new[moved].astype(np.uint32)))
     which = time_s // WORD_S
-    newest = np.repeat(new, np.diff(np.append(np.flatnonzero(np.append(True, row[1:] != row[:-1])), len(row))))
-    inside = which > newest - WORDS
-    row, which, bit = row[inside], which[inside], np.uint64(1) << ((time_s[inside] // 60) % 64).astype(np.uint64)
+    of = np.cumsum(np.append(False, row[1:] != row[:-1]))  # which of ``series``
+    inside = which > new[of] - WORDS
+    row, of, which, bit = row[inside], of[inside], which[inside], np.uint64(1) << ((time_s[inside] // 60) % 64).astype(np.uint64)
     if not len(row):
         return out
     first = np.ones(len(row), np.bool_)
@@ -105,8 +105,5 @@ def _minutes(
     slot = (which[start] % WORDS).astype(np.intp)
     bits = np.bitwise_or.reduceat(bit, start)
     base = arrays["minutes"][row[start], slot]
-    if cleared:
-        base = np.array(
-            [cleared[r][s] if r in cleared else b for r, s, b in zip(row[start].tolist(), slot.tolist(), base, strict=True)], np.uint64
-        )
+    base[which[start] > old[of[start]]] = 0  # cleared above
     return [*out, ("minutes", (row[start], slot), base | bits)]

@@ -1,8 +1,9 @@
 """Event-time windows: per series, rings of buckets in a hierarchy of 15 minutes, 1 hour and 6 hours.
 
-A bucket is the readings with ``floor(time / width)`` equal: count, least, greatest, sum, last and the last's time. A late
-reading lands in its own bucket as long as the ring still holds it. Windows are whole buckets up to the one that holds
-``now`` (hopping by the bucket).
+A bucket is the readings with ``floor(time / width)`` equal: count, least, greatest, sum, last and the last's time, which says too
+which bucket it is. A late reading lands in its own bucket as long as the ring still holds it. The sum is kept as what the readings add
+up to above the least of them: single precision then errs by a part of the bucket's range, not of its level (6e-8 of it a beat at most).
+Windows are whole buckets up to the one that holds ``now`` (hopping by the bucket).
 All times are uint32 seconds since 1970 UTC, values in the series' SI unit; S series, n readings, T slots.
 """
 
@@ -20,13 +21,12 @@ SLOTS = 60
 WINDOWS = {"15min": (0, 1), "1h": (0, 4), "3h": (0, 12), "6h": (0, 24), "24h": (1, 24), "72h": (2, 12)}  # name -> ring, buckets
 
 FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "w_id": ("u4", (SLOTS,)),  # time // width of what the slot holds; 0: empty
-    "w_count": ("u4", (SLOTS,)),
+    "w_count": ("u2", (SLOTS,)),  # one a second at most: 21,600
     "w_min": ("f4", (SLOTS,)),
     "w_max": ("f4", (SLOTS,)),
-    "w_sum": ("f8", (SLOTS,)),
+    "w_over": ("f4", (SLOTS,)),  # sum of (value - w_min)
     "w_last": ("f4", (SLOTS,)),
-    "w_last_t": ("u4", (SLOTS,)),
+    "w_last_t": ("u4", (SLOTS,)),  # 0: empty
 }
 
 Arrays = dict[str, NDArray[Any]]
@@ -76,19 +76,25 @@ def _fold_ring(
     total = np.bincount(segment, weights=value, minlength=len(start))  # adds one after the other: the same on every CPU
     least, greatest = np.minimum.reduceat(value, start), np.maximum.reduceat(value, start)
     last, last_t = value[end], time_s[end]
-    same = arrays["w_id"][seg_row, slot] == seg_bucket
     old = {name: arrays[name][seg_row, slot] for name in FIELDS}
+    same = old["w_last_t"] // width == seg_bucket
     newer = ~same | (last_t >= old["w_last_t"])
+    count = count + np.where(same, old["w_count"], 0)
+    total += np.where(same, _sum(old), 0.0)
+    lowest = np.where(same, np.minimum(old["w_min"], least), least).astype(np.float32)
     fields: Arrays = {
-        "w_id": seg_bucket.astype(np.uint32),
-        "w_count": (count + np.where(same, old["w_count"], 0)).astype(np.uint32),
-        "w_min": np.where(same, np.minimum(old["w_min"], least), least).astype(np.float32),
+        "w_count": count.astype(np.uint16),
+        "w_min": lowest,
         "w_max": np.where(same, np.maximum(old["w_max"], greatest), greatest).astype(np.float32),
-        "w_sum": total + np.where(same, old["w_sum"], 0.0),
+        "w_over": (total - count * lowest.astype(np.float64)).astype(np.float32),
         "w_last": np.where(newer, last, old["w_last"]).astype(np.float32),
         "w_last_t": np.where(newer, last_t, old["w_last_t"]).astype(np.uint32),
     }
     return Change(seg_row, slot, fields)
+
+
+def _sum(bucket: Arrays) -> NDArray[np.float64]:
+    return np.asarray(bucket["w_over"] + bucket["w_count"] * bucket["w_min"].astype(np.float64))
 
 
 def replace(
@@ -102,25 +108,27 @@ def replace(
     changes = []
     for ring, (width, buckets) in enumerate(RINGS):
         slot = OFFSETS[ring] + time_s // width % buckets
-        if arrays["w_id"][row, slot] != time_s // width:
+        values = {name: arrays[name][row, slot].item() for name in FIELDS}
+        if values["w_last_t"] // width != time_s // width:
             continue
-        values = {name: arrays[name][row, slot] for name in FIELDS}
         others = list(same_bucket.get(ring, ()))
         if len(others) + 1 == values["w_count"]:
             known = sorted(others + ([(time_s, new)] if new is not None else []))
             if not known:
-                values |= {"w_id": np.uint32(0), "w_count": np.uint32(0)}
+                values |= {"w_last_t": 0, "w_count": 0}
             else:
                 numbers = [number for _, number in known]
-                values |= {"w_count": len(known), "w_min": min(numbers), "w_max": max(numbers), "w_sum": sum(numbers)}
+                values |= {"w_count": len(known), "w_min": min(numbers), "w_max": max(numbers)}
                 values |= {"w_last_t": known[-1][0], "w_last": known[-1][1]}
+                values["w_over"] = sum(numbers) - len(known) * float(np.float32(min(numbers)))
         else:
-            values["w_sum"] += (new or 0.0) - old
+            total = values["w_over"] + values["w_count"] * values["w_min"] + (new or 0.0) - old
             values["w_count"] -= new is None
             if new is not None:
                 values |= {"w_min": min(values["w_min"], new), "w_max": max(values["w_max"], new)}
                 if values["w_last_t"] == time_s:
                     values["w_last"] = new
+            values["w_over"] = total - values["w_count"] * float(np.float32(values["w_min"]))
         fields = {name: np.array([values[name]], dtype) for name, (dtype, _) in FIELDS.items()}
         changes.append(Change(np.array([row]), np.array([slot]), fields))
     return changes
@@ -135,7 +143,7 @@ def features(arrays: Arrays, rows: NDArray[np.intp], now_s: int) -> dict[str, di
     for name, (ring, buckets) in WINDOWS.items():
         held = _held(arrays, rows, ring, buckets, now_s)
         number = np.where(held, _ring(arrays, "w_count", rows, ring), 0).sum(axis=1, dtype=np.int64)
-        sums = np.where(held, _ring(arrays, "w_sum", rows, ring), 0.0)
+        sums = np.where(held, _sum({key: _ring(arrays, key, rows, ring) for key in ("w_over", "w_count", "w_min")}), 0.0)
         total = np.cumsum(sums, axis=1)[:, -1]  # one after the other: a fixed order of addition
         some = number > 0
         least = np.where(held, _ring(arrays, "w_min", rows, ring), np.inf).min(axis=1)
@@ -175,6 +183,7 @@ def _ring(arrays: Arrays, name: str, rows: NDArray[np.intp], ring: int) -> NDArr
 
 def _held(arrays: Arrays, rows: NDArray[np.intp], ring: int, buckets: int, now_s: int) -> NDArray[np.bool_]:
     """Which slots of the ring hold one of the last ``buckets`` buckets up to the one of ``now_s``."""
-    ids = _ring(arrays, "w_id", rows, ring).astype(np.int64)
-    now = now_s // RINGS[ring][0]
+    width, _ = RINGS[ring]
+    ids = _ring(arrays, "w_last_t", rows, ring) // np.uint32(width)
+    now = now_s // width
     return (ids > now - buckets) & (ids <= now) & (_ring(arrays, "w_count", rows, ring) > 0)

@@ -22,7 +22,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """The last record of a generation."""
+    """The last record of a generation. Digested as it is encoded: a field more would void the generations of older versions."""
 
     next: int  # N + 1: the first record that the state has not seen
     writer: str
@@ -30,7 +30,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     code: str  # fingerprint of the decision code
     tick: str  # the tick at N: who reads the log again sees whether it is the same log
     state_bytes: int  # length of State.freeze's own head, as JSON: the first of the bytes (it can be larger than a record)
-    arrays: list[tuple[str, str, tuple[int, ...]]]  # name, dtype, shape, in the order of the bytes
+    arrays: list[tuple[str, str, tuple[int, ...]]]  # name, dtype ("<f4", or "field:<f4 field:<u4" of a record), shape, in order
     chunks: int
     digest: str = ""
 
@@ -81,11 +81,25 @@ class Memory:
         for name in self._kept.keys() - arrays.keys():
             del self._kept[name]
         words = msgspec.json.encode(head)
-        kinds = [(name, self._kept[name].dtype.str, self._kept[name].shape) for name in arrays]
+        kinds = [(name, _kind(self._kept[name].dtype), self._kept[name].shape) for name in arrays]
         views = [memoryview(words)]
         views += [self._kept[name].reshape(-1).view(np.uint8).data for name in arrays]
         size = sum(view.nbytes for view in views)
         return Frozen(Head(state_bytes=len(words), arrays=kinds, chunks=-(-size // CHUNK), **fields), views)
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    """``<f4``, or ``field:<f4 field:<u4`` of a record without gaps."""
+    if dtype.names is None:
+        return dtype.str
+    return " ".join(f"{name}:{dtype[name].str}" for name in dtype.names)
+
+
+def _dtype(kind: str) -> np.dtype[Any]:
+    if ":" not in kind:
+        return np.dtype(kind)
+    fields = [field.rpartition(":") for field in kind.split(" ")]
+    return np.dtype([(name, each) for name, _, each in fields])
 
 
 def digest_of(head: Head, views: list[memoryview]) -> str:
@@ -101,7 +115,7 @@ def unpack(head: Head, blob: bytes) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {}
     at = head.state_bytes
     for name, kind, shape in head.arrays:
-        dtype, count = np.dtype(kind), int(np.prod(shape, dtype=np.int64))
+        dtype, count = _dtype(kind), int(np.prod(shape, dtype=np.int64))
         arrays[name] = np.frombuffer(blob, dtype, count, at).reshape(shape).copy()
         at += count * dtype.itemsize
     return msgspec.json.decode(blob[: head.state_bytes], type=dict[str, Any]), arrays
