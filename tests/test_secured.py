@@ -308,7 +308,7 @@ async def test_a_password_that_is_rotated_while_they_run(kafka: services.Secured
         assert "'rotated' is refused" in worker.words and str(secret) in worker.words and "-secret" not in worker.words
         with pytest.raises(Unavailable):
             await log.append({(deployment.readings, 0): [(b"b", b"{}")]})
-        while log.up:  # noqa: ASYNC110 - the gateway learns it by its lane's time, a moment after its sender
+        while log.up:  # the gateway learns it by its lane's time, a moment after its sender
             await asyncio.sleep(0.1)
         await asyncio.sleep(1.0)
         assert "'rotated' is refused" in log.why
