@@ -124,13 +124,17 @@ class Decoder:
             readings = _columns([row[line.station, line.parameter] for line in lines], lines)
         except (msgspec.MsgspecError, ValueError, LookupError, RecursionError, TypeError):
             return self._one_by_one(values, offsets)
-        if len(values) >= shape.FEWEST:
-            self._shape.learn({line.provider: value for line, value in zip(lines, values, strict=True) if value is not None}.values())
+        self._learn(lines, values)
         return readings, [], offsets
+
+    def _learn(self, lines: Sequence[_Line], values: Sequence[bytes | None]) -> None:
+        if len(lines) >= shape.FEWEST:
+            self._shape.learn({line.provider: value for line, value in zip(lines, values, strict=True) if value is not None}.values())
 
     def _one_by_one(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> tuple[Readings, list[Rejected], Sequence[int]]:
         rows: list[int] = []
         lines: list[_Line] = []
+        texts: list[bytes] = []
         taken: list[int] = []
         rejected: list[Rejected] = []
         for offset, value in zip(offsets, values, strict=True):
@@ -149,7 +153,9 @@ class Decoder:
                 continue
             rows.append(row)
             lines.append(line)
+            texts.append(value)
             taken.append(offset)
+        self._learn(lines, texts)  # else one broken record a fetch would keep all the others from being read at once
         return _columns(rows, lines), rejected, taken
 
     def _marked(self, value: bytes | None, offset: int) -> Tick | Switch | Rejected:
