@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from warning.science import forecast, hazard, normal, routing
+from warning.science import curves, forecast, hazard, normal, routing
 
 NOW = 1_754_000_000 // 21_600 * 21_600
 H = 3600
@@ -21,12 +21,30 @@ def history(*points: tuple[int, float]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def curve(
-    arrays: dict[str, np.ndarray], observed_s: int, value: float, hold_h: int = 36, median: np.ndarray | None = None
-) -> routing.Curve:
-    knot_s = forecast.knots(NOW)
-    unknown = np.full(len(knot_s), np.nan)
-    return routing.curve(arrays, 0, observed_s, value, hold_h * H, knot_s, unknown if median is None else median, NOW)
+class Curve:
+    """The course of one zone, asked for at times since 1970."""
+
+    def __init__(self, arrays: dict[str, np.ndarray], observed_s: int, value: float, hold_s: int, median: np.ndarray) -> None:
+        one = lambda number, dtype: np.array([number], dtype)  # noqa: E731
+        past = NOW - 14 * 24 * H
+        self.curves = curves.Curves(
+            arrays,
+            one(0, np.intp),
+            one(observed_s, np.int64),
+            one(value, float),
+            one(hold_s, np.int64),
+            forecast.knots(NOW)[None, :],
+            past,
+            NOW,
+        )
+        self.curves.expect(slice(0, 1), median[None, :], one(np.nan, np.float32))
+
+    def at(self, time_s: np.ndarray) -> np.ndarray:
+        return self.curves.at(slice(0, 1), (time_s - NOW)[None, :].astype(float))[0]
+
+
+def curve(arrays: dict[str, np.ndarray], observed_s: int, value: float, hold_h: int = 36, median: np.ndarray | None = None) -> Curve:
+    return Curve(arrays, observed_s, value, hold_h * H, np.full(forecast.KNOTS, np.nan) if median is None else median)
 
 
 def test_the_curve_is_the_readings_then_held_then_unknown() -> None:
@@ -64,10 +82,11 @@ def test_of_twin_series_at_one_time_the_larger_counts() -> None:
 def arrive(
     now: float, then: float, base: float, share: float = 0.8, early: float | None = None, late: float | None = None
 ) -> tuple[float, float]:
-    reaches = routing.Reaches(np.array([0]), np.array([share]), np.array([0.1]))
+    reaches = routing.Reaches.of(np.array([0]), np.array([share]), np.array([0.1]))
     one = lambda value: np.array([[now if value is None else value]])  # noqa: E731
-    routed = routing.arrival(reaches, np.array([[now]]), one(early), one(late), np.array([then]), np.array([base]), 0.0)
-    return float(routed.median[0, 0]), float(routed.sigma[0, 0])
+    routed = routing.arrival(reaches, np.array([[now]]), np.array([then]), np.array([base]))
+    sigma = routing.spread(reaches, np.array([[now]]), one(early), one(late), np.array([then]), np.array([base]), routed, 0.0)
+    return float(routed[0, 0]), float(sigma[0, 0])
 
 
 def test_a_rise_arrives_weakened_on_top_of_what_flows() -> None:
@@ -96,10 +115,9 @@ def test_uncertain_travel_time_widens_the_spread() -> None:
 
 
 def test_two_rivers_add_up() -> None:
-    reaches = routing.Reaches(np.array([0, 0]), np.array([0.8, 0.5]), np.array([0.0, 0.0]))
+    reaches = routing.Reaches.of(np.array([0, 0]), np.array([0.8, 0.5]), np.array([0.0, 0.0]))
     now, then = np.array([[700.0], [200.0]]), np.array([300.0, 100.0])
-    routed = routing.arrival(reaches, now, now, now, then, np.array([350.0]), 0.0)
-    assert routed.median[0, 0] == pytest.approx(350.0 + 0.8 * 400.0 + 0.5 * 100.0)
+    assert routing.arrival(reaches, now, then, np.array([350.0]))[0, 0] == pytest.approx(350.0 + 0.8 * 400.0 + 0.5 * 100.0)
 
 
 def test_knots_are_full_hours_and_reach_four_days() -> None:

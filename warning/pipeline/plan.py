@@ -56,10 +56,12 @@ class Plan:
     neighbour_up: Index  # pairs: upstream zone, downstream zone
     neighbour_down: Index
     reaches: ReachArrays
+    into: Index  # (Z + 1,) the reaches that end at zone z: into[z] to into[z + 1]
     history_row: Index  # (Z,) -1: nobody downstream asks
     histories: int
     history_slots: int
     depths: tuple[Index, ...]
+    depth: Index  # (Z,) which of ``depths`` a zone is in
     downwards: Index  # all zones, upstream first
     pairs_by_depth: tuple[tuple[Index, Index], ...]  # (upstream, downstream), by the depth of the latter
     at_once: NDArray[np.bool_]  # (6,) by rank
@@ -84,6 +86,9 @@ class Plan:
         history_row[sources] = np.arange(len(sources))
         limits, cleared = _zone_limits(region, zones)
         depths = _depths(len(zones), pairs)
+        depth = np.zeros(len(zones), np.intp)
+        for level, group in enumerate(depths):
+            depth[group] = level
         ups, downs = np.array([up for up, _ in pairs], np.intp), np.array([down for _, down in pairs], np.intp)
         return Plan(
             region=region,
@@ -103,10 +108,12 @@ class Plan:
             neighbour_up=ups,
             neighbour_down=downs,
             reaches=reaches,
+            into=np.searchsorted(reaches.down, np.arange(len(zones) + 1)).astype(np.intp),
             history_row=history_row,
             histories=len(sources),
             history_slots=routing.depth(int(reaches.travel_high_s.max(initial=0))),
             depths=depths,
+            depth=depth,
             downwards=np.concatenate(depths) if depths else np.zeros(0, np.intp),
             pairs_by_depth=tuple((ups[inside], downs[inside]) for group in depths if (inside := np.isin(downs, group)).any()),
             at_once=np.array([False, *(level in region.alert.at_once for level in CLASSES)]),

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warning.pipeline.courses import courses
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.reasons import Scored
 from warning.pipeline.state import Journal, State
-from warning.science import forecast, hazard, routing
+from warning.science import forecast, hazard
 
 PAIR_S = 3600  # twin series (inflow, outflow) within an hour of each other are one observation
 
@@ -78,7 +79,7 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
     line = forecast.trend(state.s, np.maximum(seen.row, 0), now_s, rules.trend_window_s, rules.trend_points)
     line.slope[(seen.row < 0) | seen.silent] = np.nan
     knot_s = forecast.knots(now_s)
-    course, wave_from = _courses(plan, state, journal, zones, seen, line, knot_s)
+    course, wave_from = courses(plan, state, journal, zones, seen.base, seen.time_s, line, knot_s)
     resolution = plan.resolution[zones]
     expectation = hazard.expected(course, seen.base, plan.zone_limits[zones], resolution, knot_s, rules.probability, rules.probability_keep)
     z = state.z
@@ -98,51 +99,6 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
     highest = median.argmax(axis=1)
     peak = median[np.arange(len(zones)), highest]
     return Scores(zones, seen, expectation, course, line, wave_from, peak, np.where(np.isinf(peak), 0, knot_s[highest]))
-
-
-def _courses(
-    plan: Plan, state: State, journal: Journal, zones: Index, seen: Observed, line: forecast.Trend, knot_s: NDArray[np.int64]
-) -> tuple[forecast.Course, Index]:
-    """The forecast of each zone, group by group down the rivers, for a group needs the forecasts of those before it."""
-    n, leads = len(zones), len(knot_s)
-    whole = forecast.Course(
-        np.full((n, leads), np.nan),
-        np.full((n, leads), np.nan),
-        np.zeros((n, leads), np.bool_),
-        np.zeros(n, np.bool_),
-        np.zeros(n, np.bool_),
-    )
-    wave_from = np.full(n, -1, np.intp)
-    place = np.full(len(plan.zones), -1, np.intp)
-    place[zones] = np.arange(n)
-    for group in plan.depths:
-        here = place[group]
-        here = here[here >= 0]
-        if not len(here):
-            continue
-        routed, source = _route(plan, state, zones[here], seen, here, knot_s)
-        part = forecast.Trend(line.slope[here], line.sigma[here], line.points[here], line.span_s[here])
-        silent_s = plan.zone_silent_s[zones[here]]
-        course = forecast.combine(
-            seen.base[here],
-            seen.time_s[here],
-            silent_s,
-            part,
-            routed,
-            plan.resolution[zones[here]],
-            knot_s,
-            plan.region.forecast.trend_horizon_s,
-        )
-        for name in ("median", "sigma", "evidence", "trend", "wave"):
-            getattr(whole, name)[here] = getattr(course, name)
-        wave_from[here] = source
-        journal.put(state.z["median"], zones[here], course.median)
-        journal.put(state.z["issued_t"], zones[here], knot_s[0])
-        history = plan.history_row[zones[here]]
-        kept = (history >= 0) & course.wave
-        for name, index, values in routing.estimate(state.h, history[kept], int(knot_s[0]), routed.median[kept, 0]):
-            journal.put(state.h[name], index, values)
-    return whole, wave_from
 
 
 def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) -> Observed:
@@ -218,48 +174,3 @@ def _neighbour(plan: Plan, state: State, zones: Index) -> tuple[Index, NDArray[n
     highest = np.flatnonzero((shown == level[here]) & (shown >= 0))[::-1]  # the first of equals stays
     best[here[highest]] = up[highest]
     return best, level
-
-
-def _route(plan: Plan, state: State, zones: Index, seen: Observed, here: Index, knot_s: NDArray[np.int64]) -> tuple[routing.Routed, Index]:
-    """What arrives at ``zones`` (places ``here`` of ``seen``) from upstream, and which upstream zone brings the most."""
-    n, leads = len(zones), len(knot_s)
-    source = np.full(n, -1, np.intp)
-    place = np.full(len(plan.zones), -1, np.intp)
-    place[zones] = np.arange(n)
-    mine = np.flatnonzero(place[plan.reaches.down] >= 0)
-    if not len(mine):
-        nothing = np.full((n, leads), np.nan)
-        return routing.Routed(nothing, nothing), source
-    up, down = plan.reaches.up[mine], place[plan.reaches.down[mine]]
-    low, high = plan.reaches.travel_low_s[mine], plan.reaches.travel_high_s[mine]
-    middle = (low + high) // 2
-    observed_s, base = seen.time_s[here], seen.base[here]
-    now, early, late = (np.full((len(mine), leads), np.nan) for _ in range(3))
-    then = np.full(len(mine), np.nan)
-    for r, zone in enumerate(up.tolist()):
-        if not state.z["observed_t"][zone] and np.isnan(state.z["median"][zone]).all():
-            continue  # nothing was ever known there
-        curve = _curve(plan, state, zone, int(knot_s[0]))
-        now[r], early[r], late[r] = curve.at(knot_s - middle[r]), curve.at(knot_s - low[r]), curve.at(knot_s - high[r])
-        if observed_s[down[r]]:
-            then[r] = curve.at(observed_s[down[r], None] - middle[r])[0]
-    if np.isnan(now).all():
-        nothing = np.full((n, leads), np.nan)
-        return routing.Routed(nothing, nothing), source
-    reaches = routing.Reaches(down, plan.reaches.share[mine], plan.reaches.share_sigma[mine])
-    routed = routing.arrival(reaches, now, early, late, then, base, plan.region.forecast.travel_spread)
-    brings = np.where(np.isnan(now), -np.inf, now * reaches.share[:, None]).max(axis=1)
-    most = np.full(n, -np.inf)
-    np.maximum.at(most, down, brings)
-    main = np.flatnonzero((brings == most[down]) & ~np.isinf(brings))[::-1]  # the first of equals stays
-    source[down[main]] = up[main]
-    return routed, source
-
-
-def _curve(plan: Plan, state: State, zone: int, now_s: int) -> routing.Curve:
-    z = state.z
-    knot_s = forecast.knots(int(z["issued_t"][zone]))
-    observed_s, value, hold_s = int(z["observed_t"][zone]), float(z["value"][zone]), int(plan.zone_silent_s[zone])
-    return routing.curve(
-        state.h, int(plan.history_row[zone]), observed_s, value, hold_s, knot_s, z["median"][zone].astype(np.float64), now_s
-    )

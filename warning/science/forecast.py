@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warning.science import windows
-from warning.science.routing import Routed
 
 KNOTS = 33
 
@@ -26,12 +25,18 @@ def knots(now_s: int) -> NDArray[np.int64]:
     About four days. Full hours of the clock, not of the lead: the front of a wave stays between the same two while time
     passes, so its arrival does not drift.
     """
-    hours = now_s // 3600 * 3600 + 3600 * np.arange(1, 13, dtype=np.int64)
-    threes = hours[-1] // 10_800 * 10_800 + 10_800 * np.arange(1, 13, dtype=np.int64)
-    sixes = threes[-1] // 21_600 * 21_600 + 21_600 * np.arange(1, 9, dtype=np.int64)
-    out = np.concatenate([[now_s], hours, threes, sixes]).astype(np.int64)
+    out: NDArray[np.int64] = knots_of(np.array([now_s], np.int64))[0]
     out.flags.writeable = False  # shared by all that ask for the same time
     return out
+
+
+def knots_of(now_s: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same for forecasts issued at n times: (n, L)."""
+    now = now_s[:, None]
+    hours = now // 3600 * 3600 + 3600 * np.arange(1, 13, dtype=np.int64)
+    threes = hours[:, -1:] // 10_800 * 10_800 + 10_800 * np.arange(1, 13, dtype=np.int64)
+    sixes = threes[:, -1:] // 21_600 * 21_600 + 21_600 * np.arange(1, 9, dtype=np.int64)
+    return np.concatenate([now, hours, threes, sixes], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +86,42 @@ def trend(arrays: dict[str, NDArray[Any]], rows: NDArray[np.intp], now_s: int, w
     return Trend(slope, np.sqrt(residual), n.astype(np.int64), np.rint(-3600.0 * hours.min(axis=1)).astype(np.int64))
 
 
-def combine(
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What Z zones expect without the water on its way (Z, L): persistence and its spread, the line and its spread, where that counts."""
+
+    median: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    line: NDArray[np.float64]
+    line_sigma: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+    resolution: NDArray[np.float64]  # (Z,)
+
+    def with_water(self, zones: NDArray[np.intp] | slice, routed: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The median course of some of the zones, with what arrives there (NaN: nothing)."""
+        line = self.line[zones]
+        leads = self.inside[zones] & ~(routed >= line)  # the higher of the two, where both speak
+        return np.where(leads, line, np.where(np.isnan(routed), self.median[zones], routed))
+
+    def course(self, median: NDArray[np.float64], routed: NDArray[np.float64], routed_sigma: NDArray[np.float64]) -> Course:
+        """``median``: of ``with_water``, of all zones."""
+        wave = ~np.isnan(routed)
+        leads = self.inside & ~(routed >= self.line)
+        sigma = np.where(leads, self.line_sigma, np.where(wave, routed_sigma, self.sigma))
+        sigma = np.maximum(sigma, self.resolution[:, None])
+        return Course(median, sigma, wave | self.inside, np.asarray(self.inside.any(axis=1)), np.asarray(wave.any(axis=1)))
+
+
+def alone(
     base: NDArray[np.float64],
     observed_s: NDArray[np.int64],
     fresh_s: NDArray[np.int64],
     line: Trend,
-    routed: Routed,
     resolution: NDArray[np.float64],
     knot_s: NDArray[np.int64],
     horizon_s: int,
-) -> Course:
-    """The course of each zone at the times ``knot_s``, from its newest reading ``base`` (NaN: none) at ``observed_s``.
+) -> Alone:
+    """What each zone expects at the times ``knot_s`` from its newest reading ``base`` (NaN: none) at ``observed_s``.
 
     The reading is fresh for ``fresh_s``; a straight line is carried on for ``horizon_s``.
     """
@@ -100,16 +130,11 @@ def combine(
     fresh = ~np.isnan(base) & (observed_s > 0)
     persistent = fresh[:, None] & (ahead <= fresh_s[:, None])
     median = np.where(persistent, base[:, None], np.nan)
-    sigma = np.where(persistent, 0.02 * np.abs(base[:, None]) + resolution[:, None], np.nan)
-    wave = ~np.isnan(routed.median)
-    median, sigma = np.where(wave, routed.median, median), np.where(wave, routed.sigma, sigma)
+    sigma = np.where(persistent, (0.02 * np.abs(base) + resolution)[:, None], np.nan)
     straight = fresh & ~np.isnan(line.slope) & (now_s - observed_s <= horizon_s)
     carried_s = np.minimum(line.span_s, horizon_s)[:, None]
     reached = np.minimum(ahead, carried_s) / 3600.0
     rise = np.where(straight, line.slope, 0.0)[:, None] * reached
     inside = straight[:, None] & (knot_s[None, :] <= now_s + carried_s)
-    leads = inside & ~(wave & (routed.median >= base[:, None] + rise))  # the higher of the two, where both speak
-    median = np.where(leads, base[:, None] + rise, median)
-    sigma = np.where(leads, np.sqrt(line.sigma[:, None] ** 2 + (0.5 * rise) ** 2), sigma)
-    sigma = np.maximum(sigma, resolution[:, None])
-    return Course(median, sigma, wave | inside, np.asarray(inside.any(axis=1)), np.asarray(wave.any(axis=1)))
+    line_sigma = np.sqrt((line.sigma**2)[:, None] + (0.5 * rise) ** 2)
+    return Alone(median, sigma, base[:, None] + rise, line_sigma, inside, resolution)

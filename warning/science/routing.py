@@ -37,14 +37,6 @@ def depth(travel_s: int) -> int:
 Arrays = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """Per zone (Z, L): expected discharge, its standard deviation; NaN where nothing upstream is known."""
-
-    median: NDArray[np.float64]
-    sigma: NDArray[np.float64]
-
-
 def remember(
     arrays: Arrays, row: NDArray[np.intp], time_s: NDArray[np.int64], value: NDArray[np.float64]
 ) -> list[tuple[str, Any, NDArray[Any]]]:
@@ -94,89 +86,83 @@ def move(arrays: Arrays, row: NDArray[np.intp], old: Arrays) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """Discharge at an upstream gauge over time, piecewise linear: readings, then estimates, then its forecast; NaN where unknown."""
-
-    time_s: NDArray[np.int64]
-    value: NDArray[np.float64]
-
-    def at(self, time_s: NDArray[np.int64]) -> NDArray[np.float64]:
-        if not len(self.time_s):
-            return np.full(len(time_s), np.nan)
-        return np.interp(time_s, self.time_s, self.value, left=np.nan, right=np.nan)
-
-
-def curve(
-    arrays: Arrays, row: int, observed_s: int, value: float, hold_s: int, knot_s: NDArray[np.int64], median: NDArray[np.float64], now_s: int
-) -> Curve:
-    """The course of the zone in ``row`` of the history.
-
-    ``value`` was read at ``observed_s`` (0: never) and may be held for ``hold_s``; ``median`` (L,) is the zone's forecast for
-    the times ``knot_s``. Between the newest reading and now the estimates of those hours count (the wave was on its way,
-    nobody measured it), else the reading is held.
-    """
-    seen, told = arrays["h_t"][row], arrays["e_t"][row]
-    past = (seen > 0) & (seen <= observed_s)
-    guessed = told > observed_s
-    times = [seen[past].astype(np.int64), told[guessed].astype(np.int64)]
-    values = [arrays["h_v"][row][past].astype(np.float64), arrays["e_v"][row][guessed].astype(np.float64)]
-    ahead = (knot_s > now_s) & ~np.isnan(median)
-    if observed_s and not guessed.any():
-        end = min(observed_s + hold_s, now_s)
-        times.append(np.array([end, end + 1], np.int64))
-        values.append(np.array([value, value if end == now_s else np.nan]))
-        ahead &= knot_s > end + 1
-    times.append(knot_s[ahead])
-    values.append(median[ahead])
-    time_s, value_s = np.concatenate(times), np.concatenate(values)
-    order = np.argsort(time_s, kind="stable")
-    return Curve(time_s[order], value_s[order])
-
-
-@dataclass(frozen=True, slots=True)
 class Reaches:
-    """R reaches, sorted by ``down``: the zone that each ends at (an index into Z), what part arrives and its standard deviation."""
+    """R reaches, sorted by ``down``: the zone that each ends at (an index into Z), what part arrives and its standard deviation.
+
+    ``turns``: (reaches, zones) of the first reach of each zone, of the second ...: the fixed order of addition.
+    """
 
     down: NDArray[np.intp]
     share: NDArray[np.float64]
     share_sigma: NDArray[np.float64]
+    turns: tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]
+
+    @staticmethod
+    def of(down: NDArray[np.intp], share: NDArray[np.float64], share_sigma: NDArray[np.float64]) -> Reaches:
+        number = np.arange(len(down))
+        first = np.ones(len(down), np.bool_)
+        first[1:] = down[1:] != down[:-1]
+        if first.all():
+            return Reaches(down, share, share_sigma, ((number, down),) if len(down) else ())
+        rank = number - np.maximum.accumulate(np.where(first, number, 0))
+        turns = (np.flatnonzero(rank == turn) for turn in range(int(rank.max()) + 1))
+        return Reaches(down, share, share_sigma, tuple((r, down[r]) for r in turns))
+
+    def over(self, together: np.ufunc, start: float | bool, values: NDArray[Any], zones: int) -> NDArray[Any]:
+        """(R, L) to (Z, L): what the reaches into each zone come to, beginning with ``start``."""
+        if len(self.turns) == 1 and len(self.down) == zones:  # one reach each
+            return np.asarray(together(start, values))
+        out = np.full((zones, values.shape[1]), start)
+        for reach, zone in self.turns:
+            out[zone] = together(out[zone], values[reach])
+        return out
 
 
-def arrival(
+def arrival(reaches: Reaches, now: NDArray[np.float64], then: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What arrives at Z zones (Z, L); NaN where nothing upstream is known.
+
+    ``now`` (R, L): upstream discharge at each time less the middle travel time; ``then`` (R,): at the time of the newest reading downstream
+    less the middle travel time; ``base`` (Z,): that reading, NaN: none.
+    """
+    zones = len(base)
+    known = ~np.isnan(now)
+    tracked = ~np.isnan(then + base[reaches.down])
+    share = reaches.share[:, None]
+    total = reaches.over(np.add, 0.0, share * _change(now, known, then, tracked), zones)
+    bound = reaches.over(np.add, 0.0, np.where(known, share * now, 0.0), zones)
+    some = reaches.over(np.logical_or, False, known, zones)
+    all_tracked = reaches.over(np.logical_and, True, tracked[:, None] | ~known, zones)
+    base_column = base[:, None]
+    routed = np.where(all_tracked & ~np.isnan(base_column), base_column + total, np.fmax(bound, base_column))
+    return np.where(some, np.maximum(routed, 0.0), np.nan)
+
+
+def spread(
     reaches: Reaches,
     now: NDArray[np.float64],
     early: NDArray[np.float64],
     late: NDArray[np.float64],
     then: NDArray[np.float64],
     base: NDArray[np.float64],
-    spread: float,
-) -> Routed:
-    """What arrives at Z zones.
+    routed: NDArray[np.float64],
+    part: float,
+) -> NDArray[np.float64]:
+    """The standard deviation (Z, L) of what arrives (``routed``, of ``arrival``).
 
-    ``now``, ``early``, ``late`` (R, L): upstream discharge at each time less the middle, the short and the long travel time;
-    ``then`` (R,): at the time of the newest reading downstream less the middle travel time; ``base`` (Z,): that reading,
-    NaN: none; ``spread``: further standard deviation, as a part of the change.
+    ``early``, ``late`` (R, L): as ``now``, with the short and the long travel time; ``part``: further standard deviation, as a part of
+    the change.
     """
-    zones, leads = len(base), now.shape[1]
     known = ~np.isnan(now)
-    tracked = ~np.isnan(then) & ~np.isnan(base[reaches.down])
-    change = np.where(known, now - np.where(tracked, then, 0.0)[:, None], 0.0)
-    total, variance = np.zeros((zones, leads)), np.zeros((zones, leads))
-    bound, some, all_tracked = np.zeros((zones, leads)), np.zeros((zones, leads), np.bool_), np.ones((zones, leads), np.bool_)
+    tracked = ~np.isnan(then + base[reaches.down])
     travel = np.where(np.isnan(early) | np.isnan(late), 0.0, np.abs(early - late) / 2.0) * reaches.share[:, None]
-    first = np.ones(len(reaches.down), np.bool_)
-    first[1:] = reaches.down[1:] != reaches.down[:-1]
-    rank = np.arange(len(first)) - np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
-    for turn in range(int(rank.max(initial=-1)) + 1):  # a fixed order of addition: the first reach of each zone, then the second
-        r = np.flatnonzero(rank == turn)
-        z = reaches.down[r]
-        total[z] += reaches.share[r, None] * change[r]
-        bound[z] += np.where(known[r], reaches.share[r, None] * now[r], 0.0)
-        variance[z] += (reaches.share_sigma[r, None] * change[r]) ** 2 + np.where(known[r], travel[r], 0.0) ** 2
-        some[z] |= known[r]
-        all_tracked[z] &= tracked[r, None] | ~known[r]
+    change = reaches.share_sigma[:, None] * _change(now, known, then, tracked)
+    variance = reaches.over(np.add, 0.0, change**2 + np.where(known, travel, 0.0) ** 2, len(base))
     base_column = base[:, None]
-    routed = np.where(all_tracked & ~np.isnan(base_column), base_column + total, np.fmax(bound, base_column))
-    routed = np.maximum(routed, 0.0)
-    variance += (spread * np.where(np.isnan(base_column), routed, routed - base_column)) ** 2
-    return Routed(np.where(some, routed, np.nan), np.where(some, np.sqrt(variance), np.nan))
+    variance += (part * np.where(np.isnan(base_column), routed, routed - base_column)) ** 2
+    return np.asarray(np.sqrt(variance))
+
+
+def _change(
+    now: NDArray[np.float64], known: NDArray[np.bool_], then: NDArray[np.float64], tracked: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    return np.where(known, now - np.where(tracked, then, 0.0)[:, None], 0.0)
