@@ -1,4 +1,5 @@
-"""The whole way on a real Apache Kafka: both regions at once, four partitions of which one is idle, worker and dispatcher killed with -9.
+"""The whole way on a real Apache Kafka that trusts nobody: TLS, a SCRAM user with least rights for each process. Both regions at
+once, four partitions of which one is idle, worker and dispatcher killed with -9.
 
 A story: two floods are fed; while the workers are at it, each is killed twice; while the messages go out, each dispatcher is
 killed. Then every document is byte for byte what the file replay says, nothing is lost, and what a phone or a receiver got twice is marked
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from services import apache_kafka
+from services import SecuredKafka, secured_kafka
 
 from warning import config, wiring_replay
 from warning.deployment import Deployment
@@ -67,11 +68,15 @@ def history(region: Region) -> tuple[rows.Rows, list[LogRecord], Offered]:
     return read, list(log_with_ticks(region, read.readings, TICK_S)), Offered(read.sent, len(read.readings), dict(refused))
 
 
-async def begun(stack: AsyncExitStack, name: str, bootstrap: str, folder: Path) -> Flood:
+async def begun(stack: AsyncExitStack, name: str, kafka: SecuredKafka, folder: Path) -> Flood:
     region = config.load(name)
     folder.mkdir()
     deployment = Deployment(
-        bootstrap=bootstrap,
+        bootstrap=kafka.bootstrap,
+        kafka_security="SASL_SSL",
+        kafka_user="{process}",
+        kafka_password_file=str(kafka.folder / "{process}.password"),
+        kafka_ca_file=str(kafka.certificates.ca_file),
         prefix=f"replay-acceptance-{name}-{secrets.token_hex(3)}.",
         directory=folder,
         replay=True,
@@ -85,7 +90,8 @@ async def begun(stack: AsyncExitStack, name: str, bootstrap: str, folder: Path) 
         worker_metrics_port=free_port(),
         dispatch_metrics_port=free_port(),
     )
-    await ensure_topics(deployment, region.partitions)
+    await kafka.give(deployment, "worker", "dispatch", "export")
+    await ensure_topics(deployment.as_process("worker"), region.partitions)
     supervisor = await stack.enter_async_context(Supervisor())
     deployment = await wiring_replay.outside_world(supervisor, region, deployment, folder)
     own = [command for command in commands(region, deployment, folder) if command.name in ("worker", "dispatch")]
@@ -113,11 +119,13 @@ async def flooded(flood: Flood) -> Result:
         if flood.kills["worker"] < 2 and done >= total * (flood.kills["worker"] + 1) / 3 and flood.supervisor.pid("worker"):
             kill(flood, "worker")
 
-    fed = await wiring_replay.play(flood.region, flood.deployment, read, flood.records, speed, progress)
-    await wiring_replay.worked_through(flood.supervisor, flood.deployment, fed, lambda *_: None)
+    feeder = flood.deployment.as_process("replay")
+    fed = await wiring_replay.play(flood.region, feeder, read, flood.records, speed, progress)
+    await wiring_replay.worked_through(flood.supervisor, feeder, fed, lambda *_: None)
     await killing
-    await wiring_replay.delivered(flood.supervisor, flood.region, flood.deployment, lambda *_: None)
-    evidence = await collect(flood.deployment, flood.region.partitions, flood.folder / "sms.jsonl", flood.folder / "webhooks.jsonl")
+    await wiring_replay.delivered(flood.supervisor, flood.region, feeder, lambda *_: None)
+    reader = flood.deployment.as_process("export")
+    evidence = await collect(reader, flood.region.partitions, flood.folder / "sms.jsonl", flood.folder / "webhooks.jsonl")
     decided = await deciding
     return Result(flood, fed, evidence, decided, reckon(flood.region, flood.offered, evidence, decided, fed.seconds))
 
@@ -133,16 +141,19 @@ async def killer(flood: Flood) -> None:
         kill(flood, "dispatch")
 
 
-async def both(bootstrap: str, folder: Path) -> list[Result]:
+async def both(kafka: SecuredKafka, folder: Path) -> list[Result]:
+    for user, password in kafka.users.items():
+        (kafka.folder / f"{user}.password").write_text(f"{password}\n", encoding="utf-8")
     async with AsyncExitStack() as stack:
-        floods = [await begun(stack, name, bootstrap, folder / name) for name in REGIONS]
+        await kafka.give(Deployment(), "replay")
+        floods = [await begun(stack, name, kafka, folder / name) for name in REGIONS]
         return list(await asyncio.gather(*map(flooded, floods)))
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
-    with apache_kafka() as kafka:
-        return asyncio.run(both(kafka.bootstrap, tmp_path_factory.mktemp("acceptance")))
+    with secured_kafka({user: secrets.token_hex(8) for user in ("worker", "dispatch", "export", "replay")}) as kafka:
+        return asyncio.run(both(kafka, tmp_path_factory.mktemp("acceptance")))
 
 
 pytestmark = pytest.mark.timeout(900)
