@@ -77,7 +77,7 @@ class Held:
         return out
 
     def _forget(self, name: str) -> None:
-        del self._kept[name]
+        self._kept.pop(name, None)  # a copy of the rest was taken before the last row was read
         self._bytes[name] = 0
 
 
