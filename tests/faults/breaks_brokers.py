@@ -156,10 +156,10 @@ class BrokerDiskFull(Fault):
 
     async def inject(self, world: World, chance: random.Random, feed: Feed) -> None:
         self.target = "broker3"
-        await asyncio.to_thread(fill, world.folder / "disk" / "filler")
+        await asyncio.to_thread(fill, world.cluster.brokers[2].data / "filler")
 
     async def heal(self, world: World) -> None:
-        (world.folder / "disk" / "filler").unlink(missing_ok=True)
+        (world.cluster.brokers[2].data / "filler").unlink(missing_ok=True)
 
 
 def fill(path: Path) -> None:

@@ -28,9 +28,9 @@ class BadJson(Fault):
         await producer.start()
         try:
             for _ in range(400):
-                key = None if chance.random() < 0.3 else b"b0"
-                partition = chance.randrange(world.region.partitions)
-                await (await producer.send(world.deployment.readings, bad(chance), key, partition=partition))
+                value, partition = bad(chance), chance.randrange(world.region.partitions)
+                key = None if value is not None and chance.random() < 0.3 else b"b0"  # aiokafka sends no record without both
+                await (await producer.send(world.deployment.readings, value, key, partition=partition))
         finally:
             await producer.stop()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
+import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import services
@@ -16,6 +19,8 @@ from .keeper import Keeper, Program
 BROKERS = 3
 HEAP = "256m"
 HOST = services.HOST
+HOSTNAME = "kafka.faults.test"
+SMALL = "96m"
 
 
 class Broker(services.ApacheKafka):
@@ -61,9 +66,6 @@ class Broker(services.ApacheKafka):
         return Program(f"broker{self.node}", tuple(command), self.folder / "server.log", ready=self.listens)
 
 
-HOSTNAME = "kafka.faults.test"
-
-
 class Cluster:
     """``data``: node -> its log folder, where it is not to be below ``folder`` (a small tmpfs)."""
 
@@ -88,6 +90,15 @@ class Cluster:
         for broker in self.brokers:
             self.keeper.add(broker.program())
         await self.keeper.ready(*self.names)
+
+    async def delete(self, topics: list[str]) -> None:
+        """What a run left behind, so that the next one has fresh brokers in all but name."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics(topics, timeout_ms=20_000)
+        finally:
+            await admin.close()
 
     async def leader(self, topic: str, partition: int) -> int:
         """Node that leads it now; 0: nobody."""
@@ -118,3 +129,57 @@ class Cluster:
         command = self.brokers[0].java(*arguments)
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=90)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Brokers:
+    """Brokers that serve one run after the other: to start them takes longer than most faults. ``drop`` after a run that went wrong."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._stack: AsyncExitStack | None = None
+        self._disk, self._cluster = "", None
+
+    async def __aenter__(self) -> Brokers:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drop()
+
+    async def get(self, small_disk: str) -> Cluster:
+        """Three that are well. ``small_disk``: name of one whose data are on a tmpfs of ``SMALL``, or ""."""
+        if self._cluster is not None and self._disk == small_disk:
+            await self._cluster.keeper.ready(*self._cluster.names)
+            return self._cluster
+        await self.drop()
+        self._disk, self._stack = small_disk, AsyncExitStack()
+        folder = Path(tempfile.mkdtemp(prefix="faults-brokers-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        data = {}
+        if small_disk:
+            data[int(small_disk[-1])] = folder / "disk"
+            await mount(folder / "disk", SMALL)
+            self._stack.push_async_callback(command, "umount", "-l", str(folder / "disk"))
+        keeper = await self._stack.enter_async_context(Keeper())
+        cluster = await asyncio.to_thread(Cluster, self._home, folder, keeper, data)
+        await cluster.start()
+        self._cluster = cluster
+        return cluster
+
+    async def drop(self) -> None:
+        stack, self._stack, self._cluster = self._stack, None, None
+        if stack is not None:
+            await stack.aclose()
+
+
+async def mount(path: Path, size: str) -> None:
+    """A small disk. Needs root."""
+    path.mkdir(parents=True, exist_ok=True)
+    await command("mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "faults", str(path))
+
+
+async def command(*words: str) -> None:
+    """A command of the system. Raises OSError with its words."""
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise OSError(f"{' '.join(words)}: {output.decode(errors='replace').strip()}")

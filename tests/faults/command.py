@@ -11,6 +11,8 @@ from pathlib import Path
 
 from . import results
 from .breaks_processes import Kill9
+from .cluster import Brokers
+from .fault import Fault
 from .registry import FAULTS
 from .run import Plan, as_json, once
 from .world import kafka_home
@@ -53,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
     recorded = results.read(options.results)
-    _run_all(options, names, home, recorded)
+    asyncio.run(_run_all(options, names, home, recorded))
     print(results.table(recorded))
     if options.json:
         options.json.write_text(json.dumps(results.figures(recorded), indent=2) + "\n", encoding="utf-8")
@@ -61,23 +63,28 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _run_all(options: argparse.Namespace, names: list[str], home: Path, recorded: list[results.Line]) -> None:
-    for seed in range(options.seed, options.seed + options.runs):
-        for name in names:
-            fault = FAULTS[name]()
-            if why := fault.absent():
-                print(f"{name}: skipped, {why}", flush=True)
-                continue
-            if results.done(recorded, name, seed, options.readings):
-                print(f"{name} seed {seed}: recorded before", flush=True)
-                continue
-            if isinstance(fault, Kill9):
-                fault.kills, fault.gap_s = options.kills or fault.kills, options.gap or fault.gap_s
-                lasts_s = 1.15 * fault.kills * fault.gap_s + fault.after_s[1]
-            else:
-                lasts_s = 1.3 * (fault.after_s[1] + fault.lasts_s[1])
-            rate = options.rate or min(2500.0, options.readings / max(lasts_s, 15.0))
-            result = asyncio.run(once(Plan(FAULTS[name], seed, options.readings, rate, home, options.keep), fault))
-            recorded.append(as_json(result))
-            results.append(options.results, recorded[-1])
-            print(json.dumps(as_json(result)), flush=True)
+async def _run_all(options: argparse.Namespace, names: list[str], home: Path, recorded: list[results.Line]) -> None:
+    async with Brokers(home) as brokers:
+        for name in names:  # fault by fault: most share their brokers
+            for seed in range(options.seed, options.seed + options.runs):
+                fault = FAULTS[name]()
+                if why := fault.absent():
+                    print(f"{name}: skipped, {why}", flush=True)
+                elif results.done(recorded, name, seed, options.readings):
+                    print(f"{name} seed {seed}: recorded before", flush=True)
+                else:
+                    result = await once(_plan(options, fault, seed), fault, brokers)
+                    recorded.append(as_json(result))
+                    results.append(options.results, recorded[-1])
+                    print(json.dumps(recorded[-1]), flush=True)
+
+
+def _plan(options: argparse.Namespace, fault: Fault, seed: int) -> Plan:
+    """The readings come in for somewhat longer than the fault lasts."""
+    if isinstance(fault, Kill9):
+        fault.kills, fault.gap_s = options.kills or fault.kills, options.gap or fault.gap_s
+        lasts_s = 1.15 * fault.kills * fault.gap_s + fault.after_s[1]
+    else:
+        lasts_s = 1.3 * (fault.after_s[1] + fault.lasts_s[1])
+    rate = options.rate or min(2500.0, options.readings / max(lasts_s, 15.0))
+    return Plan(type(fault), seed, options.readings, rate, options.keep)

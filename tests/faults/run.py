@@ -18,6 +18,7 @@ from warning.model import DeliveryState
 from warning.rehearsal.evidence import published
 from warning.stream.kafka import KafkaLog
 
+from .cluster import Brokers
 from .fault import Fault
 from .feed import Feed
 from .load import Size, Water
@@ -56,19 +57,20 @@ class Plan:
     seed: int
     readings: int
     readings_per_s: float
-    home: Path
     keep: Path | None = None
 
 
-async def once(plan: Plan, fault: Fault) -> Result:
-    """Never raises for what the system under test does: that is a result that has not passed."""
+async def once(plan: Plan, fault: Fault, brokers: Brokers) -> Result:
+    """Never raises for what the system under test does: that is a result that has not passed. The next run then gets new brokers."""
     folder = Path(tempfile.mkdtemp(prefix=f"faults-{plan.fault.name}-{plan.seed}-", dir=plan.keep))
     result, began = Result(plan.fault.name, plan.seed, plan.readings), time.monotonic()
     try:
-        await _run(plan, fault, folder, result)
+        await _run(plan, fault, folder, result, brokers)
     except Exception as error:
         result.wrong.append(f"{type(error).__name__}: {error}"[:3000])
     result.passed = not result.wrong
+    if not result.passed:
+        await brokers.drop()
     result.seconds["all"] = round(time.monotonic() - began, 1)
     await asyncio.to_thread(_tidy, folder, plan.keep is not None, result)
     return result
@@ -86,7 +88,7 @@ def _tidy(folder: Path, keep: bool, result: Result) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _run(plan: Plan, fault: Fault, folder: Path, result: Result) -> None:
+async def _run(plan: Plan, fault: Fault, folder: Path, result: Result, brokers: Brokers) -> None:
     chance, size = random.Random(plan.seed), Size.of(plan.readings)
     clock = time.monotonic()
 
@@ -95,7 +97,9 @@ async def _run(plan: Plan, fault: Fault, folder: Path, result: Result) -> None:
         now = time.monotonic()
         result.seconds[name], clock = round(now - clock, 1), now
 
-    async with everything(folder, size, fault.setup, plan.home) as world:
+    cluster = await brokers.get(fault.setup.small_disk if fault.setup.small_disk.startswith("broker") else "")
+    lap("brokers")
+    async with everything(folder, size, fault.setup, cluster, f"faults-{plan.fault.name}-{plan.seed}.") as world:
         lap("start")
         water = Water(size, plan.seed, time.time_ns() // 1_000_000)
         feed = Feed(world.gateway_url, world.key, water, plan.readings_per_s, folder / "acknowledged.txt", random.Random(plan.seed + 1))
@@ -107,11 +111,12 @@ async def _run(plan: Plan, fault: Fault, folder: Path, result: Result) -> None:
         lap("feed")
         await _drained(world)
         lap("drain")
-        ends, result.exits = list(world.keeper.ends), _exits(world)
+        ends, result.exits = list(world.ends), _exits(world)
         await _stopped(world)
         lap("stop")
         verdict = await judge(world, feed.acknowledged)
         lap("verdict")
+        await world.cluster.delete([topic.name for topic in world.deployment.topics])
     _take(result, verdict, feed)
     if fault.exits and not any(end.code in fault.exits for end in ends):
         result.wrong.append(f"no process ended with {', '.join(code.name for code in fault.exits)}")
@@ -119,7 +124,7 @@ async def _run(plan: Plan, fault: Fault, folder: Path, result: Result) -> None:
 
 def _exits(world: World) -> dict[str, int]:
     known = {code.value: code.name for code in ExitCode}
-    return dict(Counter(f"{end.name} {known.get(end.code, end.code)}" for end in world.keeper.ends))
+    return dict(Counter(f"{end.name} {known.get(end.code, end.code)}" for end in world.ends))
 
 
 def _take(result: Result, verdict: Verdict, feed: Feed) -> None:

@@ -23,8 +23,8 @@ from warning.wiring import clock_ms
 from warning.wiring_environment import to_environment
 from warning.wiring_supervisor import asked
 
-from .cluster import BROKERS, HOSTNAME, Cluster
-from .keeper import Keeper, Program
+from .cluster import BROKERS, HOSTNAME, Cluster, command, mount
+from .keeper import Ended, Program
 from .load import Size, write_region
 
 TESTS = Path(__file__).parent.parent
@@ -50,18 +50,22 @@ class World:
     deployment: Deployment
     size: Size
     setup: Setup
-    keeper: Keeper
     cluster: Cluster
     key: str = ""  # of the gateway
     killed: dict[str, int] = field(default_factory=dict)  # process -> kill -9
+
+    def __post_init__(self) -> None:
+        self.keeper = self.cluster.keeper
+        self._before = len(self.keeper.ends)
 
     @property
     def workers(self) -> list[str]:
         return [name for name in self.keeper.names if name.startswith("worker")]
 
     @property
-    def ours(self) -> list[str]:
-        return ["gateway", *self.workers, "dispatch"]
+    def ends(self) -> list[Ended]:
+        """Every end of a process in this run."""
+        return self.keeper.ends[self._before :]
 
     @property
     def gateway_url(self) -> str:
@@ -94,6 +98,11 @@ class World:
     async def well(self, within_s: float = 180.0) -> None:
         """Waits until everything that should run does its work. Raises TimeoutError."""
         await self.keeper.ready(*self.keeper.names, within_s=within_s)
+
+    async def end(self) -> None:
+        """Everything of this run, by kill -9 what still lives; the brokers stay and forget its topics."""
+        others = [name for name in reversed(self.keeper.names) if name not in self.cluster.names]
+        await asyncio.gather(*(self.keeper.stop(name, kill=True) for name in others))
 
     # --- programs
 
@@ -154,41 +163,19 @@ def _ready(url: str) -> Callable[[], Awaitable[bool]]:
 
 
 @asynccontextmanager
-async def everything(folder: Path, size: Size, setup: Setup, home: Path) -> AsyncIterator[World]:
-    """A deployment that works, from brokers to phones, in ``folder``; all of it ends with the context."""
+async def everything(folder: Path, size: Size, setup: Setup, cluster: Cluster, prefix: str) -> AsyncIterator[World]:
+    """A deployment that works, from brokers to phones, in ``folder``; all of it but the brokers ends with the context."""
     async with AsyncExitStack() as stack:
-        region = write_region(folder, size)
-        disk = folder / "disk"
-        if setup.small_disk:
-            await small_disk(disk, "96m" if setup.small_disk.startswith("broker") else "6m")
-            stack.push_async_callback(run, "umount", "-l", str(disk))
+        region = await asyncio.to_thread(write_region, folder, size)
         database = stack.enter_context(channel_postgres.postgres()) if setup.postgres else ""
         if setup.small_disk == "ledger":
-            database = f"sqlite+aiosqlite:///{disk}/warning.db"
-        keeper = await stack.enter_async_context(Keeper())
-        data = {int(setup.small_disk[-1]): disk} if setup.small_disk.startswith("broker") else {}
-        cluster = await asyncio.to_thread(Cluster, home, folder, keeper, data)
-        await cluster.start()
-        deployment = Deployment(
-            bootstrap=cluster.bootstrap,
-            prefix="faults.",
-            directory=folder,
-            database_url=database,
-            replication=BROKERS,
-            ingest_port=free_port(),
-            worker_metrics_port=free_port(),
-            dispatch_metrics_port=free_port(),
-            session_timeout_s=SESSION_TIMEOUT_S,
-            checkpoint_every_s=CHECKPOINT_EVERY_S,
-            smpp_port=free_port(),
-            smpp_user="ews",
-            smpp_password="pw",
-            sms_sender="FLOOD",
-            rehearsal_url=f"http://127.0.0.1:{free_port()}/hook",
-        )
-        world = World(folder, region, deployment, size, setup, keeper, cluster)
-        await ensure_topics(deployment, region.partitions)
-        keys = KeyStore(deployment.database, clock_ms)
+            await mount(folder / "disk", "6m")
+            stack.push_async_callback(command, "umount", "-l", str(folder / "disk"))
+            database = f"sqlite+aiosqlite:///{folder}/disk/warning.db"
+        world = World(folder, region, deployed(folder, database, cluster, prefix), size, setup, cluster)
+        stack.push_async_callback(world.end)
+        await ensure_topics(world.deployment, region.partitions)
+        keys = KeyStore(world.deployment.database, clock_ms)
         world.key = (await keys.create("load"))[1]
         await keys.close()
         world.add_outside()
@@ -197,17 +184,24 @@ async def everything(folder: Path, size: Size, setup: Setup, home: Path) -> Asyn
         yield world
 
 
-async def small_disk(path: Path, size: str) -> None:
-    path.mkdir(parents=True, exist_ok=True)
-    await run("mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "faults", str(path))
-
-
-async def run(*command: str) -> None:
-    """A command of the system. Raises OSError with its words."""
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
-    words, _ = await process.communicate()
-    if process.returncode:
-        raise OSError(f"{' '.join(command)}: {words.decode(errors='replace').strip()}")
+def deployed(folder: Path, database_url: str, cluster: Cluster, prefix: str) -> Deployment:
+    return Deployment(
+        bootstrap=cluster.bootstrap,
+        prefix=prefix,
+        directory=folder,
+        database_url=database_url,
+        replication=BROKERS,
+        ingest_port=free_port(),
+        worker_metrics_port=free_port(),
+        dispatch_metrics_port=free_port(),
+        session_timeout_s=SESSION_TIMEOUT_S,
+        checkpoint_every_s=CHECKPOINT_EVERY_S,
+        smpp_port=free_port(),
+        smpp_user="ews",
+        smpp_password="pw",
+        sms_sender="FLOOD",
+        rehearsal_url=f"http://127.0.0.1:{free_port()}/hook",
+    )
 
 
 def kafka_home() -> Path | None:
