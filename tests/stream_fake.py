@@ -11,7 +11,7 @@ from warning.errors import ExitCode
 from warning.facts import Fact
 from warning.region import Region
 from warning.stream.owned import Identity, Owned, Ports
-from warning.stream.ports import Each, Pipeline, Sent
+from warning.stream.ports import Each, Pipeline, Sent, Stamped
 from warning.stream.recovery import load
 
 Record = tuple[bytes | None, bytes | None]
@@ -92,6 +92,9 @@ class FakeBroker:
         begin = max(self.starts[topic, partition], first or 0)
         for offset in range(begin, min(len(records), len(records) if until is None else until)):
             each(offset, *records[offset])
+
+    async def read_stamped(self, topic: str, partition: int, each: Stamped, first: int | None = None, until: int | None = None) -> None:
+        await self.read(topic, partition, lambda offset, key, value: each(offset, key, value, 1_000_000 + offset), first, until)
 
     # --- Group
 

@@ -3,117 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from dataclasses import replace
-from itertools import pairwise
 
 import msgspec
 import pytest
-from regions import edit, write_region
 from stream_fake import FakeBroker, Killed, Life, code_of
-from test_stream_worker import floods
+from takeover_story import (
+    NEVER,
+    OFTEN,
+    OTHER_CODE,
+    Records,
+    base_of,
+    before_the_flood,
+    chains,
+    copy_of,
+    crash,
+    dead,
+    log_of,
+    lowered,
+    old,
+    published,
+)  # fmt: skip
 
-from warning import config
-from warning.deployment import Deployment
 from warning.errors import ExitCode, StateError
-from warning.model import Alert, AlertEvent, EventKind, Switch, to_json
-from warning.pipeline.plan import Plan
+from warning.model import Switch, to_json
 from warning.region import Region
 from warning.stream.decisions import PIPELINE
-from warning.stream.replay import log_with_ticks, once
 from warning.stream.takeover import PART_BYTES, Switches, parts
-
-OFTEN = Deployment(prefix="t.", checkpoint_every_s=-1.0)
-NEVER = Deployment(prefix="t.", checkpoint_every_s=1e9)
-OTHER_CODE = replace(PIPELINE, plan=lambda region, partition: replace(Plan.of(region, partition), code="another-code"))
-Records = list[tuple[bytes | None, bytes]]
 
 
 @pytest.fixture(scope="module")
 def oak(tmp_path_factory: pytest.TempPathFactory) -> Region:
-    return config.load(write_region(tmp_path_factory.mktemp("old")))
+    return old(tmp_path_factory.mktemp("old"))
 
 
 @pytest.fixture(scope="module")
 def lower(tmp_path_factory: pytest.TempPathFactory) -> Region:
-    """The same region; gauge A warns from 1.6 m on, B from 2.6 m."""
-    folder = edit(write_region(tmp_path_factory.mktemp("new")), "limits", "A,stage,m,2,", "A,stage,m,1.6,")
-    return config.load(edit(folder, "limits", "B,stage,m,2,", "B,stage,m,2.6,"))
+    return lowered(tmp_path_factory.mktemp("new"))
 
 
 @pytest.fixture(scope="module")
 def log(oak: Region) -> Records:
-    return [(key, value) for partition, key, value in log_with_ticks(oak, floods(days=5), 3600) if partition == 0]
-
-
-def published(broker: FakeBroker) -> list[AlertEvent]:
-    """In the order of the topic; the same identifier with other content fails."""
-    values = [value for _, value in broker.topics[OFTEN.alerts, 0] if value is not None]
-    events = [msgspec.json.decode(value, type=AlertEvent) for value in values]
-    once((event.alert.identifier, value) for event, value in zip(events, values, strict=True))
-    return events
-
-
-def chains(events: list[AlertEvent]) -> dict[str, list[Alert]]:
-    """Identifier of the chain -> its revisions; each once, none left out, in the order of time, nothing after its end."""
-    found: dict[str, dict[int, Alert]] = defaultdict(dict)
-    for event in events:
-        found[event.alert.identifier.rpartition(".")[0]][event.alert.revision] = event.alert
-    for name, revisions in found.items():
-        assert sorted(revisions) == list(range(len(revisions))), f"{name}: {sorted(revisions)}"
-        ordered = [revisions[number] for number in range(len(revisions))]
-        assert all(one.sent_ms <= two.sent_ms for one, two in pairwise(ordered)), name
-        assert all(alert.active for alert in ordered[:-1]), name
-        assert ordered[0].kind is EventKind.RAISE
-    for zone in {revisions[0].zone for revisions in found.values()}:  # one chain at a time
-        mine = sorted((revisions[0].raised_ms, revisions[max(revisions)]) for revisions in found.values() if revisions[0].zone == zone)
-        assert all(not last.active and last.sent_ms < raised for (_, last), (raised, _) in pairwise(mine)), zone
-    return {name: [revisions[number] for number in sorted(revisions)] for name, revisions in found.items()}
-
-
-def broker_of(log: Records) -> FakeBroker:
-    broker = FakeBroker()
-    broker.topics[OFTEN.readings, 0] = list(log)
-    return broker
-
-
-def copy_of(base: FakeBroker) -> FakeBroker:
-    broker = FakeBroker()
-    for place, held in base.topics.items():
-        broker.topics[place] = list(held)
-    broker.commits = dict(base.commits)
-    return broker
-
-
-async def dead() -> None:
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
-    await asyncio.sleep(0)
-
-
-async def base_of(oak: Region, log: Records, saved: int) -> FakeBroker:
-    base = broker_of(log)
-    await Life(base, oak, PIPELINE, OFTEN, "w0").run(50, saved)
-    return base
-
-
-async def crash(base: FakeBroker, oak: Region, until: int, arrives: bool = True, writer: str = "w1") -> FakeBroker:
-    """The brokers after a worker went on from the checkpoint of ``base`` and was killed after ``until`` records.
-
-    ``arrives``: what it had handed to its producer still comes through, or is lost.
-    """
-    broker = copy_of(base)
-    broker.new_life(lost=not arrives)
-    await Life(broker, oak, PIPELINE, NEVER, writer).run(7, until, last_save=False)
-    await dead()
-    broker.new_life()
-    return broker
+    return log_of(oak)
 
 
 @pytest.fixture(scope="module")
 def base(oak: Region, log: Records) -> FakeBroker:
-    """A worker's last checkpoint, before the flood."""
-    return asyncio.run(base_of(oak, log, len(log) * 9 // 20))
+    return asyncio.run(before_the_flood(oak, log))
 
 
 @pytest.mark.parametrize("change", ["limits", "code"])

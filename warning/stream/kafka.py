@@ -13,7 +13,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 from warning import access
 from warning.deployment import Deployment
 from warning.errors import ExitCode, StateError, Unavailable, WarningSystemError
-from warning.stream.ports import Each, Sent
+from warning.stream.ports import Each, Sent, Stamped
 
 REQUEST_S = 40.0
 GIVE_UP_S = 120.0  # a record that no broker took for so long ends the process: an outage is ridden out up to here
@@ -162,6 +162,9 @@ class KafkaLog:
         return end
 
     async def read(self, topic: str, partition: int, each: Each, first: int | None = None, until: int | None = None) -> None:
+        await self.read_stamped(topic, partition, lambda offset, key, value, _: each(offset, key, value), first, until)
+
+    async def read_stamped(self, topic: str, partition: int, each: Stamped, first: int | None = None, until: int | None = None) -> None:
         tp, consumer = TopicPartition(topic, partition), self._consumer()
         try:
             await consumer.start()
@@ -174,7 +177,7 @@ class KafkaLog:
                 records = (await consumer.getmany(tp, timeout_ms=500)).get(tp, ())
                 for record in records:
                     if record.offset < end:
-                        each(record.offset, record.key, record.value)
+                        each(record.offset, record.key, record.value, record.timestamp)
                 moved = time.monotonic() if records else moved
                 if time.monotonic() - moved > REQUEST_S:
                     raise Unavailable(f"{topic}-{partition} cannot be read to {end}: nothing came for {REQUEST_S:.0f} s")

@@ -25,6 +25,8 @@ class Sent(NamedTuple):
 Fatal = Callable[[BaseException], None]  # something broke that ends the process
 Each = Callable[[int, bytes | None, bytes | None], None]  # offset, key, value
 
+Stamped = Callable[[int, bytes | None, bytes | None, int], None]  # and the brokers' timestamp, ms
+
 
 class Log(Protocol):
     """Topics and partitions. Whatever cannot be done raises ``Unavailable``."""
@@ -43,6 +45,14 @@ class Log(Protocol):
 
     async def read(self, topic: str, partition: int, each: Each, first: int | None = None, until: int | None = None) -> None:
         """Calls ``each`` for the records from ``first`` (None: the beginning) up to before ``until`` (None: where it ends now)."""
+        ...
+
+
+class StampedLog(Log, Protocol):
+    """A log that tells the brokers' timestamps too."""
+
+    async def read_stamped(self, topic: str, partition: int, each: Stamped, first: int | None = None, until: int | None = None) -> None:
+        """``Log.read``; ``each`` gets the timestamp, in ms, as well. What ``each`` raises ends the reading and is raised."""
         ...
 
 

@@ -37,18 +37,23 @@ async def take_over(ports: Ports, who: Identity, pipeline: Pipeline, owned: Owne
 async def _published(ports: Ports, owned: Owned) -> list[AlertEvent]:
     """All on ``alerts`` since the last checkpoints, of whatever partition, that can be read; the first of each identifier counts."""
     events: list[AlertEvent] = []
-    decode = msgspec.json.Decoder(AlertEvent).decode
 
     def each(offset: int, key: bytes | None, value: bytes | None) -> None:
-        try:
-            events.append(decode(value or b""))
-        except (msgspec.MsgspecError, RecursionError):
-            return  # not ours: no worker writes such a thing
+        if (event := decoded(value)) is not None:
+            events.append(event)
 
     _, end = await ports.log.bounds(ports.deployment.alerts, 0)
     if end > owned.alerts_from:
         await ports.log.read(ports.deployment.alerts, 0, each, owned.alerts_from)
     return events
+
+
+def decoded(value: bytes | None) -> AlertEvent | None:
+    """What stands on ``alerts``; None for what no worker writes."""
+    try:
+        return msgspec.json.decode(value or b"", type=AlertEvent)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def switch_of(who: Identity, next_offset: int, found: Adoption, now_ms: int) -> Switch:
