@@ -42,7 +42,9 @@ def batches(raw: bytes) -> list[Batch]:
 
 def rows(count: int, size: int = 0) -> list[Row]:
     return [
-        (None if at % 50 == 7 else b"basin-%d" % (at % 30), b'{"station":"s%d",%s}' % (at, b"x" * (size or 60 + at % 90)))
+        (None, b'{"tick_ms":%d}' % at)
+        if at % 100 == 57
+        else (None if at % 50 == 7 else b"basin-%d" % (at % 30), b'{"station":"s%d",%s}' % (at, b"x" * (size or 60 + at % 90)))
         for at in range(count)
     ]
 
