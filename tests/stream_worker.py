@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import stream_regions
 from stream_standin import STANDIN
 
@@ -111,6 +112,24 @@ def poisoned(step: Any, value: float) -> Any:
     return poison
 
 
+def hungry(step: Any, value: float) -> Any:
+    def eat(plan: Any, state: Any, readings: Any, now_ms: int) -> Any:
+        if value in readings.value:
+            np.ones(1 << 50)  # eight petabytes
+        return step(plan, state, readings, now_ms)
+
+    return eat
+
+
+def blocked(step: Any, value: float) -> Any:
+    def turn(plan: Any, state: Any, readings: Any, now_ms: int) -> Any:
+        while value in readings.value:
+            pass
+        return step(plan, state, readings, now_ms)
+
+    return turn
+
+
 def stuck(take: Any, value: float) -> Any:
     async def never(self: Any, keys: Any, values: Any, first: int) -> None:
         if any(str(value).encode() in (each or b"") for each in values):
@@ -136,6 +155,10 @@ def main() -> int:
 
     if "poison" in settings:
         pipeline = dataclasses.replace(pipeline, step=poisoned(pipeline.step, settings["poison"]))
+    if "hungry" in settings:
+        pipeline = dataclasses.replace(pipeline, step=hungry(pipeline.step, settings["hungry"]))
+    if "blocked" in settings:
+        pipeline = dataclasses.replace(pipeline, step=blocked(pipeline.step, settings["blocked"]))
     if "stuck" in settings:
         Owned.take = stuck(Owned.take, settings["stuck"])  # type: ignore[method-assign]
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from warning import wiring_supervisor
 from warning.errors import ExitCode, StateError, Unavailable
+from warning.stream.broker import free_port
 from warning.wiring_supervisor import Command, Supervisor
 
 ROOT = Path(__file__).parent.parent
@@ -116,3 +118,62 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     while alive(child):
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+async def test_restarts_that_do_not_help_end_all_with_their_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug ends it again and again: with growing pauses, and not for ever."""
+    monkeypatch.setattr(wiring_supervisor, "MOST_FALLS", 3)
+    falls = module(tmp_path, "falls", f"import sys\nprint('a bug')\nsys.stdout.flush()\nsys.exit({int(ExitCode.INVARIANT)})\n")
+    began = time.monotonic()
+    async with Supervisor() as supervisor:
+        await supervisor.start(falls)
+        with pytest.raises(StateError, match="a bug") as caught:
+            await asyncio.wait_for(supervisor.watch(), 60)
+        assert supervisor.restarts["falls"] == 2
+    assert caught.value.exit_code is ExitCode.INVARIANT
+    assert time.monotonic() - began >= 1.5, "half a second, then a whole one"
+
+
+async def test_an_outage_is_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring_supervisor, "MOST_FALLS", 2)
+    monkeypatch.setattr(wiring_supervisor, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(wiring_supervisor, "LONGEST_PAUSE_S", 0.01)
+    async with Supervisor() as supervisor:
+        await supervisor.start(module(tmp_path, "away", f"raise SystemExit({int(ExitCode.BROKER)})\n"))
+        await until(lambda: supervisor.restarts["away"] >= 5)
+        assert not supervisor.failed.done()
+
+
+SERVER = """
+    import http.server, pathlib, sys
+    class Probe(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            stalled = self.path == "/livez" and pathlib.Path({stalled!r}).exists()
+            self.send_response(503 if stalled else 200)
+            self.end_headers()
+        def log_message(self, *_):
+            pass
+    http.server.HTTPServer(("127.0.0.1", {port}), Probe).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("how", ["says so", "says nothing"])
+async def test_what_makes_no_progress_is_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(wiring_supervisor, "PROBE_EVERY_S", 0.2)
+    monkeypatch.setattr(wiring_supervisor, "SILENCES", 1)
+    stalled, port = tmp_path / "stalled", free_port()
+    server = module(tmp_path, "server", SERVER.format(stalled=str(stalled), port=port))
+    command = Command(server.name, server.arguments, server.environment, ready=f"http://127.0.0.1:{port}/readyz", log=server.log)
+    async with Supervisor() as supervisor:
+        await supervisor.start(command)
+        first = supervisor.pid("server")
+        assert first is not None
+        await asyncio.sleep(1.0)
+        assert supervisor.pid("server") == first, "it lives"
+        if how == "says so":
+            stalled.touch()
+        else:
+            os.kill(first, signal.SIGSTOP)
+        await until(lambda: supervisor.restarts["server"] == 1)
+        stalled.unlink(missing_ok=True)
+        assert not alive(first)

@@ -11,7 +11,7 @@ from typing import Any
 
 from warning import access_check
 from warning.deployment import Deployment
-from warning.errors import ConfigError, ExitCode, Problem
+from warning.errors import ConfigError, ExitCode, Problem, StateError
 from warning.facts import Listener, Ready
 from warning.model import Status
 from warning.region import Region
@@ -121,9 +121,14 @@ async def _serve(worker: Worker, log: KafkaLog, stop: asyncio.Event, patience_s:
         await _leave(worker, app)
 
 
-async def _start(app: Any) -> None:
-    async with asyncio.timeout(START_S):
-        await app.start()
+async def _start(app: Any, within_s: float = START_S) -> None:
+    """Joins the group. Faust waits for ever for what does not come."""
+    try:
+        async with asyncio.timeout(within_s):
+            await app.start()
+    except TimeoutError as error:
+        words = f"the group was not joined within {within_s:.0f} s: is its coordinator there, does another member hang?"
+        raise StateError(words, exit_code=ExitCode.NO_PROGRESS, reason="no_progress") from error
 
 
 async def _until(worker: Worker, work: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,430 @@
+"""Every way in which Faust, used as its documentation says, loses data or hangs in silence: a test each that shows it closed here.
+
+The holes were found by running plain Faust 0.15.3 on Apache Kafka 4.1. Those that need real brokers stand in ``test_stream_worker``
+(killed, frozen, outage, damaged, truncated) and ``test_secured`` (rights); here each guard is held alone, so that one that is taken
+out is missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import CommitFailedError, KafkaConnectionError, RequestTimedOutError
+from faust.types import TP, ProcessingGuarantee
+from stream_fake import FakeBroker, Life
+from stream_regions import region
+from stream_standin import STANDIN
+from test_transport import HERE, Gate, passed, run
+
+from warning import access_check
+from warning.deployment import Deployment
+from warning.errors import ExitCode, StateError, Unavailable
+from warning.model import Parameter, Reading, Tick, to_json
+from warning.stream import app as process
+from warning.stream import engine as engines
+from warning.stream import quiet, transport
+from warning.stream.deadman import Deadman
+from warning.stream.engine import Engine, engine
+from warning.stream.owned import Owned
+from warning.stream.ports import Sent
+from warning.stream.transport import Consumer
+from warning.stream.watch import Watch
+from warning.stream.worker import Worker
+
+WHERE = Deployment(prefix="holes.", session_timeout_s=0.1, checkpoint_every_s=0.0)
+MADE = region(stations=2, partitions=2)
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    transport.install({HERE.topic})
+
+
+class Partitions:
+    """What an engine talks to; raises where it is told to."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.broken, self.taken, self.errors = broken, [], []  # type: ignore[var-annotated]
+        self.told = asyncio.Event()
+        self.thread: threading.Thread | None = None
+
+    async def assigned(self, partitions: set[int]) -> None:
+        self._break("assigned")
+
+    async def revoked(self, partitions: set[int], stopping: bool) -> None:
+        self._break("revoked")
+
+    async def take(self, partition: int, run: Any, last: int) -> None:
+        self.taken.append(last)
+        self._break(f"take {last}")
+
+    def _break(self, what: str) -> None:
+        if self.broken == what:
+            raise ZeroDivisionError(what)
+
+    def fatal(self, error: BaseException) -> None:
+        self.errors.append(error)
+        self.thread = threading.current_thread()
+        self.told.set()
+
+
+def log_of(beats: int, partition_key: bytes = b"b0") -> list[tuple[bytes | None, bytes | None]]:
+    """Beats of five readings and a tick: an alert each."""
+    records: list[tuple[bytes | None, bytes | None]] = []
+    for beat in range(beats):
+        for number in range(5):
+            moment = beat * 1000 + number
+            one = Reading(station="s000", parameter=Parameter.STAGE, time_ms=moment, value=1.0, received_ms=moment, provider="t")
+            records.append((partition_key, to_json(one)))
+        records.append((None, to_json(Tick(tick_ms=beat * 1000 + 999, writer="w"))))
+    return records
+
+
+def life(broker: FakeBroker, beats: int = 3) -> Life:
+    broker.topics[WHERE.readings, 0] = log_of(beats)
+    return Life(broker, MADE, STANDIN, WHERE)
+
+
+# --- 1
+
+
+async def test_an_agent_that_raises_acknowledges_nothing_and_gets_nothing_more() -> None:
+    """Stock: ``streams.py`` acknowledges in a ``finally``; message 1 raised, committed 5."""
+    acked: list[int] = []
+    partitions = Partitions("take 20")
+    finished: list[Any] = []
+    app = SimpleNamespace(partitions=partitions, consumer=SimpleNamespace(finished=finished.append))
+
+    class Stream:
+        async def events(self) -> AsyncIterator[Any]:
+            for last in (10, 20, 30):
+                yield SimpleNamespace(value=([], []), message=SimpleNamespace(partition=0, offset=last, tp=last))
+
+        def noack(self) -> Stream:
+            return self
+
+        async def ack(self, event: Any) -> None:
+            acked.append(event.message.offset)
+
+    agent = asyncio.create_task(engines._agent(app)(Stream()))  # type: ignore[arg-type]
+    await asyncio.wait_for(partitions.told.wait(), 5)
+    await asyncio.sleep(0.05)
+    assert (partitions.taken, acked, finished) == ([10, 20], [10], [10])
+    assert isinstance(partitions.errors[0], ZeroDivisionError) and not agent.done(), "it never raises, and never ends by itself"
+    agent.cancel()
+
+
+# --- 2
+
+
+class Refusing(FakeBroker):
+    """Takes everything but records of one topic: their promise breaks."""
+
+    refused = ""
+
+    async def send(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> asyncio.Future[Sent]:
+        if topic != self.refused:
+            return await super().send(topic, value, key, partition)
+        sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.01, sent.set_exception, Unavailable(f"{topic}: refused"))
+        return sent
+
+
+@pytest.mark.parametrize("topic", [WHERE.alerts, WHERE.hazards, WHERE.checkpoints])
+async def test_a_write_that_fails_ends_the_process_and_is_never_committed_over(topic: str) -> None:
+    """Stock: the changelog refused, committed all the same, only a log line."""
+    broker = Refusing()
+    broker.refused = topic
+    one = life(broker)
+    with pytest.raises(Unavailable, match="refused"):
+        for _ in range(20):
+            await one.run(cut=6, last_save=False)
+            await asyncio.sleep(0.02)
+    assert broker.commits == {}
+
+
+async def test_a_failed_write_is_fatal_even_without_a_checkpoint() -> None:
+    """Nobody may have to wait for the next checkpoint to hear of it."""
+    broker = Refusing()
+    broker.refused = WHERE.alerts
+    one = life(broker)
+    one.ports.deployment = Deployment(prefix="holes.", checkpoint_every_s=1e9)
+    with pytest.raises(Unavailable, match="refused"):
+        for _ in range(20):
+            await one.run(cut=6, last_save=False)
+            await asyncio.sleep(0.02)
+
+
+# --- 3
+
+
+class Watching(FakeBroker):
+    """Notes what was still under way whenever the group took a commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open_at_commit: list[int] = []
+
+    async def commit(self, partition: int, offset: int, metadata: str) -> str:
+        decided = sum(key is None for key, _ in self.topics[WHERE.readings, 0][:offset])
+        published = len(self.topics[WHERE.alerts, 0])
+        self.open_at_commit.append(decided - published)
+        return await super().commit(partition, offset, metadata)
+
+
+async def test_a_commit_waits_for_every_output_before_it() -> None:
+    """Stock: 100-199 open, 200-299 done, committed 300."""
+    broker = Watching()
+    broker.slow[WHERE.alerts] = 0.2
+    one = life(broker, beats=4)
+    await one.run(cut=6)
+    assert broker.open_at_commit, "there was no commit"
+    assert max(broker.open_at_commit) <= 0, "an output of a beat before the commit was still under way"
+
+
+def test_faust_itself_commits_nothing_of_ours() -> None:
+    gate = Gate()
+    gate._acked, gate._acked_index = defaultdict(list, {HERE: [1, 2, 3]}), defaultdict(set)
+    assert gate._new_offset(HERE) is None  # type: ignore[func-returns-value]
+
+
+# --- 4 and 10
+
+
+async def test_a_recovery_that_never_ends_ends_the_process() -> None:
+    """Stock: a slow request counts as "stopped", ``rebalancing`` stays True, nothing is processed and nothing exits."""
+    worker = Worker(MADE, WHERE, lambda fact: None, STANDIN, FakeBroker())  # type: ignore[arg-type]
+    assert worker.loading
+    watch = Watch(worker, FakeBroker(), patience_s=0.1)  # type: ignore[arg-type]
+    await watch.look()
+    await asyncio.sleep(0.8)
+    with pytest.raises(StateError, match="group has not come to rest") as told:
+        await watch.look()
+    assert told.value.exit_code is ExitCode.NO_PROGRESS
+
+
+async def test_a_start_that_hangs_ends_the_process() -> None:
+    hanging = SimpleNamespace(start=lambda: asyncio.sleep(1e6))
+    with pytest.raises(StateError, match="the group was not joined within 0 s") as told:
+        await process._start(hanging, within_s=0.1)
+    assert told.value.exit_code is ExitCode.NO_PROGRESS
+
+
+def test_an_app_is_not_made_before_its_loop_runs() -> None:
+    """Stock: it binds to a loop that never runs, hangs at "Creating topic" and ignores SIGTERM."""
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        engine(WHERE, None)  # type: ignore[arg-type]
+
+
+async def test_a_crash_in_fausts_thread_is_told_in_the_loop() -> None:
+    app = SimpleNamespace(partitions=Partitions(), loop=asyncio.get_running_loop())
+    faulty = KafkaConnectionError("gone")
+    thread = threading.Thread(target=lambda: Engine._crash(Marked(app), faulty))
+    thread.start()
+    await asyncio.wait_for(app.partitions.told.wait(), 5)
+    assert app.partitions.errors == [faulty] and app.partitions.thread is threading.main_thread()
+
+
+class Marked(Engine):
+    """An engine as far as a crash goes."""
+
+    def __init__(self, app: Any) -> None:
+        self._crashed, self._children = threading.Event(), []  # type: ignore[assignment]
+        self.partitions, self._loop = app.partitions, app.loop
+
+
+async def test_a_loop_that_stands_still_is_ended_from_outside() -> None:
+    ended = threading.Event()
+    async with Deadman(patience_s=0.2, every_s=0.02, end=ended.set):
+        await asyncio.sleep(0.5)
+        assert not ended.is_set()
+        time.sleep(1.0)
+    assert ended.is_set()
+
+
+# --- 5
+
+
+async def test_no_partition_starves() -> None:
+    """Stock: back-pressure left two partitions standing for 14 s. Here two runs are open at the most, and only of the one that is busy."""
+    gate, other = Gate(), TP(HERE.topic, 1)
+    gate.begin(HERE, 0)
+    gate.begin(other, 0)
+    assert await passed(gate, run(0, 5), run(5, 5)) == [(0, 5), (5, 5)]
+    asked: list[set[Any]] = []
+
+    async def getmany(self: Any, active: set[Any], timeout: float) -> dict[Any, list[Any]]:
+        asked.append(active)
+        return {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport.base.Consumer, "_getmany", getmany)
+        await gate._getmany({HERE, other}, 1.0)
+        gate.on_buffer_full(HERE)  # Faust would pause it, and forget to go on
+        gate.finished(HERE)
+        await gate._getmany({HERE, other}, 1.0)
+    assert asked == [{other}, {HERE, other}]
+
+
+# --- 7
+
+
+async def test_a_lost_partition_is_neither_fed_nor_ticked_nor_saved() -> None:
+    """Stock: the memory store keeps keys of lost partitions."""
+    broker = FakeBroker()
+    one = life(broker, beats=1)
+    owned = await one.start()
+    worker = Worker(MADE, WHERE, lambda fact: None, STANDIN, broker)  # type: ignore[arg-type]
+    ended: list[Any] = []
+    worker.engine = SimpleNamespace(consumer=SimpleNamespace(end=ended.append, flow_active=True))  # type: ignore[assignment]
+    worker.owned[0] = owned
+    await worker.revoked({0}, stopping=False)
+    ticked: list[list[int]] = []
+    worker.clock.tick = lambda partitions: ticked.append(list(partitions))  # type: ignore[assignment, method-assign, return-value]
+    await worker.take(0, ([b"b0"], [b"{}"]), 0)
+    assert (owned.beats.position, worker.owned, len(ended)) == (0, {}, 1)
+
+
+@pytest.mark.parametrize("what", ["assigned", "revoked"])
+async def test_an_error_in_a_callback_of_the_group_ends_the_process(what: str) -> None:
+    """Stock: an exception in ``on_recover`` and in signal handlers is logged, and the work goes on without a state."""
+    partitions = Partitions(what)
+    app = SimpleNamespace(partitions=partitions, owned=lambda: {0}, topic_name="t")
+    app._guarded = lambda work: Engine._guarded(app, work)  # type: ignore[arg-type]
+    if what == "assigned":
+        await Engine._load(app)  # type: ignore[arg-type]
+    else:
+        await Engine._save(app, app, {TP("t", 0)})  # type: ignore[arg-type]
+    assert [type(error) for error in partitions.errors] == [ZeroDivisionError]
+
+
+class Coordinator:
+    """A consumer thread whose consumer answers a commit with an error."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def _ensure_consumer(self) -> Coordinator:
+        return self
+
+    async def commit(self, offsets: Any) -> None:
+        raise self.error
+
+    async def call_thread(self, work: Any) -> Any:
+        return await work()
+
+
+async def test_a_refused_commit_is_never_taken_for_done() -> None:
+    """Stock: swallowed, and the offset recorded as committed."""
+    gate = Gate()
+    gate._thread = Coordinator(CommitFailedError("expelled"))  # type: ignore[assignment]
+    assert "expelled" in await gate.commit_at(HERE, 5, "")
+    gate._thread = Coordinator(RequestTimedOutError())  # type: ignore[assignment]
+    with pytest.raises(RequestTimedOutError):
+        await gate.commit_at(HERE, 5, "")
+    broker = FakeBroker()
+    broker.refuse = True
+    one = life(broker)
+    await one.run(cut=6)
+    assert isinstance(one.owned, Owned) and one.owned.committed == 0 and broker.commits == {}
+
+
+# --- 8 and 12
+
+
+async def test_no_transactions_and_no_tables() -> None:
+    """Stock: exactly_once crashed the survivor of a rebalance; tables lose open windows, take 3,500 records a second to recover."""
+    app = engine(WHERE, Partitions())  # type: ignore[arg-type]
+    assert app.conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+    assert len(app.tables) == 0 and app.tables.changelog_topics == set()
+    assert app.conf.broker_credentials is None and app.conf.table_standby_replicas == 0
+
+
+# --- 9
+
+
+@pytest.mark.parametrize(("members", "ends"), [(1, True), (2, False), (3, False)])
+async def test_a_worker_without_partitions_in_a_small_group_ends(monkeypatch: pytest.MonkeyPatch, members: int, ends: bool) -> None:
+    """Stock: without the Read right it keeps running with no partitions, and looks ready. (The rights themselves: ``test_secured``.)"""
+
+    async def group(deployment: Deployment, name: str) -> access_check.Group:
+        assert name == "holes.worker"
+        return access_check.Group("Stable", members, 0)
+
+    monkeypatch.setattr(access_check, "group", group)
+    worker = Worker(MADE, WHERE, lambda fact: None, STANDIN, FakeBroker())  # type: ignore[arg-type]
+    worker.loading = False
+    watch = Watch(worker, FakeBroker(), patience_s=0.1)  # type: ignore[arg-type]
+    await watch.look()
+    await asyncio.sleep(0.2)
+    if not ends:
+        await watch.look()
+        return
+    with pytest.raises(StateError, match="no partition was given to us") as told:
+        await watch.look()
+    assert told.value.exit_code is ExitCode.NO_PROGRESS
+
+
+# --- runs
+
+
+async def test_a_run_is_no_gap() -> None:
+    """Stock: a run of 100,000 records with the offset of its last one is a gap of 99,999, kept in a tree for ever."""
+    gate = Gate()
+    gate._gap, gate._committed_offset = defaultdict(list), {HERE: None}  # type: ignore[assignment]
+    await Consumer._add_gap(gate, HERE, 0, 99_999)
+    assert not gate._gap
+
+
+async def test_a_run_that_comes_twice_around_a_rebalance_passes_once() -> None:
+    gate = Gate()
+    gate.begin(HERE, 0)
+    assert await passed(gate, run(0, 6)) == [(0, 6)]
+    gate.finished(HERE)
+    gate.end(HERE)
+    assert await passed(gate, run(0, 6)) == [], "revoked"
+    gate.begin(HERE, 4)  # the state that was loaded stands at 4
+    assert await passed(gate, run(0, 6), run(0, 6), run(6, 2)) == [(4, 2), (6, 2)]
+
+
+async def test_a_run_that_comes_twice_is_applied_once() -> None:
+    """And if it did pass, it would be refused rather than counted."""
+    broker = FakeBroker()
+    one = life(broker, beats=2)
+    owned = await one.start()
+    log = broker.topics[WHERE.readings, 0][:6]
+    keys, values = [key for key, _ in log], [value for _, value in log]
+    await owned.take(keys, values, 0)
+    with pytest.raises(ValueError, match="starts at record 0, not at 6"):
+        await owned.take(keys, values, 0)
+
+
+# --- 11
+
+
+def test_an_outage_does_not_flood_the_log() -> None:
+    """Stock: thousands of lines a minute and worker."""
+    lines: list[str] = []
+    sink = logging.Handler()
+    sink.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("warning.kafka").addHandler(sink)
+    before = {name: logging.getLogger(name).handlers[:] for name in quiet.LOUD}
+    try:
+        quiet.hush()
+        for number in range(5_000):
+            logging.getLogger("aiokafka.client").error("Unable connect to node with id %s", number)
+            logging.getLogger("aiokafka.consumer.fetcher").error("Failed fetch messages from %s", number)
+            logging.getLogger("faust.transport.drivers.aiokafka").info("fetched")
+    finally:
+        logging.getLogger("warning.kafka").removeHandler(sink)
+        for name, handlers in before.items():
+            logging.getLogger(name).handlers[:] = handlers
+    assert Counter(line.split()[0] for line in lines) == {"Unable": 1, "Failed": 1}
