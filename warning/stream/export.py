@@ -51,11 +51,10 @@ async def export(
     begin, end = await log.bounds(deployment.readings, partition)
     part = path.with_name(path.name + ".part")
     with await _part(log, deployment, regions, code, partition, wanted, part, begin) as out:
-        until = end if wanted.to_offset is None else min(end, wanted.to_offset)
-        if until <= out.header.first:
-            words = f"the range ends at record {until}, and begins at {out.header.first}"
+        await _records(log, deployment, partition, wanted, out, end, progress)
+        if not out.records:
+            words = f"the range holds no record from {out.header.first} on"
             raise InputError(words, reason="range", field="--to", fix="a later end")
-        await _records(log, deployment, partition, wanted, out, until, progress)
         await _alerts(log, deployment, partition, regions, out)
         finished, size = out.finish()
     out.rename(path)
@@ -192,9 +191,7 @@ class _Columns:
         self._rows, self._size = [], 0
 
 
-async def _records(
-    log: StampedLog, deployment: Deployment, partition: int, wanted: Range, out: Part, until: int, progress: Progress
-) -> None:
+async def _records(log: StampedLog, deployment: Deployment, partition: int, wanted: Range, out: Part, end: int, progress: Progress) -> None:
     begun, columns, following = out.next, _Columns(out.put), out.next
 
     def each(offset: int, key: bytes | None, value: bytes | None, stamp_ms: int) -> None:
@@ -210,15 +207,15 @@ async def _records(
         following += 1
         columns.add(offset, key, value, stamp_ms)
         if offset % RECORDS == 0:
-            progress("records", offset - begun, until - begun)
+            progress("records exported", offset - begun, max(end - begun, offset - begun))
 
     try:
-        if out.next < until:
-            await log.read_stamped(deployment.readings, partition, each, out.next, until)
+        if wanted.to_offset is None or out.next < wanted.to_offset:
+            await log.read_stamped(deployment.readings, partition, each, out.next, wanted.to_offset)
     except _Enough:
         pass
     columns.close()
-    progress("records", max(until - begun, 0), max(until - begun, 0))
+    progress("records exported", out.next - begun, out.next - begun)
 
 
 async def _alerts(log: StampedLog, deployment: Deployment, partition: int, regions: list[Region], out: Part) -> None:

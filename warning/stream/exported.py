@@ -109,7 +109,7 @@ class Exported:
 
         def events() -> Iterator[tuple[str, bytes]]:
             for told in self.replay(pipeline):
-                progress("records", min(told.closed.offset + 1, self.end.next) - self.header.first, self.end.records)
+                progress("records decided", min(told.closed.offset + 1, self.end.next) - self.header.first, self.end.records)
                 for event in told.alerts:
                     yield event.alert.identifier, to_json(event)
 

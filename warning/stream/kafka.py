@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import BrokerResponseError, KafkaError
+from aiokafka.errors import BrokerResponseError, InvalidTimestampError, KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from warning import access
@@ -23,8 +23,9 @@ _BY_BROKER = 1  # timestamp type LogAppendTime
 class KafkaLog:
     """Start it and stop it in the loop that uses it."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
+    def __init__(self, deployment: Deployment, writes: bool = True) -> None:
+        """``writes`` False: for readers, who need no right to write."""
+        self._deployment, self._writes = deployment, writes
         # Tansu does not understand aiokafka's InitProducerId; a record that it takes twice is the same record with the same id.
         self._idempotent = not deployment.embedded
         self._producer: AIOKafkaProducer | None = None
@@ -32,18 +33,20 @@ class KafkaLog:
 
     async def start(self) -> None:
         """Raises ``Unavailable``, ``AccessError``, ``ConfigError``."""
-        self._producer = AIOKafkaProducer(
-            **access.arguments(self._deployment),
-            acks="all",
-            enable_idempotence=self._idempotent,
-            linger_ms=5,
-            max_batch_size=1 << 20,
-            max_request_size=2 << 20,
-            request_timeout_ms=int(GIVE_UP_S * 1000),
-        )
+        if self._writes:
+            self._producer = AIOKafkaProducer(
+                **access.arguments(self._deployment),
+                acks="all",
+                enable_idempotence=self._idempotent,
+                linger_ms=5,
+                max_batch_size=1 << 20,
+                max_request_size=2 << 20,
+                request_timeout_ms=int(GIVE_UP_S * 1000),
+            )
         self._reader = self._consumer()
         try:
-            await self._producer.start()
+            if self._producer is not None:
+                await self._producer.start()
             await self._reader.start()
         except KafkaError as error:
             await self.stop()
@@ -129,6 +132,9 @@ class KafkaLog:
         return sent
 
     def _not_taken(self, error: BaseException, where: str) -> WarningSystemError:
+        if isinstance(error, InvalidTimestampError):  # the clock jumped between two ticks, and an output was faster than the next check
+            words = f"writing {where}: the brokers refuse our time: this machine's clock is off, or theirs: set it right (NTP)"
+            return StateError(words, exit_code=ExitCode.CLOCK, reason="clock")
         told = access.in_words(error, self._deployment, f"writing {where}")
         answered = isinstance(error, BrokerResponseError) and not error.retriable
         if answered and isinstance(told, Unavailable) and where.startswith(self._deployment.checkpoints):
