@@ -97,7 +97,7 @@ def engine(deployment: Deployment, partitions: Partitions) -> Engine:
         key_serializer="raw",
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=1 << 20,
+        consumer_max_fetch_size=4 << 20,  # of a partition: some 30,000 readings, decoded at once in a backlog
         broker_max_poll_records=None,
         broker_session_timeout=session,
         broker_heartbeat_interval=session / 4,
