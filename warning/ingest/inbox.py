@@ -17,8 +17,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka
 
+from warning import access
 from warning.deployment import Deployment
-from warning.errors import InputError, Unavailable
+from warning.errors import InputError, Unavailable, WarningSystemError
 from warning.facts import InboxOwned, InboxTaken, InboxWaiting, Listener, nobody
 from warning.ingest.fetched import Came, Fetched, Portion
 from warning.ingest.formats import Refusal, refusal
@@ -56,8 +57,8 @@ class Inbox(ConsumerRebalanceListener):  # type: ignore[misc]
         while not stop.is_set():
             try:
                 await self._life(stop)
-            except AWAY as error:
-                self._say(f"{type(error).__name__} {error}".strip())
+            except (*AWAY, WarningSystemError) as error:
+                self._say(str(access.in_words(error, self._deployment, self._topic)))
             except Exception:  # a bug of ours or of the library: the readings over HTTP must not end with it; /livez tells
                 _log.exception("%s: reading it failed", self._topic)
             await _until(stop, self._pause_s)
