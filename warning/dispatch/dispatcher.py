@@ -171,6 +171,8 @@ class Dispatcher:
                         self._courier.route(item)
                 if failed:
                     await self._courier.resync()
+                    log.warning("the ledger answers again")
+                    self._listen(Ready("ledger", True))
                 return newest_ms
             except (DBAPIError, OSError) as error:  # what was planned before the failure is known by its id, and in the ledger
                 log.error("the ledger does not answer, the log waits: %s", error)
