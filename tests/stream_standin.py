@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from warning.model import (
@@ -23,7 +24,8 @@ from warning.model import (
     Status,
     to_json,
 )
-from warning.pipeline.beat import Outputs, Readings
+from warning.pipeline.beat import Hazards, Outputs, Readings
+from warning.pipeline.held import Held
 from warning.region import Region
 from warning.stream.ports import Pipeline
 
@@ -54,10 +56,16 @@ class State:
     def freeze(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"now_ms": self.now_ms, "beats": self.beats}, {"count": self.count, "total": self.total, "last": self.last}
 
+    def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]:
+        head, arrays = self.freeze()
+        return msgspec.json.encode({**head, **more}), Held({name: array.copy() for name, array in arrays.items()})
+
+    def release(self, held: Held) -> None: ...
+
     @staticmethod
     def thaw(plan: Plan, head: dict[str, Any], arrays: dict[str, Any]) -> State:
         state = State(len(plan.row))
-        state.count, state.total, state.last = arrays["count"], arrays["total"], arrays["last"]
+        state.count, state.total, state.last = (arrays[name].copy() for name in ("count", "total", "last"))
         state.now_ms, state.beats = head["now_ms"], head["beats"]
         return state
 
@@ -82,7 +90,7 @@ def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
         hazard = _hazard(names[row], state, row)
         hazards.append(hazard)
         alerts.append(_event(hazard, state, row))
-    return Outputs(state.now_ms, len(readings), tuple(hazards), tuple(alerts), tuple(rejected), {("GOOD", "none"): len(readings)})
+    return Outputs(state.now_ms, len(readings), Hazards.of(hazards), tuple(alerts), tuple(rejected), {("GOOD", "none"): len(readings)})
 
 
 def _hazard(zone: str, state: State, row: int) -> Hazard:

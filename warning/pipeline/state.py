@@ -64,11 +64,14 @@ class State:
 
     def freeze(self) -> tuple[dict[str, Any], Arrays]:
         """What a checkpoint holds: a head of JSON and the tables (references: copy them before the next beat)."""
-        head = self._head(names(self.plan), msgspec.to_builtins(list(self.alerts.values())))
+        head = self._head(names(self.plan), msgspec.to_builtins(self._alerts()))
         return head, dict(self.tables)
 
-    def hold(self) -> tuple[bytes, Held]:
-        """The same for a checkpoint that is read while beats go on: the head as JSON, the tables as they are now. One at a time."""
+    def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]:
+        """The same for a checkpoint that is read while beats go on: the head and ``more`` as JSON, the tables as they are now.
+
+        One at a time: the one before gets no more of what is overwritten.
+        """
         if not self._rows:
             self._rows = msgspec.json.encode(names(self.plan))
         written: dict[int, tuple[str, str | None]] = {id(array): (name, None) for name, array in self.tables.items()}
@@ -77,12 +80,17 @@ class State:
                 if name[0] == letter and len(names_of) > 1:
                     written |= {id(fields[each]): (name, each) for each in names_of}
         self._held = Held(self.tables, written)
-        return msgspec.json.encode(self._head(msgspec.Raw(self._rows), list(self.alerts.values()))), self._held
+        head = self._head(msgspec.Raw(self._rows), self._alerts())
+        return msgspec.json.encode({**head, **more}), self._held
 
     def release(self, held: Held) -> None:
         """The checkpoint is written, or given up."""
         if self._held is held:
             self._held = None
+
+    def _alerts(self) -> list[Alert]:
+        """In an order that does not tell in which they were raised."""
+        return [alert for _, alert in sorted(self.alerts.items())]
 
     def _head(self, rows: Any, alerts: Any) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ from warning.facts import BeatClosed, CheckpointRefused, CheckpointWritten, Fact
 from warning.model import Level, Switch, to_json
 from warning.stream.beats import Beats, Closed
 from warning.stream.ports import Fatal, Group, Log, Sent
-from warning.stream.state import Frozen, Generation, Memory, key_of, note_of
+from warning.stream.state import Frozen, Generation, key_of, note_of
 
 EVERY_RECORDS = 1_000_000  # a checkpoint at the latest after so many records
 KEPT = 3  # generations
@@ -52,9 +52,8 @@ Output = tuple[str, int, list[tuple[bytes, bytes]]]  # topic, partition, (key, v
 def outputs_of(to: Deployment, closed: Closed) -> list[Output]:
     """What a beat publishes, and where. All alerts of a region stand in one partition, so that they have one order."""
     rejected = [(b"%d" % closed.partition, to_json(each)) for each in closed.rejected]
-    hazards = [(each.zone.encode(), to_json(each)) for each in closed.hazards]
     alerts = [(each.alert.identifier.encode(), to_json(each)) for each in closed.alerts]
-    outputs = [(to.rejected, 0, rejected), (to.hazards, closed.partition, hazards), (to.alerts, 0, alerts)]
+    outputs = [(to.rejected, 0, rejected), (to.hazards, closed.partition, closed.hazards.records()), (to.alerts, 0, alerts)]
     return [output for output in outputs if output[2]]
 
 
@@ -66,11 +65,12 @@ class Owned:
         self._ports, self._identity, self._generations = ports, identity, generations
         self._saved_position = beats.position
         self._busy = False  # in a run: between two beats, or in the middle of one
-        self._memory = Memory()
         self._outbox: deque[Output] = deque()
         self._flushing, self._saving = asyncio.Lock(), asyncio.Lock()
         self._unconfirmed: list[asyncio.Future[Sent]] = []
         self._task: asyncio.Task[str] | None = None
+        # Since when no reading went through and some raised: no checkpoint is made of it, so that a mended version decides it all again.
+        self.failing_since: float | None = None
         self.alerts_from = 0
         self.told_until_ms = -1  # log time of what had been published after the state when it was loaded
         self._alert_ends: tuple[int, int] = (0, 0)  # of ``alerts``, after the last but one and after the last checkpoint
@@ -145,6 +145,10 @@ class Owned:
             await asyncio.sleep(0)  # a run of history can be thousands of beats: clocks, checkpoints and probes have their turn
 
     def _put(self, closed: Closed) -> None:
+        if closed.outputs.applied:
+            self.failing_since = None
+        elif closed.outputs.out_of_service and self.failing_since is None:
+            self.failing_since = time.monotonic()
         self._outbox.extend(outputs_of(self._ports.deployment, closed))
 
     async def flush(self) -> None:
@@ -168,16 +172,16 @@ class Owned:
         listen(BeatClosed(closed.partition, outputs.now_ms, closed.offset, *counts, seconds))
         for (station, parameter), error in outputs.out_of_service.items():
             listen(SeriesOutOfService(station, parameter, error))
-        for hazard in closed.hazards:
-            previous = self._ports.zones.get(hazard.zone)
-            if previous is not hazard.level:
-                self._ports.zones[hazard.zone] = hazard.level
-                listen(ZoneObserved(hazard.zone, hazard.level, previous, hazard.silent_since_ms))
+        for zone, level, silent_since_ms in closed.hazards.observed():
+            previous = self._ports.zones.get(zone)
+            if previous is not level:
+                self._ports.zones[zone] = level
+                listen(ZoneObserved(zone, level, previous, silent_since_ms))
 
     # --- checkpoints
 
     def _due(self) -> bool:
-        if (self._task is not None and not self._task.done()) or self.beats.taking is not None:
+        if (self._task is not None and not self._task.done()) or self.beats.taking is not None or self.failing_since is not None:
             return False
         late = time.monotonic() - self.saved_at > self._ports.deployment.checkpoint_every_s
         return late or self.beats.position - self._saved_position > EVERY_RECORDS
@@ -188,7 +192,7 @@ class Owned:
             self.begin_save()
 
     def begin_save(self) -> None:
-        """Copies the state now and writes it while the work goes on."""
+        """Writes the state as it is now, while the work goes on."""
         began = time.monotonic()
         frozen = self._copy()
         self._task = asyncio.ensure_future(self._write(frozen, began, time.monotonic() - began))
@@ -207,6 +211,8 @@ class Owned:
             return "cut off in a beat"
         if self.beats.taking is not None:
             return "in the middle of a take-over"
+        if self.failing_since is not None:
+            return "every reading raises"
         try:
             async with asyncio.timeout(within_s):
                 if self._task is not None and not self._task.done():
@@ -222,13 +228,12 @@ class Owned:
 
     def _copy(self) -> Frozen:
         self.saved_at, self._saved_position = time.monotonic(), self.beats.position
-        head, arrays = self.beats.state.freeze()
         if self.beats.state.now_ms > self.told_until_ms:
             self.alerts_from = max(self.alerts_from, self._alert_ends[0])
         who = self._identity
-        return self._memory.copy(
-            {**head, ALERTS_FROM: self.alerts_from},
-            arrays,
+        return Frozen.of(
+            self.beats.state,
+            {ALERTS_FROM: self.alerts_from},
             next=self.beats.next,
             writer=who.writer,
             config=who.config,
@@ -238,13 +243,19 @@ class Owned:
 
     async def _write(self, frozen: Frozen, began: float, pause: float) -> str:
         """Outputs confirmed, chunks, head, commit, tombstones: in this order, each waited for. Why the group refused, or ""."""
+        try:
+            return await self._written_out(frozen, began, pause)
+        finally:
+            frozen.close()
+
+    async def _written_out(self, frozen: Frozen, began: float, pause: float) -> str:
         async with self._saving:
             number = frozen.head.next
             if number <= self.committed:
                 return "nothing new"
             await self._confirmed()
-            head = await asyncio.to_thread(frozen.sealed)
             pieces = await self._send_chunks(frozen)
+            head = frozen.sealed()
             await self._checkpoint(key_of(head.writer, number, "head"), msgspec.json.encode(head))
             generation = Generation(head.writer, number, (*pieces, "head"))
             why = await self._ports.group.commit(self.beats.partition, number, note_of(head))
@@ -284,6 +295,7 @@ class Owned:
             count += 1
             if len(window) >= IN_FLIGHT:
                 await window.popleft()
+            await asyncio.sleep(0)  # beats have their turn
         for sent in window:
             await sent
         return [str(chunk) for chunk in range(count)]

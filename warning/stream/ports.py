@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from warning.model import AlertEvent, Parameter
 from warning.pipeline.adopt import published_after
 from warning.pipeline.beat import Outputs, Readings
+from warning.pipeline.held import Held
 from warning.region import Region
 
 
@@ -24,7 +25,6 @@ class Sent(NamedTuple):
 
 Fatal = Callable[[BaseException], None]  # something broke that ends the process
 Each = Callable[[int, bytes | None, bytes | None], None]  # offset, key, value
-
 Stamped = Callable[[int, bytes | None, bytes | None, int], None]  # and the brokers' timestamp, ms
 
 
@@ -84,6 +84,10 @@ class State(Protocol):
     now_ms: int
 
     def freeze(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]: ...
+
+    def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]: ...
+
+    def release(self, held: Held) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,12 @@ import sys
 from pathlib import Path
 
 from warning import config
-from warning.model import to_json
 from warning.pipeline import Plan, State
 from warning.pipeline.state import VERSION
 from warning.region import Region
 from warning.stream.beats import Beats
 from warning.stream.decisions import PIPELINE
-from warning.stream.state import Memory, key_of
+from warning.stream.state import Frozen
 
 HERE = Path(__file__).parent
 STORY = HERE / "story"
@@ -71,15 +70,12 @@ def make_checkpoint() -> None:
     if beats.next != NEXT:
         raise SystemExit(f"NEXT must follow a tick: take {beats.next}")
     head, arrays = beats.state.freeze()
-    frozen = Memory().copy(head, arrays, next=beats.next, writer="golden", config=found.digest, code=plan.code, tick=beats.tick)
-    sealed = frozen.sealed()
-    records_of = [(key_of("golden", NEXT, number), chunk) for number, chunk in enumerate(frozen.chunks())]
-    records_of.append((key_of("golden", NEXT, "head"), to_json(sealed)))
-    lines = [json.dumps([key.decode(), base64.b85encode(value).decode()]) for key, value in records_of]
+    frozen = Frozen.copied(head, arrays, next=beats.next, writer="golden", config=found.digest, code=plan.code, tick=beats.tick)
+    lines = [json.dumps([key.decode(), base64.b85encode(value).decode()]) for key, value in frozen.records()]
     with path_of(VERSION).open("xb") as file:  # never over another
         file.write(lzma.compress("\n".join(lines).encode(), preset=9))
     state = beats.state
-    print(f"{path_of(VERSION).name}: {len(state.alerts)} alerts in force, {sealed.chunks} chunks, {path_of(VERSION).stat().st_size} bytes")
+    print(f"{path_of(VERSION).name}: {len(state.alerts)} alerts in force, {len(lines) - 1} chunks, {path_of(VERSION).stat().st_size} bytes")
 
 
 if __name__ == "__main__":
