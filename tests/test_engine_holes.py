@@ -126,12 +126,12 @@ async def test_an_agent_that_raises_acknowledges_nothing_and_gets_nothing_more()
 
 
 class Refusing(FakeBroker):
-    """Takes everything but records of one topic: their promise breaks."""
+    """Takes everything but records of one topic (but those whose key ends in ``spared``): their promise breaks."""
 
-    refused = ""
+    refused, spared = "", b"nobody's"
 
     async def send(self, topic: str, value: bytes | None, key: bytes | None, partition: int) -> asyncio.Future[Sent]:
-        if topic != self.refused:
+        if topic != self.refused or (key or b"").endswith(self.spared):
             return await super().send(topic, value, key, partition)
         sent: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(0.01, sent.set_exception, Unavailable(f"{topic}: refused"))
@@ -143,6 +143,18 @@ async def test_a_write_that_fails_ends_the_process_and_is_never_committed_over(t
     """Stock: the changelog refused, committed all the same, only a log line."""
     broker = Refusing()
     broker.refused = topic
+    one = life(broker)
+    with pytest.raises(Unavailable, match="refused"):
+        for _ in range(20):
+            await one.run(cut=6, last_save=False)
+            await asyncio.sleep(0.02)
+    assert broker.commits == {}
+
+
+async def test_a_chunk_that_fails_is_never_committed_over() -> None:
+    """The head alone looks like a checkpoint."""
+    broker = Refusing()
+    broker.refused, broker.spared = WHERE.checkpoints, b"head"
     one = life(broker)
     with pytest.raises(Unavailable, match="refused"):
         for _ in range(20):
