@@ -208,17 +208,3 @@ def test_replay_feeds_a_log_of_its_own_once() -> None:
 def test_demo_refuses_a_folder_that_is_in_use(tmp_path: Path) -> None:
     (tmp_path / "something").write_text("")
     assert warning("demo", "--directory", str(tmp_path)).returncode == ExitCode.CONFIG
-
-
-def test_bench_measures_and_writes_its_figures(tmp_path: Path) -> None:
-    figures_file = tmp_path / "bench.json"
-    wanted = ("--series", "200", "--readings", "20000", "--readings-per-beat", "2000", "--readings-per-beat", "10000")
-    done = warning("bench", "stream", *wanted, "--json", str(figures_file))
-    assert done.returncode == 0, done.stdout + done.stderr
-    written = json.loads(figures_file.read_text())
-    assert [row["readings_per_beat"] for row in written["rows"]] == [2000, 10000]
-    assert all(row["readings"] >= 18_000 for row in written["rows"])
-    assert written["figures"]["readings_per_second_per_core"] > 1000
-    assert written["figures"]["series"] == 200
-    for stage in ("decode", "quality", "windows", "forecast", "hazard", "life_cycle", "documents", "produce"):
-        assert written["figures"][f"{stage}_us_per_reading"] >= 0

@@ -1,76 +1,129 @@
-"""``warning bench``: figures of this machine."""
+"""``warning bench``: figures of this machine, each beside its bar."""
 
 from __future__ import annotations
 
-import asyncio
+import tempfile
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from warning.cli_options import Json, write_json
+from warning.cli_shown import progress, run, show
 
 if TYPE_CHECKING:
-    from warning.wiring_bench import Bench
+    from warning.wiring_bench_broker import Broker
 
 bench = typer.Typer(help="Measure this machine, with made-up load.", no_args_is_help=True, rich_markup_mode=None)
-
-MAIN = 25_000  # readings a beat: what four ticks a second give at 100,000 readings a second
+Kafka = Annotated[str, typer.Option("--kafka", help="host:port, or embedded; default: one of its own if installed, else embedded")]
 
 
 @bench.callback()
 def _bench() -> None:
-    pass
+    from warning import wiring_logging
+
+    wiring_logging.configure("bench", "ERROR")
 
 
 @bench.command("stream")
 def stream(
-    series: Annotated[int, typer.Option("--series", min=10, help="gauges, a reading a minute each")] = 1000,
-    readings: Annotated[int, typer.Option("--readings", min=1000, help="measured for each row of the table")] = 2_000_000,
-    per_beat: Annotated[list[int] | None, typer.Option("--readings-per-beat", min=1, help="a row of the table; again for more")] = None,
+    series: Annotated[list[int] | None, typer.Option("--series", min=10, help="gauges; again for more; default: what fits")] = None,
+    load: Annotated[list[str] | None, typer.Option("--load", help="uniform, hot (a basin), live; again for more")] = None,
+    readings: Annotated[int, typer.Option("--readings", min=1000, help="measured for each row")] = 2_000_000,
+    per_beat: Annotated[list[int] | None, typer.Option("--readings-per-beat", min=1, help="again for more rows")] = None,
+    part: Annotated[list[str] | None, typer.Option("--part", help="rows, latency, backlog; again for more; default: all")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="of each latency measurement")] = 40.0,
+    probes: Annotated[int, typer.Option("--probes", min=10, help="readings that cross a limit, at each load")] = 200,
+    minutes: Annotated[int, typer.Option("--backlog-minutes", min=1)] = 60,
+    kafka: Kafka = "",
     json_file: Json = None,
 ) -> None:
-    """Readings a second that one core carries: decode, quality, windows, forecast, hazard, life cycle, outputs, checkpoint."""
-    from warning import wiring_bench, wiring_logging
+    """The whole of a worker's work: readings a second of a core, time by stage, memory, latencies, backlog, idle beats, checkpoints."""
+    from warning import wiring_bench_report as report
+    from warning.wiring_bench_latency import Plan
+    from warning.wiring_bench_stream import LOADS, PARTS, Wanted
+    from warning.wiring_bench_stream import stream as measure
 
-    wiring_logging.configure("bench", "ERROR")
-    rows = []
-    for number in per_beat or [1000, MAIN, 100_000]:
-        row = asyncio.run(wiring_bench.stream(series, max(readings, number), number))
-        rows.append(row)
-        _show(row)
-    main = next((row for row in rows if row.readings_per_beat == MAIN), rows[-1])
-    write_json(json_file, document(main, rows))
-
-
-def _show(row: Bench) -> None:
-    print(
-        f"{row.readings_per_beat:>9,} readings a beat: {row.readings_per_second:>9,.0f} readings/s of one core "
-        f"({row.readings:,} readings in {row.cpu_s:.1f} s of CPU, {row.wall_s:.1f} s), "
-        f"{row.state_bytes / row.series / 1024:.1f} KiB a series, {row.alerts} alerts"
+    wanted = Wanted(
+        tuple(series or ()),
+        _of("--load", load, LOADS),
+        tuple(per_beat or ()),
+        readings,
+        _of("--part", part, PARTS),
+        kafka,
+        Plan(seconds=seconds, probes=probes),
+        minutes,
     )
-    for stage, spent in sorted(row.stages.items(), key=lambda item: -item[1]):
-        print(f"{spent:>21.3f} us a reading  {stage}", flush=True)
+    with progress() as told:
+        done = run(measure(wanted, told))
+    show(report.tables(done))
+    write_json(json_file, report.stream_document(done))
 
 
-def document(main: Bench, rows: list[Bench]) -> dict[str, Any]:
-    """The object for ``--json``."""
-    figures: dict[str, float] = {
-        "readings_per_second_per_core": round(main.readings_per_second),
-        "readings_per_beat": main.readings_per_beat,
-        "series": main.series,
-        "state_bytes_per_series": round(main.state_bytes / main.series),
-        **{f"{stage.replace(' ', '_')}_us_per_reading": round(spent, 4) for stage, spent in main.stages.items()},
-    }
-    table = [
-        {
-            "readings_per_beat": row.readings_per_beat,
-            "readings_per_second_per_core": round(row.readings_per_second),
-            "readings": row.readings,
-            "cpu_s": round(row.cpu_s, 3),
-            "wall_s": round(row.wall_s, 3),
-            "alerts": row.alerts,
-            "us_per_reading": {stage: round(spent, 4) for stage, spent in row.stages.items()},
-        }
-        for row in rows
-    ]
-    return {"figures": figures, "load": "made up", "rows": table}
+@bench.command("recover")
+def recover(
+    series: Annotated[list[int] | None, typer.Option("--series", min=10, help="gauges; again for more; default: what fits")] = None,
+    generations: Annotated[int, typer.Option("--generations", min=1, help="checkpoints written before; a day has 2,880")] = 12,
+    kafka: Kafka = "",
+    json_file: Json = None,
+) -> None:
+    """From the start of a worker's process to its first beat, from the checkpoint of many series."""
+    from warning import wiring_bench_report as report
+    from warning.wiring_bench_recover import fitting
+    from warning.wiring_bench_recover import recover as measure
+
+    sizes, skipped = fitting(tuple(series or ()))
+    with progress() as told:
+
+        async def one(size: int, on: Broker, folder: Path) -> dict[str, Any]:
+            return await measure(size, generations, on, folder, told)
+
+        rows, where = run(_each(kafka, sizes, one))
+    show(report.recover_tables(rows, where, skipped))
+    write_json(json_file, report.recover_document(rows, where, skipped))
+
+
+@bench.command("scale")
+def scale(
+    workers: Annotated[list[int] | None, typer.Option("--workers", min=1, help="and as many partitions; again for more")] = None,
+    series: Annotated[int, typer.Option("--series", min=100, help="of each worker")] = 1000,
+    readings: Annotated[int, typer.Option("--readings", min=1000, help="of each worker")] = 500_000,
+    kafka: Kafka = "",
+    json_file: Json = None,
+) -> None:
+    """1, 2 and 4 partitions and workers, from the broker to the broker."""
+    from warning import wiring_bench_report as report
+    from warning.wiring_bench_scale import scale as measure
+
+    with progress() as told:
+
+        async def one(number: int, on: Broker, folder: Path) -> dict[str, Any]:
+            told(f"{number} workers", 0, 1)
+            found = await measure(number, series, readings, on, folder)
+            told(f"{number} workers", 1, 1)
+            return found
+
+        rows, where = run(_each(kafka, tuple(workers or (1, 2, 4)), one))
+    show(report.scale_tables(rows, where))
+    write_json(json_file, report.scale_document(rows, where))
+
+
+async def _each(
+    kafka: str, numbers: tuple[int, ...], one: Callable[[int, Broker, Path], Coroutine[Any, Any, dict[str, Any]]]
+) -> tuple[list[dict[str, Any]], str]:
+    """One after the other on one broker; and where that was."""
+    from warning.wiring_bench_broker import broker
+
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
+        on = await stack.enter_async_context(broker(kafka))
+        return [await one(number, on, folder) for number in numbers], on.words
+
+
+def _of(option: str, given: list[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    for word in given or ():
+        if word not in known:
+            raise typer.BadParameter(f"{word!r} is none of {', '.join(known)}", param_hint=option)
+    return tuple(given or known)
