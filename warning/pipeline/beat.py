@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, overload
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.model import AlertEvent, Hazard, Rejected
+from warning.model import AlertEvent, Hazard, Level, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,74 @@ class Readings:
         return Readings(*(np.concatenate([getattr(part, name) for part in parts]) for name in Readings.__slots__))
 
 
+# A hazard as a row of plain values: the fields of the noun in their order. What they hold is not checked and goes to JSON as it is, NaN
+# as null.
+Row: Any = msgspec.defstruct("Row", [(name, Any) for name in Hazard.__struct_fields__], gc=False)
+_encode = msgspec.json.Encoder().encode
+_row, _noun = msgspec.json.Decoder(Row).decode, msgspec.json.Decoder(Hazard).decode
+
+
+class Hazards(Sequence[Hazard]):
+    """Hazards in the order in which they were decided; ``n``: the offset of the tick that closed their beat.
+
+    Held as rows (``Row``) and written to JSON from them; a noun is made for whoever asks for one.
+    """
+
+    __slots__ = ("_n", "_rows")
+
+    def __init__(self, rows: Sequence[Any] = (), n: int = -1) -> None:
+        self._rows, self._n = rows, n
+
+    @staticmethod
+    def of(nouns: Iterable[Hazard]) -> Hazards:
+        return Hazards([_row(_encode(noun)) for noun in nouns])
+
+    def numbered(self, n: int) -> Hazards:
+        return Hazards(self._rows, n)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Hazard: ...
+    @overload
+    def __getitem__(self, place: slice) -> Hazards: ...
+    def __getitem__(self, place: int | slice) -> Hazard | Hazards:
+        if isinstance(place, slice):
+            return Hazards(self._rows[place], self._n)
+        return _noun(self._json(self._rows[place]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(row.zone for row in self._rows))
+
+    def records(self) -> list[tuple[bytes, bytes]]:
+        """(zone, the hazard as JSON) of each, as they go to the topic."""
+        return [(row.zone.encode(), self._json(row)) for row in self._rows]
+
+    def observed(self) -> Iterator[tuple[str, Level, int | None]]:
+        """(zone, its level, since when its gauge is silent) of each."""
+        return ((row.zone, Level(row.level), row.silent_since_ms) for row in self._rows)
+
+    def _json(self, row: Any) -> bytes:
+        row.n = self._n
+        return _encode(row)
+
+
+def noun(row: Any) -> Hazard:
+    """The hazard that a row says."""
+    return _noun(_encode(row))
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """What a beat decided; the caller adds the offset of the tick (``Hazard.n``) when it writes ``hazards``."""
 
     now_ms: int
     applied: int = 0
-    hazards: tuple[Hazard, ...] = ()
+    hazards: Hazards = field(default_factory=Hazards)
     alerts: tuple[AlertEvent, ...] = ()
     rejected: tuple[Rejected, ...] = ()  # readings that quality control failed
     flags: dict[tuple[str, str], int] = field(default_factory=dict)  # (Flag value, Cause value) -> readings of this beat

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warning.alerts import cap, lifecycle
-from warning.alerts.message import words
-from warning.model import Alert, AlertEvent, EventKind, Forecast, Hazard, Level
+from warning.model import Alert, AlertEvent, EventKind, Hazard
+from warning.pipeline import telling
+from warning.pipeline.beat import Hazards, noun
 from warning.pipeline.plan import Index, Plan
-from warning.pipeline.reasons import Scored, reasons
 from warning.pipeline.score import Scores, score
 from warning.pipeline.state import NEVER, Journal, State
-from warning.science import windows
-from warning.science.forecast import knots
 
 PUBLISH_S = 600  # every zone's hazard is published again after so long
-Held = dict[str, dict[str, float | int | None]]  # window -> feature -> value
 CLASSES = ("level", "confirmed", "cleared", "expected", "keep")
 
 
 @dataclass(slots=True)
 class Told:
-    """What the zones have to tell."""
+    """What the zones have to tell: rows of hazards, and alerts."""
 
-    hazards: tuple[Hazard, ...] = ()
-    alerts: tuple[AlertEvent, ...] = ()
-    _hazards: list[Hazard] = field(default_factory=list)
-    _alerts: list[AlertEvent] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
+    events: list[AlertEvent] = field(default_factory=list)
 
-    def closed(self) -> Told:
-        return Told(tuple(self._hazards), tuple(self._alerts))
+    @property
+    def hazards(self) -> Hazards:
+        return Hazards(self.rows)
+
+    @property
+    def alerts(self) -> tuple[AlertEvent, ...]:
+        return tuple(self.events)
 
 
 def run(plan: Plan, state: State, journal: Journal, touched: Index, now_s: int) -> Told:
@@ -44,7 +44,7 @@ def run(plan: Plan, state: State, journal: Journal, touched: Index, now_s: int) 
     chosen = _chosen(plan, state, touched, now_s)
     if len(chosen):
         _score_and_tell(plan, state, journal, chosen, now_s, told)
-    return told.closed()
+    return told
 
 
 def run_carefully(plan: Plan, state: State, touched: Index, now_s: int, failed: Callable[[int, Exception], None]) -> Told:
@@ -59,8 +59,8 @@ def run_carefully(plan: Plan, state: State, touched: Index, now_s: int, failed: 
         try:
             _score_and_tell(plan, state, journal, chosen, now_s, part)
             journal.close()
-            told._hazards += part._hazards
-            told._alerts += part._alerts
+            told.rows += part.rows
+            told.events += part.events
         except MemoryError:
             journal.roll_back()
             raise
@@ -75,7 +75,7 @@ def run_carefully(plan: Plan, state: State, touched: Index, now_s: int, failed: 
                 journal.close()
             else:
                 todo.append((chosen, True))
-    return told.closed()
+    return told
 
 
 def _chosen(plan: Plan, state: State, touched: Index, now_s: int) -> Index:
@@ -107,12 +107,14 @@ def _score_and_tell(plan: Plan, state: State, journal: Journal, chosen: Index, n
     ask = (active | warn) & (changed | moved | due | (active & (z["observed_t"][chosen] != old["observed_t"])))
     publish = changed | (now_s >= _publish_again(plan, state, chosen))
     wanted = np.flatnonzero(ask | publish)
-    hazards = _hazards(plan, state, scores, wanted, now_s)
-    for place, hazard in zip(wanted.tolist(), hazards, strict=True):
-        event = _live(plan, state, journal, int(chosen[place]), hazard, now_s, told) if ask[place] else None
-        if publish[place] or event is not None:
-            told._hazards.append(hazard)
-            journal.put(z["published_t"], chosen[place], now_s)
+    tell = publish.copy()
+    rows = telling.rows(plan, state, scores, wanted, now_s)
+    for place, row in zip(wanted.tolist(), rows, strict=True):
+        if ask[place]:
+            tell[place] |= _live(plan, state, journal, int(chosen[place]), noun(row), now_s, told) is not None
+    told.rows += rows if tell[wanted].all() else itertools.compress(rows, tell[wanted].tolist())
+    if tell.any():
+        journal.put(z["published_t"], chosen[tell], now_s)
     _set_due(plan, state, journal, chosen, scores, now_s)
 
 
@@ -125,7 +127,7 @@ def _live(plan: Plan, state: State, journal: Journal, zone: int, hazard: Hazard,
     journal.put(state.z["alert_due_t"], zone, 0 if moved.deadline_ms is None else -(-moved.deadline_ms // 1000))
     if moved.event is not None:
         document = "" if moved.event.kind is EventKind.EXPIRE else cap.document(moved.event, plan.region)
-        told._alerts.append(AlertEvent(alert=moved.event, cap=document, config=plan.region.digest, code=plan.code))
+        told.events.append(AlertEvent(alert=moved.event, cap=document, config=plan.region.digest, code=plan.code))
     return moved.event
 
 
@@ -145,64 +147,3 @@ def _publish_again(plan: Plan, state: State, zones: Index) -> NDArray[np.int64]:
     phase = zones.astype(np.int64) * PUBLISH_S // max(len(plan.zones), 1)
     last = state.z["published_t"][zones].astype(np.int64)
     return ((last - phase) // PUBLISH_S + 1) * PUBLISH_S + phase
-
-
-def _hazards(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp], now_s: int) -> list[Hazard]:
-    if not len(wanted):
-        return []
-    found = windows.features(state.s, np.maximum(scores.observed.row[wanted], 0), now_s)
-    columns = {name: [(key, _plain(values)) for key, values in window.items()] for name, window in found.items()}
-    lead_h = tuple(round((knot - now_s) / 3600.0, 3) for knot in knots(now_s).tolist())
-    course = scores.course
-    medians, sigmas = _plain(course.median[wanted]), _plain(course.sigma[wanted])
-    evidence = course.evidence[wanted]
-    ends = np.where(evidence.any(axis=1), evidence.shape[1] - evidence[:, ::-1].argmax(axis=1), 0).tolist()  # persistence is no news
-    out = []
-    for position, (place, end) in enumerate(zip(wanted.tolist(), ends, strict=True)):
-        one = scores.one(place)
-        held = {name: {key: values[position] for key, values in window} for name, window in columns.items()} if one.row >= 0 else {}
-        median, sigma = tuple(medians[position][:end]), tuple(sigmas[position][:end])
-        expected = Forecast(issued_ms=now_s * 1000, lead_h=lead_h[:end], median=median, sigma=sigma) if end else None
-        out.append(_hazard(plan, state, one, held, expected, now_s))
-    return out
-
-
-def _hazard(plan: Plan, state: State, one: Scored, held: Held, course: Forecast | None, now_s: int) -> Hazard:
-    zone, region = plan.zones[one.zone], plan.region
-    why = reasons(plan, state, one, now_s)
-    peak = one.peak
-    quiet = len(why) == 1 and why[0].code == "observed_below"
-    upstream = [index for index in dict.fromkeys((one.wave_from, one.neighbour)) if index >= 0]
-    return Hazard(
-        region=region.id,
-        zone=zone.id,
-        at_ms=now_s * 1000,
-        quantity=zone.limits.quantity,
-        value=None if math.isnan(one.value) else one.value,
-        observed_ms=one.observed_s * 1000 if one.observed_s else None,
-        level=Level.of_rank(one.level),
-        level_confirmed=Level.of_rank(one.confirmed),
-        level_cleared=Level.of_rank(one.cleared),
-        level_expected=Level.of_rank(one.expected),
-        level_expected_cleared=Level.of_rank(one.keep),
-        probability=round(one.probability, 3),
-        arrival_ms=one.arrival_s * 1000 if one.arrival_s else None,
-        silent_since_ms=one.observed_s * 1000 if one.silent and one.observed_s else None,
-        peak_value=peak[0] if peak else None,
-        peak_ms=peak[1] if peak else None,
-        reasons=why,
-        words=() if quiet else tuple(words(reason, region, "en", zone.limits.quantity) for reason in why),
-        upstream=tuple(plan.zones[index].id for index in upstream),
-        forecast=course,
-        windows=held,
-        config=region.digest,
-    )
-
-
-def _plain(values: NDArray[Any]) -> list[Any]:
-    """Numbers that JSON knows: None for NaN, floats to a thousandth (finer than any resolution)."""
-    if values.dtype.kind != "f":
-        return cast(list[Any], values.tolist())
-    plain = np.round(values, 3).astype(object)
-    plain[np.isnan(values)] = None
-    return cast(list[Any], plain.tolist())

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from warning.model import AlertEvent, Hazard, Rejected, Switch, Tick
+from warning.model import AlertEvent, Rejected, Switch, Tick
 from warning.pipeline.adopt import Adoption, TakeOver
-from warning.pipeline.beat import Outputs, Readings
+from warning.pipeline.beat import Hazards, Outputs, Readings
 from warning.stream.codec import Decoder
 from warning.stream.ports import Pipeline
 
@@ -24,7 +24,7 @@ class Closed:
     tick: Tick
     outputs: Outputs
     rejected: tuple[Rejected, ...]  # of decoding, then of quality control
-    hazards: tuple[Hazard, ...]  # with n = N
+    hazards: Hazards  # with n = N
     readings: int
 
     @property
@@ -75,7 +75,7 @@ class Beats:
         found = (*self._rejected, *outputs.rejected)
         partition = self.partition
         rejected = tuple(each if each.at_ms else msgspec.structs.replace(each, at_ms=outputs.now_ms, partition=partition) for each in found)
-        hazards = tuple(msgspec.structs.replace(hazard, n=offset) for hazard in outputs.hazards)
+        hazards = outputs.hazards.numbered(offset)
         self._open, self._rejected, self.next, self.tick = [], [], offset + 1, identity(tick)
         return Closed(self.partition, offset, tick, outputs, rejected, hazards, len(readings))
 
