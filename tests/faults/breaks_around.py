@@ -167,8 +167,9 @@ class SmsAway(Fault):
 
 class WebhooksAway(SmsAway):
     name = "webhooks_away"
-    breaks = "the webhook receiver is gone (kill -9), and back after some seconds"
+    breaks = "the webhook receiver is gone (kill -9), and back after two seconds or so"
     must = "webhooks wait and go again"
+    lasts_s = (0.5, 1.5)  # and its start: the second attempt is after 5 s, the third one after 5 min
     process = "hooks"
 
 

@@ -57,7 +57,7 @@ def deliveries(region: Region, events: Iterable[AlertEvent], receipts: Iterable[
 
 
 def _closings(receipts: Iterable[Receipt]) -> tuple[dict[Key, DeliveryState], dict[Key, int], set[Key]]:
-    """(last state, attempts, those that are marked as sent again after a crash)"""
+    """(last state, attempts, those of which the ledger says that they may have arrived more often than it knows)"""
     last: dict[Key, DeliveryState] = {}
     attempts: dict[Key, int] = defaultdict(int)
     marked = set()
@@ -66,7 +66,7 @@ def _closings(receipts: Iterable[Receipt]) -> tuple[dict[Key, DeliveryState], di
         if last.get(key) not in SETTLED or receipt.state is DeliveryState.DELIVERED:
             last[key] = receipt.state
         attempts[key] = max(attempts[key], receipt.attempt)
-        if receipt.doubled or receipt.state is DeliveryState.UNKNOWN:
+        if receipt.doubled or receipt.state is DeliveryState.UNKNOWN or receipt.reason == "outcome_unknown":
             marked.add(key)
     return last, attempts, marked
 

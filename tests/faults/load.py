@@ -54,7 +54,7 @@ def write_region(folder: Path, size: Size) -> Region:
     reaches = ["upstream,downstream,travel_low_h,travel_high_h,basis,districts"]
     for number in range(size.series):
         name, river = station(number), number // GAUGES_PER_RIVER
-        stations.append(f"{name},Gauge {number},الف,gauge,River{river},b{basin(number)},,,approximate,36")
+        stations.append(f"{name},Gauge {number},الف {number},gauge,River{river},b{basin(number)},,,approximate,36")
         series.append(f"{name},stage,m,-0.5,20,,,,,")
         if number < size.zones:
             district = "upper" if number % 2 else "lower"

@@ -26,6 +26,7 @@ from .verdict import Verdict, group_offset, judge
 from .world import World, everything
 
 DRAIN_S = 240.0
+TOLD_S = 420.0  # a webhook's third attempt is five minutes after its second one
 RECEIPTS_S = 15.0  # how long receipts are waited for that a killed SMS centre may have forgotten
 
 
@@ -176,7 +177,7 @@ async def _drained(world: World) -> None:
 async def _told(world: World) -> None:
     """The dispatcher has read every alert, nothing is under way, and receipts had their time."""
     ledger = await Ledger.open(world.deployment.database, world.region.id)
-    until = time.monotonic() + DRAIN_S
+    until = time.monotonic() + TOLD_S
     accepted, since = -1, time.monotonic()
     try:
         while True:
@@ -189,7 +190,7 @@ async def _told(world: World) -> None:
                 return
             if time.monotonic() > until:
                 words = f"{len(known)} of {len(alerts)} alerts read, {unsettled} open"
-                raise TimeoutError(f"the dispatcher: {words} after {DRAIN_S:.0f} s\n{world.keeper.tail('dispatch')}")
+                raise TimeoutError(f"the dispatcher: {words} after {TOLD_S:.0f} s\n{world.keeper.tail('dispatch')}")
             await asyncio.sleep(0.5)
     finally:
         await ledger.close()
