@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from warning.alerts import cap
-from warning.pipeline import score, zones
+from warning.pipeline import score, telling, zones
 from warning.science import forecast, identity, qc, windows
 from warning.stream import owned
 from warning.stream.codec import Decoder
@@ -23,7 +23,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("forecast", forecast, "trend"),
     ("forecast", score, "courses"),
     ("hazard", zones, "score"),
-    ("hazard", zones, "_hazards"),
+    ("hazard", telling, "rows"),
     ("life cycle", zones, "_live"),
     ("documents", cap, "document"),
     ("encode outputs", owned, "outputs_of"),

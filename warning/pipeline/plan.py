@@ -51,7 +51,7 @@ class Plan:
     zone_series: Index  # (Z, K)
     zone_limits: NDArray[np.float64]  # (Z, 5)
     zone_cleared: NDArray[np.float64]  # (Z, 5) the limits less the margin
-    lowest: tuple[float, ...]  # the limit of each zone's lowest class
+    lowest: tuple[float | None, ...]  # the limit of each zone's lowest class
     resolution: NDArray[np.float64]  # (Z,)
     zone_silent_s: NDArray[np.int64]  # (Z,)
     neighbour_up: Index  # pairs: upstream zone, downstream zone
@@ -104,7 +104,7 @@ class Plan:
             zone_series=zone_series,
             zone_limits=limits,
             zone_cleared=cleared,
-            lowest=tuple(next(iter(zone.limits.values.values())) for zone in zones),
+            lowest=tuple(next(iter(zone.limits.values.values()), None) for zone in zones),
             resolution=np.array([0.001 if zone.limits.quantity == "stage" else 0.1 for zone in zones]),
             zone_silent_s=np.array([here[zone.station].silent_after_s for zone in zones], np.int64),
             neighbour_up=ups,
