@@ -371,7 +371,11 @@ async def test_a_worker_without_partitions_in_a_small_group_ends(monkeypatch: py
         assert name == "holes.worker"
         return access_check.Group("Stable", members, 0)
 
+    async def refusal(deployment: Deployment, name: str) -> None:
+        return None
+
     monkeypatch.setattr(access_check, "group", group)
+    monkeypatch.setattr(access_check, "refusal", refusal)
     worker = Worker(MADE, WHERE, lambda fact: None, STANDIN, FakeBroker())  # type: ignore[arg-type]
     worker.loading = False
     watch = Watch(worker, FakeBroker(), patience_s=0.1)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import time
 
 from warning import access_check
 from warning.errors import ExitCode, StateError, Unavailable
-from warning.facts import Backlog, BrokerState
+from warning.facts import Backlog, BrokerState, Ready
 from warning.stream.engine import rebalance_s
 from warning.stream.kafka import GIVE_UP_S
 from warning.stream.ports import Log
@@ -15,6 +15,7 @@ from warning.stream.worker import Worker
 
 EVERY_S = 1.0
 PATIENCE_S = 60.0
+FAILING_S = 10.0  # no reading goes through, and some raise
 ASK_S = 10.0  # a broker that takes connections and never answers counts as away
 ALONE = 10  # times the patience: for one partition that stands while others move
 
@@ -30,6 +31,7 @@ class Watch:
         self._loading_since: float | None = None
         self._answered = time.monotonic()
         self._up: bool | None = None
+        self._told_failing: list[int] = []
         self._idle_since: float | None = None
         self._asked = 0.0
 
@@ -43,7 +45,18 @@ class Watch:
         self._crashed()
         await self._waiting()
         self._recovery()
+        self._failing()
         await self._idle()
+
+    def _failing(self) -> None:
+        """Where every reading raises a restart helps nobody: timers, renewals and other partitions go on, and people are called."""
+        now = time.monotonic()
+        failing = [number for number, owned in self._worker.owned.items() if owned.failing_since and now - owned.failing_since > FAILING_S]
+        if failing == self._told_failing:
+            return
+        self._told_failing = failing
+        words = f"every reading raises in partition {', '.join(map(str, failing))}; mend the code or go back: nothing is lost until then"
+        self._worker.listen(Ready("decisions", not failing, words if failing else ""))
 
     def _crashed(self) -> None:
         engine = self._worker.engine
@@ -119,6 +132,7 @@ class Watch:
         if now - self._idle_since < self._patience_s:
             return
         self._idle_since = None
+        await self._refused()  # a topic that may not be seen has no partitions
         group = await access_check.group(worker.deployment, worker.deployment.group)
         if group.state == "Stable" and group.members < worker.region.partitions:
             raise StateError(
