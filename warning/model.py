@@ -164,7 +164,7 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: int = 1
 
 
-class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+class Rejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record of ``readings.rejected``: what came, why it was not taken, and where."""
 
     reason: str
