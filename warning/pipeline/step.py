@@ -18,6 +18,8 @@ from warning.pipeline.plan import Index, Plan
 from warning.pipeline.state import Journal, State
 from warning.science import identity, qc, routing, windows
 
+RETRY_MS = 3_600_000  # what is out of service gets another try at every full hour: one bad reading, or one bad day of ours, is not for ever
+
 
 def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
     """Close a beat at ``now_ms`` (log time; never backwards). Works in place, all or nothing.
@@ -26,6 +28,8 @@ def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
     service, its readings are rejected, and everything else goes on. MemoryError is raised with the state as it was.
     """
     now_ms = max(state.now_ms, now_ms)
+    if now_ms // RETRY_MS > state.now_ms // RETRY_MS and state.s["out"].any():
+        _take_back(state)
     if not len(readings) and now_ms < state.deadline_ms:
         state.now_ms = now_ms
         state.beats += 1
@@ -189,9 +193,25 @@ def _carefully(plan: Plan, state: State, readings: Readings, now_ms: int, error:
 
     outputs = _beat(plan, state, Journal(state), readings, now_ms, take, run)
     named = {(station, parameter.value): why for (station, parameter), why in out.items()}
+    if out and _most_are_out(state):
+        _take_back(state)
+        named["", ""] = f"most series raise, so all are back in service: {type(error).__name__}: {error}"
     if not named:  # it raised only when all were taken together: a bug of ours, that operators must hear of
         named = {("", ""): f"{type(error).__name__}: {error}"}
     return Outputs(outputs.now_ms, outputs.applied, outputs.hazards, outputs.alerts, outputs.rejected, outputs.flags, named)
+
+
+def _most_are_out(state: State) -> bool:
+    """More than half of the series that ever spoke: that is our error and not their data."""
+    out = state.s["out"]
+    return bool(2 * np.count_nonzero(out) > np.count_nonzero(out | (state.s["seen_t"] > 0)))
+
+
+def _take_back(state: State) -> None:
+    """Every series gets another try, at each of its readings: what goes through again must not stay out until the next upgrade."""
+    journal = Journal(state)
+    journal.put(state.s["out"], np.flatnonzero(state.s["out"]), False)
+    journal.close()
 
 
 def _take_carefully(plan: Plan, state: State, readings: Readings, now_s: int, failed: Callable[[int, Exception], None]) -> qc.Examined:
