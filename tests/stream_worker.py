@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import stream_regions
+from prometheus_client import CollectorRegistry
 from stream_standin import STANDIN
 
 from warning import config
 from warning.deployment import Deployment
 from warning.facts import Fact
 from warning.model import Status
+from warning.operate.health import Health, serve
 from warning.stream.app import run_worker
 from warning.stream.broker import end_with_parent
 from warning.stream.owned import Owned
@@ -165,7 +167,19 @@ def main() -> int:
     def wall() -> float:
         return time.time() + offset_s
 
-    return int(run_worker(region, deployment, listen, None, pipeline, wall, settings.get("patience_s", 60.0)))
+    health = Health(("stream",), stall_s=settings.get("stall_s", 60.0))
+
+    def heard(fact: Fact) -> None:
+        listen(fact)
+        health(fact)
+
+    async def probes(loop: asyncio.AbstractEventLoop) -> Any:
+        served = serve(health, CollectorRegistry(), deployment.host, settings["probes"])
+        await served.__aenter__()
+        return lambda: served.__aexit__(None, None, None)
+
+    begin = probes if "probes" in settings else None
+    return int(run_worker(region, deployment, heard, begin, pipeline, wall, settings.get("patience_s", 60.0)))
 
 
 if __name__ == "__main__":

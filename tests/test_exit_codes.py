@@ -23,6 +23,7 @@ from warning.model import Parameter, Reading, to_json
 from warning.stream.feed import committed
 from warning.stream.kafka import KafkaLog
 from warning.stream.topics import ensure_topics
+from warning.wiring_supervisor import asked
 
 REGION = {"stations": 4, "partitions": 2}
 
@@ -66,6 +67,23 @@ async def test_a_beat_that_cannot_be_computed_ends_and_is_not_committed(embedded
         assert worker.ends() == code, worker.words
     assert words in worker.words and worker.words.count("the worker ends with code") == 1
     assert (await committed(deployment, 2))[0] <= offset
+
+
+async def test_livez_fails_while_records_wait_and_none_is_applied(embedded: str) -> None:
+    """A real worker whose work stands still in a call while its loop goes on answering; it would end itself only later."""
+    deployment, port = place(embedded, "waits", embedded=True), services.free_port()
+    live = f"http://127.0.0.1:{port}/livez"
+    with WorkerProcess(deployment=asdict(deployment), region=REGION, stuck=0.123, probes=port, stall_s=3.0) as worker:
+        worker.wait_for("Ready", ready=True)
+        time.sleep(4.0)
+        assert asked(live)[0] == 200, "an idle worker lives"
+        await put(deployment, 0.123)
+        until = time.monotonic() + 60
+        while (answer := asked(live))[0] == 200:
+            assert time.monotonic() < until, worker.words
+            time.sleep(0.2)
+        assert answer[0] == 503 and "partition 0" in answer[1] and "records wait and no beat was closed" in answer[1]
+        assert worker.process.poll() is None
 
 
 async def test_a_state_that_the_brokers_do_not_take_ends(apache: services.ApacheKafka) -> None:
