@@ -82,7 +82,7 @@ def test_what_is_of_another_kind_is_left_alone() -> None:
 
 
 def test_an_object_that_begins_inside_a_key_or_a_header_of_a_batch() -> None:
-    given_rows = [(b'{"k', value) for _, value in rows(FEWEST)]
+    given_rows: list[Row] = [(b'{"k', value) for _, value in rows(FEWEST)]
     assert at_once(packed(0, given_rows)) is None
     raw = bytearray(packed(0, rows(FEWEST)))
     raw[30:32] = b'{"'

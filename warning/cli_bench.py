@@ -127,3 +127,17 @@ def _of(option: str, given: list[str] | None, known: tuple[str, ...]) -> tuple[s
         if word not in known:
             raise typer.BadParameter(f"{word!r} is none of {', '.join(known)}", param_hint=option)
     return tuple(given or known)
+
+
+@bench.command("peers")
+def peers(
+    readings: Annotated[
+        int, typer.Option("--readings", min=10_000, help="measured for each engine, after as many to get warm")
+    ] = 1_000_000,
+    only: Annotated[list[str] | None, typer.Option("--only", help="ours, flink, kafka_streams_dsl, ...; again for more")] = None,
+    json_file: Json = None,
+) -> None:
+    """One windowed job on Apache Kafka, ours against Faust, Quix Streams, Kafka Streams and Flink. In a checkout only."""
+    from warning import wiring_bench_peers
+
+    raise typer.Exit(wiring_bench_peers.peers(readings, only or (), json_file))
