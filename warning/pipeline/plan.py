@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,25 @@ class ReachArrays:
     share_sigma: NDArray[np.float64]
 
 
+class RowNumbers(Mapping[tuple[str, Parameter], int]):
+    """(station, parameter) -> row. A dictionary for each parameter: no tuple for each series."""
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        self._rows: dict[Parameter, dict[str, int]] = {}
+        for number, one in enumerate(series):
+            self._rows.setdefault(one.parameter, {})[one.station] = number
+        self._count = len(series)
+
+    def __getitem__(self, pair: tuple[str, Parameter]) -> int:
+        return self._rows[pair[1]][pair[0]]
+
+    def __iter__(self) -> Iterator[tuple[str, Parameter]]:
+        return ((station, parameter) for parameter, rows in self._rows.items() for station in rows)
+
+    def __len__(self) -> int:
+        return self._count
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything about one partition of a region that does not change.
@@ -43,7 +62,7 @@ class Plan:
     partition: int
     code: str
     series: tuple[Series, ...]
-    row: dict[tuple[str, Parameter], int]
+    row: Mapping[tuple[str, Parameter], int]
     zones: tuple[Zone, ...]
     limits: SeriesLimits
     silent_after_s: NDArray[np.int64]  # (S,)
@@ -72,7 +91,7 @@ class Plan:
         """The plan of one partition; a partition without basins has no series, and all that comes is refused."""
         stations = [station for station in region.stations if region.basins[station.basin] == partition]
         series = tuple(one for station in stations for one in station.series)
-        row = {(one.station, one.parameter): number for number, one in enumerate(series)}
+        row = RowNumbers(series)
         here = {station.id: station for station in stations}
         zones = tuple(zone for zone in region.zones if zone.station in here)
         number = {zone.id: place for place, zone in enumerate(zones)}
@@ -122,7 +141,7 @@ class Plan:
         )
 
 
-def _zone_series(zones: Sequence[Zone], stations: dict[str, Station], row: dict[tuple[str, Parameter], int]) -> Index:
+def _zone_series(zones: Sequence[Zone], stations: dict[str, Station], row: Mapping[tuple[str, Parameter], int]) -> Index:
     lists = [
         [row[one.station, one.parameter] for one in stations[zone.station].series if one.parameter.quantity == zone.limits.quantity]
         for zone in zones

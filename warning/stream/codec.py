@@ -4,7 +4,7 @@ only itself."""
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
@@ -50,7 +50,7 @@ class Rows(Protocol):
     """What the codec needs of ``pipeline.plan.Plan``."""
 
     @property
-    def row(self) -> dict[tuple[str, Parameter], int]: ...
+    def row(self) -> Mapping[tuple[str, Parameter], int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,10 @@ class Decoder:
     """Reads runs of one partition's log."""
 
     def __init__(self, plan: Rows) -> None:
-        self._row = {(station, parameter.value): row for (station, parameter), row in plan.row.items()}
-        self._shape = shape.Shape(self._row)
+        self._rows: dict[str, dict[str, int]] = {parameter.value: {} for parameter in Parameter}  # no tuple for each series
+        for (station, parameter), row in plan.row.items():
+            self._rows[parameter.value][station] = row
+        self._shape = shape.Shape({(station, parameter): row for parameter, rows in self._rows.items() for station, row in rows.items()})
         self._line = msgspec.json.Decoder(_Line).decode
         self._mark = msgspec.json.Decoder(_Mark).decode
         self._switch = msgspec.json.Decoder(Switch).decode
@@ -118,10 +120,10 @@ class Decoder:
         """Also the offsets of those that were taken."""
         if not values:
             return Readings.none(), [], offsets
-        decode, row = self._line, self._row
+        decode, rows = self._line, self._rows
         try:
             lines = [decode(value) for value in values]  # type: ignore[arg-type]
-            readings = _columns([row[line.station, line.parameter] for line in lines], lines)
+            readings = _columns([rows[line.parameter][line.station] for line in lines], lines)
         except (msgspec.MsgspecError, ValueError, LookupError, RecursionError, TypeError):
             return self._one_by_one(values, offsets)
         self._learn(lines, values)
@@ -146,7 +148,7 @@ class Decoder:
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 rejected.append(reject(_reason(error), f"record {offset}: {error}", value, offset))
                 continue
-            row = self._row.get((line.station, line.parameter))
+            row = self._rows[line.parameter].get(line.station)
             if row is None:
                 words = f"record {offset}: no series {line.parameter} at station {line.station[:80]!a} in this partition"
                 rejected.append(reject("unknown_series", words, value, offset, line.provider))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -72,7 +72,7 @@ class Plan(Protocol):
     """``pipeline.plan.Plan`` as far as the stream knows it."""
 
     @property
-    def row(self) -> dict[tuple[str, Parameter], int]: ...
+    def row(self) -> Mapping[tuple[str, Parameter], int]: ...
 
     @property
     def code(self) -> str: ...
