@@ -54,6 +54,8 @@ class Size:
 def made_up(size: Size) -> Region:
     """The region in code; its digest is no digest of files."""
     gauges = size.gauges
+    stations = tuple(_station(*gauge) for gauge in gauges)
+    limits = Limits("discharge", LIMITS, "made up", "2025", "1")
     below = {gauges[number][0]: down for number in range(size.series) if (down := size.below(number))}
     return Region(
         id="load",
@@ -69,8 +71,8 @@ def made_up(size: Size) -> Region:
         class_names={level: {"en": level.name.replace("_", " ").title()} for level in (Level.NORMAL, *CLASSES)},
         partitions=size.partitions,
         basins=size.basins,
-        stations=tuple(_station(*gauge) for gauge in gauges),
-        zones=tuple(_zone(*gauge, below.get(gauge[0])) for gauge in gauges),
+        stations=stations,
+        zones=tuple(_zone(station, limits, below.get(station.id)) for station in stations),
         reaches=tuple(Reach(up, down, 2 * 3600, 4 * 3600, "assumed") for up, down in below.items()),
         districts=(District("PK-PB", {"en": "District"}, "PK-PB"),),
         contacts=(Contact("c", "Contact", "public", "en", (), Level.LOW, phone="+99900000001", live=False),),
@@ -84,9 +86,8 @@ def made_up(size: Size) -> Region:
     )
 
 
-def _zone(name: str, river: str, basin: str, downstream: str | None) -> Zone:
-    limits = Limits("discharge", LIMITS, "made up", "2025", "1")
-    return Zone(name, {"en": name}, name, river, basin, ("PK-PB",), limits, downstream)
+def _zone(station: Station, limits: Limits, downstream: str | None) -> Zone:
+    return Zone(station.id, station.names, station.id, station.river, station.basin, ("PK-PB",), limits, downstream)
 
 
 def _station(name: str, river: str, basin: str) -> Station:
