@@ -38,7 +38,7 @@ from warning.dispatch.sms import text_of
 from warning.dispatch.source import Batch
 from warning.errors import ExitCode, StateError
 from warning.facts import Ready
-from warning.model import AlertEvent, DeliveryState, Parameter, Reading, Receipt
+from warning.model import AlertEvent, DeliveryState, Parameter, Reading, Receipt, to_json
 from warning.region import Region
 from warning.rehearsal.reckoning import due_of
 from warning.stream.beats import Beats
@@ -171,7 +171,7 @@ def test_alerts_that_are_missing_or_other_are_seen(region: Region) -> None:
     one, found = replayed(region, 0, flood(region)), Verdict()
     missing, *rest = one.alerts
     rest[0] = AlertEvent(alert=rest[0].alert, cap=rest[0].cap + " ", config=rest[0].config, code=rest[0].code)
-    verdict._alerts(found, [one], rest)
+    verdict._alerts(found, [one], [(event, to_json(event)) for event in rest])
     assert found.figures["lost"] == found.figures["alerts_lost"] == 1
     assert found.figures["alerts_changed"] == 1
     assert missing.alert.identifier in found.words[0]

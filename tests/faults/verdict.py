@@ -85,8 +85,8 @@ async def judge(world: World, acknowledged: dict[str, set[int]]) -> Verdict:
         parts = [await _logged(log, deployment, partition) for partition in range(world.region.partitions)]
         alerts = await _decoded(log, deployment.alerts, [0], AlertEvent)
         hazards = await _decoded(log, deployment.hazards, range(world.region.partitions), Hazard)
-        rejected = await _decoded(log, deployment.rejected, [0], Rejected)
-        receipts = await _decoded(log, deployment.receipts, [0], Receipt)
+        rejected = [each for each, _ in await _decoded(log, deployment.rejected, [0], Rejected)]
+        receipts = [each for each, _ in await _decoded(log, deployment.receipts, [0], Receipt)]
     implied = [await asyncio.to_thread(replayed, world.region, number, part) for number, part in enumerate(parts)]
     _readings(verdict, implied, acknowledged)
     for number, (part, one) in enumerate(zip(parts, implied, strict=True)):
@@ -96,12 +96,12 @@ async def judge(world: World, acknowledged: dict[str, set[int]]) -> Verdict:
         verdict.wrong("alerts_changed", len(one.differing), f"arrays of the checkpoint of partition {number}: {one.differing[:5]}")
     _alerts(verdict, implied, alerts)
     wanted = {key: value for one in implied for key, value in one.hazards.items()}
-    wrong = [hazard.zone for hazard in hazards if wanted.get((hazard.zone, hazard.n)) != to_json(hazard)]
+    wrong = [hazard.zone for hazard, content in hazards if wanted.get((hazard.zone, hazard.n)) != content]
     verdict.wrong("alerts_changed", len(wrong), f"values on hazards that the log does not imply: {wrong[:5]}")
     there = Counter((each.stage, each.reason, each.record) for each in rejected)
     missing = Counter(each for one in implied for each in one.rejected) - there
     verdict.wrong("lost", sum(missing.values()), f"rejected records: {list(missing)[:2]}")
-    first = {event.alert.identifier: event for event in reversed(alerts)}
+    first = {event.alert.identifier: event for event, _ in reversed(alerts)}
     _delivered(verdict, world, list(first.values()), receipts)
     verdict.figures.update(log_records=sum(len(part.keys) for part in parts), alerts=len(first), rejected=len(rejected))
     return verdict
@@ -121,15 +121,15 @@ def _readings(verdict: Verdict, implied: list[Implied], acknowledged: dict[str, 
     )
 
 
-def _alerts(verdict: Verdict, implied: list[Implied], published: list[AlertEvent]) -> None:
+def _alerts(verdict: Verdict, implied: list[Implied], published: list[tuple[AlertEvent, bytes]]) -> None:
     wanted = {event.alert.identifier: to_json(event) for one in implied for event in one.alerts}
     must = {identifier for one in implied for identifier in one.must}
-    missing = sorted(must - {event.alert.identifier for event in published})
+    missing = sorted(must - {event.alert.identifier for event, _ in published})
     verdict.wrong("lost", len(missing), f"alerts: {missing[:5]}")
     verdict.figures["alerts_lost"] += len(missing)
-    changed = sorted({event.alert.identifier for event in published if wanted.get(event.alert.identifier) != to_json(event)})
+    changed = sorted({event.alert.identifier for event, content in published if wanted.get(event.alert.identifier) != content})
     verdict.wrong("alerts_changed", len(changed), f"alerts that are not what the log implies: {changed[:5]}")
-    verdict.figures["published_again"] += len(published) - len({event.alert.identifier for event in published})
+    verdict.figures["published_again"] += len(published) - len({event.alert.identifier for event, _ in published})
 
 
 def _delivered(verdict: Verdict, world: World, events: list[AlertEvent], receipts: list[Receipt]) -> None:
@@ -170,12 +170,13 @@ async def group_offset(deployment: Deployment, partition: int) -> tuple[int, str
         await admin.close()
 
 
-async def _decoded(log: KafkaLog, topic: str, partitions: Any, kind: type[Any]) -> list[Any]:
-    decoder, found = msgspec.json.Decoder(kind), []
+async def _decoded(log: KafkaLog, topic: str, partitions: Any, kind: type[Any]) -> list[tuple[Any, bytes]]:
+    """Each record as a noun and as its bytes."""
+    decoder, found = msgspec.json.Decoder(kind), list[tuple[Any, bytes]]()
 
     def take(offset: int, key: bytes | None, value: bytes | None) -> None:
         if value is not None:
-            found.append(decoder.decode(value))
+            found.append((decoder.decode(value), value))
 
     for partition in partitions:
         await log.read(topic, partition, take)
@@ -206,7 +207,7 @@ def replayed(region: Region, partition: int, part: Logged) -> Implied:
 def _noted(one: Implied, closed: Closed) -> None:
     one.alerts += closed.alerts
     one.applied += closed.outputs.applied
-    one.hazards.update({(hazard.zone, hazard.n): to_json(hazard) for hazard in closed.hazards})
+    one.hazards.update({(zone.decode(), closed.offset): content for zone, content in closed.hazards.records()})
     one.rejected += [(each.stage, each.reason, each.record) for each in closed.rejected]
 
 
