@@ -21,6 +21,7 @@ from warning.batches import Batch, batches
 PROVIDER = "inbox"  # who sent it: Kafka's rights let him write, and do not tell readers who he is
 HEADER = "provider"  # what he says himself stands behind it, as ``inbox:NAME``, so that nobody takes it for a key's owner
 MOST_RECORDS = 2000  # at a time
+SAY_EVERY_S = 60.0
 RETRY_S = 20.0  # so long a wrong checksum may be the network's or one replica's fault
 
 _BYTES = 1 << 20
@@ -56,6 +57,7 @@ class Fetched:
     def __init__(self, consumer: Any, topic: str) -> None:
         self._consumer, self._topic = consumer, topic
         self._doubted: dict[tuple[int, int], float] = {}  # partition, offset of a batch with a wrong checksum -> since when
+        self._said = -SAY_EVERY_S
 
     async def portions(self, wait_ms: int = 500) -> list[Portion]:
         """What is there, at most ``wait_ms`` after it is asked. Raises KafkaError if the brokers are away or refuse us."""
@@ -73,7 +75,9 @@ class Fetched:
 
     async def _reread(self, error: BaseException) -> list[Portion]:
         """All partitions once, from where they stand: the error does not say which of them it is."""
-        _log.warning("%s: a batch cannot be read by the client library (%r); reading it record by record", self._topic, error)
+        if time.monotonic() - self._said > SAY_EVERY_S:
+            self._said = time.monotonic()
+            _log.warning("%s: a batch cannot be read by the client library (%r); reading it record by record", self._topic, error)
         portions = []
         for tp in sorted(self._consumer.assignment()):
             position = await self._consumer.position(tp)
