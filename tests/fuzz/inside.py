@@ -176,10 +176,8 @@ class Chunk:
         for name in ("row", "time_ms", "value", "received_ms", "sentinel"):
             found = np.concatenate([getattr(part, name) for part in parts])
             wanted = np.array([getattr(each, name) for each in expected], found.dtype)
-            if (
-                found.shape != wanted.shape
-                or (found.tobytes() != wanted.tobytes()
-                and not np.array_equal(found, wanted, equal_nan=name == "value"))
+            if found.shape != wanted.shape or (
+                found.tobytes() != wanted.tobytes() and not np.array_equal(found, wanted, equal_nan=name == "value")
             ):
                 raise Found(f"{name} of the readings from record {first} on: {len(found)} are not the {len(wanted)} of the reference")
         if sum(segment.records for segment in self._decoder.segments) != len(judged):
