@@ -15,7 +15,7 @@ from warning.stream.beats import Beats, identity
 from warning.stream.owned import ALERTS_FROM, Identity, Owned, Ports
 from warning.stream.ports import Pipeline
 from warning.stream.state import Book, Generation, choose, unpack
-from warning.stream.takeover import take_over
+from warning.stream.takeover import Overtaken, take_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,30 @@ async def load(ports: Ports, who: Identity, pipeline: Pipeline, region: Region, 
     state's next record, LOG_OTHER if it is another log); ``Unavailable`` if the brokers do not answer.
     """
     began = time.monotonic()
-    committed, note = await ports.group.committed(partition)
+    while True:
+        at = await ports.group.committed(partition)
+        try:
+            loaded = await _load(ports, who, pipeline, region, partition, kept, now_ms, at)
+            break
+        except (StateError, Overtaken):
+            # Stopped in the middle for so long that another went on, and tombstoned what we were about to read: once more.
+            if await ports.group.committed(partition) == at:
+                raise
+    ports.listen(StateLoaded(partition, loaded.owned.beats.next, loaded.how, time.monotonic() - began))
+    return loaded
+
+
+async def _load(
+    ports: Ports,
+    who: Identity,
+    pipeline: Pipeline,
+    region: Region,
+    partition: int,
+    kept: Owned | None,
+    now_ms: int,
+    at: tuple[int | None, str],
+) -> Loaded:
+    committed, note = at
     begin, end = await ports.log.bounds(ports.deployment.readings, partition)
     if kept is not None and kept.whole and kept.beats.taking is None and kept.beats.next >= (committed or 0):
         kept.beats.rewind()
@@ -43,9 +66,8 @@ async def load(ports: Ports, who: Identity, pipeline: Pipeline, region: Region, 
     else:
         owned, how, made_by = await _from_topic(ports, who, pipeline, region, partition, committed, note, begin)
     await _same_log(ports, owned.beats, begin, end)
-    switch = await take_over(ports, who, pipeline, owned, made_by, now_ms)
+    switch = await take_over(ports, who, pipeline, owned, made_by, now_ms, at)
     owned.begin(end, switch)
-    ports.listen(StateLoaded(partition, owned.beats.next, how, time.monotonic() - began))
     return Loaded(owned, how, switch)
 
 

@@ -15,17 +15,32 @@ from warning.stream.ports import Pipeline
 PART_BYTES = 700_000  # of a switch record: brokers take 1 MiB
 
 
-async def take_over(ports: Ports, who: Identity, pipeline: Pipeline, owned: Owned, made_by: tuple[str, str], now_ms: int) -> Switch | None:
+class Overtaken(Exception):
+    """We stood still in the middle of a load, and another has the partition and went on."""
+
+
+async def take_over(
+    ports: Ports,
+    who: Identity,
+    pipeline: Pipeline,
+    owned: Owned,
+    made_by: tuple[str, str],
+    now_ms: int,
+    committed: tuple[int | None, str],
+) -> Switch | None:
     """Writes the switch and begins the adoption, if another configuration or code made the state or published after it.
 
     The switch is in the log before anything else is decided, so the log alone says who decided what. Killed in between, the next one
-    does the same again, with what has been published by then. None: whoever was here before decided as we do.
+    does the same again, with what has been published by then. None: whoever was here before decided as we do. Raises ``Overtaken`` if
+    the group has committed more than ``committed``, where the load began.
     """
     beats = owned.beats
     after = pipeline.published_after(beats.plan, beats.state, await _published(ports, owned))
     owned.told_until_ms = max((event.alert.sent_ms for event in after), default=-1) + 999
     if all((event.config, event.code) == (who.config, who.code) for event in after) and made_by == (who.config, who.code):
         return None
+    if await ports.group.committed(beats.partition) != committed:
+        raise Overtaken
     found = adoption(after)
     switch = switch_of(who, beats.next, found, now_ms)
     for part in parts(switch):
