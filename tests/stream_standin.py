@@ -5,6 +5,7 @@ Per series: count, sum of values, last value; an alert each ``STEP`` readings th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +57,9 @@ class State:
     def freeze(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"now_ms": self.now_ms, "beats": self.beats}, {"count": self.count, "total": self.total, "last": self.last}
 
-    def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]:
+    def hold(self, more: dict[str, Any]) -> tuple[Iterator[bytes], Held]:
         head, arrays = self.freeze()
-        return msgspec.json.encode({**head, **more}), Held({name: array.copy() for name, array in arrays.items()})
+        return iter([msgspec.json.encode({**head, **more})]), Held({name: array.copy() for name, array in arrays.items()})
 
     def release(self, held: Held) -> None: ...
 

@@ -6,6 +6,7 @@ a beat is all or nothing and a checkpoint can be read while beats go on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from warning.science import routing
 
 VERSION = 2
 READS = (VERSION - 1, VERSION)  # the last two: an upgrade goes one step at a time
+AT_ONCE = 100  # alerts
 
 __all__ = ["NEVER", "READS", "VERSION", "Journal", "State", "names"]
 
@@ -38,13 +40,13 @@ class State:
     z: Arrays
     h: Arrays
     due: Due
+    _rows: bytes  # their names, as a checkpoint has them
     code: str  # of the code and the configuration that decide
     config: str
     alerts: dict[str, Alert] = field(default_factory=dict)
     now_ms: int = 0  # of the last tick
     beats: int = 0
     _held: Held | None = None
-    _rows: bytes = b""
 
     @property
     def deadline_ms(self) -> int:
@@ -60,28 +62,28 @@ class State:
         z["median"][:] = np.nan
         z["value"][:] = np.nan
         z["level"][:] = -1
-        return State(plan, tables, s, z, h, Due(z["due_t"]), plan.code, plan.region.digest)
+        rows_named = msgspec.json.encode(names(plan))
+        return State(plan, tables, s, z, h, Due(z["due_t"]), rows_named, plan.code, plan.region.digest)
 
     def freeze(self) -> tuple[dict[str, Any], Arrays]:
         """What a checkpoint holds: a head of JSON and the tables (references: copy them before the next beat)."""
         head = self._head(names(self.plan), msgspec.to_builtins(self._alerts()))
         return head, dict(self.tables)
 
-    def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]:
-        """The same for a checkpoint that is read while beats go on: the head and ``more`` as JSON, the tables as they are now.
+    def hold(self, more: dict[str, Any]) -> tuple[Iterator[bytes], Held]:
+        """The same for a checkpoint that is read while beats go on: the head and ``more`` as JSON in parts, the tables as they are now.
 
         One at a time: the one before gets no more of what is overwritten.
         """
-        if not self._rows:
-            self._rows = msgspec.json.encode(names(self.plan))
         written: dict[int, tuple[str, str | None]] = {id(array): (name, None) for name, array in self.tables.items()}
         for letter, fields in (("s", self.s), ("z", self.z), ("h", self.h)):
             for name, names_of in TABLES.items():
                 if name[0] == letter and len(names_of) > 1:
                     written |= {id(fields[each]): (name, each) for each in names_of}
         self._held = Held(self.tables, written)
-        head = self._head(msgspec.Raw(self._rows), self._alerts())
-        return msgspec.json.encode({**head, **more}), self._held
+        head = {**self._head(msgspec.Raw(self._rows), []), **more}
+        del head["alerts"]
+        return _parts(head, self._alerts()), self._held
 
     def release(self, held: Held) -> None:
         """The checkpoint is written, or given up."""
@@ -147,6 +149,14 @@ class State:
             state.s["out"][:] = False  # other code may not stumble over it
         state.due.refresh()
         return state
+
+
+def _parts(head: dict[str, Any], alerts: list[Alert]) -> Iterator[bytes]:
+    """One JSON object, with ``alerts`` as its last field; a few of them at a time, for a flood has thousands."""
+    yield msgspec.json.encode(head)[:-1] + b',"alerts":['
+    for first in range(0, len(alerts), AT_ONCE):
+        yield b","[: bool(first)] + msgspec.json.encode(alerts[first : first + AT_ONCE])[1:-1]
+    yield b"]}"
 
 
 def _pairs(mine: list[str], theirs: list[str]) -> tuple[Any, Any]:

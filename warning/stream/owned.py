@@ -250,7 +250,7 @@ class Owned:
 
     async def _written_out(self, frozen: Frozen, began: float, pause: float) -> str:
         async with self._saving:
-            number = frozen.head.next
+            number = frozen.next
             if number <= self.committed:
                 return "nothing new"
             await self._confirmed()
@@ -290,8 +290,10 @@ class Owned:
     async def _send_chunks(self, frozen: Frozen) -> list[str]:
         window: deque[asyncio.Future[Sent]] = deque()
         count = 0
+        for _ in frozen.prepared():
+            await asyncio.sleep(0)
         for chunk in frozen.chunks():
-            window.append(await self._send(key_of(frozen.head.writer, frozen.head.next, count), chunk))
+            window.append(await self._send(key_of(frozen.writer, frozen.next, count), chunk))
             count += 1
             if len(window) >= IN_FLIGHT:
                 await window.popleft()

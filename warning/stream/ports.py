@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -85,7 +85,7 @@ class State(Protocol):
 
     def freeze(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]: ...
 
-    def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]: ...
+    def hold(self, more: dict[str, Any]) -> tuple[Iterator[bytes], Held]: ...
 
     def release(self, held: Held) -> None: ...
 

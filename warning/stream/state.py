@@ -42,15 +42,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 class Frozen:
     """A state as it is at the end of a beat, to be read once while the work goes on."""
 
-    def __init__(self, words: bytes, held: Held, release: Callable[[Held], None], fields: dict[str, Any]) -> None:
+    def __init__(self, words: Iterator[bytes], held: Held, release: Callable[[Held], None], fields: dict[str, Any]) -> None:
         for name, dtype, _ in held.kinds:
             if dtype.hasobject:
                 raise TypeError(f"array {name} of the state holds Python objects: it cannot be checkpointed")
-        self._words, self._held, self._release = words, held, release
-        self.size = len(words) + held.size
-        kinds = [(name, _kind(dtype), shape) for name, dtype, shape in held.kinds]
-        self.head = Head(state_bytes=len(words), arrays=kinds, chunks=-(-self.size // CHUNK), **fields)
-        self._digest = _digest(self.head)
+        self._parts, self._held, self._release = words, held, release
+        self.next, self.writer = int(fields["next"]), str(fields["writer"])
+        self.size = held.size  # and the state's own head, once it has been encoded
+        self._fields, self._words = fields, b""
+        self._head: Head | None = None
+        self._digest: hashlib.blake2b | None = None
         self._left = self.size
 
     @staticmethod
@@ -63,14 +64,28 @@ class Frozen:
     def copied(head: dict[str, Any], arrays: Arrays, **fields: Any) -> Frozen:
         """A copy of arrays that nobody holds."""
         held = Held({name: array.copy(order="C") for name, array in arrays.items()})
-        return Frozen(msgspec.json.encode(head), held, lambda held: None, fields)
+        return Frozen(iter([msgspec.json.encode(head)]), held, lambda held: None, fields)
 
     def close(self) -> None:
         """Nothing more will be read. To be called in any case: a state that is held keeps what is overwritten."""
         self._release(self._held)
 
+    def prepared(self) -> Iterator[None]:
+        """Encodes the state's own head, a part each time: some ms, in which no beat is decided. Before the chunks."""
+        words: list[bytes] = []
+        for part in self._parts:
+            words.append(part)
+            yield
+        self._words = b"".join(words)
+        self.size += len(self._words)
+        kinds = [(name, _kind(dtype), shape) for name, dtype, shape in self._held.kinds]
+        self._head = Head(state_bytes=len(self._words), arrays=kinds, chunks=-(-self.size // CHUNK), **self._fields)
+        self._digest, self._left = _digest(self._head), self.size
+
     def chunks(self) -> Iterator[bytes]:
         """Each time a few MB at most are copied and digested: 3 ms, in which no beat is decided."""
+        for _ in self.prepared() if self._head is None else ():
+            pass
         parts: list[memoryview] = []
         have = 0
         for view in self._views():
@@ -87,19 +102,20 @@ class Frozen:
 
     def sealed(self) -> Head:
         """The head with the digest of all chunks, once they have been read."""
-        if self._left:
+        if self._left or self._head is None or self._digest is None:
             raise ValueError(f"{self._left} of {self.size} bytes have not been read")
-        return msgspec.structs.replace(self.head, digest=self._digest.hexdigest())
+        return msgspec.structs.replace(self._head, digest=self._digest.hexdigest())
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """(key, value) of the whole generation, in order."""
         for number, chunk in enumerate(self.chunks()):
-            yield key_of(self.head.writer, self.head.next, number), chunk
-        yield key_of(self.head.writer, self.head.next, "head"), msgspec.json.encode(self.sealed())
+            yield key_of(self.writer, self.next, number), chunk
+        yield key_of(self.writer, self.next, "head"), msgspec.json.encode(self.sealed())
 
     def _chunk(self, parts: list[memoryview]) -> bytes:
         chunk = b"".join(parts)
-        self._digest.update(chunk)
+        if self._digest is not None:
+            self._digest.update(chunk)
         self._left -= len(chunk)
         return chunk
 
