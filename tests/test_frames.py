@@ -105,14 +105,26 @@ def test_a_changed_byte_never_gives_other_records() -> None:
     assert passed > 500
 
 
-RECORDS = st.lists(st.tuples(st.one_of(st.none(), st.binary(max_size=70)), st.one_of(st.none(), st.binary(max_size=90))), max_size=20)
+TEXTS = st.lists(st.sampled_from([b'{"', b"{", b"\x00", b"\xff\x7f", b"\xfe\x01", b"a", b"abcdefgh" * 6]), max_size=12).map(b"".join)
+RECORDS = st.lists(
+    st.tuples(st.one_of(st.none(), st.binary(max_size=70), TEXTS), st.one_of(st.none(), st.binary(max_size=90), TEXTS)), max_size=20
+)
 
 
 @settings(deadline=None)
 @given(RECORDS)
 def test_any_records_among_ours(others: list[Row]) -> None:
-    given_rows = [*rows(FEWEST), *others]
-    assert at_once(packed(0, given_rows)) in (None, given_rows)
+    for given_rows in ([*rows(FEWEST), *others], [*others, *rows(FEWEST)]):
+        assert at_once(packed(0, given_rows)) in (None, given_rows)
+
+
+def test_as_many_objects_as_records_but_not_one_in_each() -> None:
+    """Then sizes are read from anywhere, and can point anywhere."""
+    for junk in range(256):
+        two = b"k" + bytes([junk, 0x7F]) + b'{"a":1,"b":' + bytes([junk | 0x80, 0x7E]) + b'{"' + b"x" * 60
+        for around in ([(b"k", two), (b"k", b"x" * 70)], [(b"k", b"x" * 70), (b"k", two)]):
+            given_rows = [*around, *rows(FEWEST), *around]
+            assert at_once(packed(0, given_rows)) in (None, given_rows)
 
 
 def test_a_slice_and_what_is_absent() -> None:

@@ -184,3 +184,9 @@ def test_a_great_many_series() -> None:
         assert segment.readings.row.tolist() == list(range(30_000))
     columns = some._shape.read(Frames.of(values))
     assert columns is not None and columns.good.mean() > 0.98
+
+
+def test_a_plan_without_a_series_of_that_kind() -> None:
+    for names in ([], ["بند"], ["y" * 90]):
+        values = [to_json(reading(station=names[0] if names else "g"))] * 300
+        agree(values, Decoder(Plan(names, 1)))

@@ -4,7 +4,7 @@ Kafka's record batches chain their records by lengths of variable size, so the n
 Here it is guessed where the values begin (our values are JSON objects, so at ``{"``), all records are worked out from the guess at
 once, and then the chain is proved: the first begins where the batch's header ends, each begins where the one before ended, the
 last ends with the batch, and their number is the header's. What passes is what reading one by one gives; whatever does not (another
-shape, headers, compression, a null value) is left to aiokafka's parser. 275 ns a record there, about 80 here.
+shape, headers, compression, a null value) is left to aiokafka's parser. 275 ns a record there, about 65 here.
 
 Format: https://kafka.apache.org/documentation/#recordbatch
 """
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 FEWEST = 256  # records; below, reading them one by one costs less
 PAD = 96  # bytes before and after a joined buffer, so that words can be loaded around each record
+PIECE = 8192  # records at a time
 HEADER = 61  # bytes of a batch before its first record
 _TOP_BITS = np.uint64(0x8080808080808080)
-_ONE, _SEVEN, _EIGHT = np.uint64(1), np.uint64(7), np.uint64(8)
+_ONE, _EIGHT = np.uint64(1), np.uint64(8)
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -98,7 +99,8 @@ def words_at(buffer: Bytes, at: Ints, count: int) -> Words:
 
 def lowest_byte(marks: Words) -> Ints:
     """Number of the lowest byte (0 ... 7) that has a bit set; 8 where there is none."""
-    return (np.bitwise_count((marks & (~marks + _ONE)) - _ONE) >> 3).astype(np.int64)
+    place: Ints = (np.bitwise_count((marks - _ONE) & ~marks) >> 3).astype(np.int64)
+    return place
 
 
 def frames(raw: bytes, batches: Sequence[Batch]) -> tuple[Frames, Frames] | None:
@@ -106,6 +108,31 @@ def frames(raw: bytes, batches: Sequence[Batch]) -> tuple[Frames, Frames] | None
     if not batches or sum(batch.records for batch in batches) < FEWEST or not all(batch.plain and batch.records for batch in batches):
         return None
     buffer = np.frombuffer(raw, np.uint8)
+    parts = []
+    for group in _groups(batches):
+        part = _framed(buffer, group)
+        if part is None:
+            return None
+        parts.append(part)
+    key, key_size, value, value_size = parts[0] if len(parts) == 1 else (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Frames(raw, key, key_size), Frames(raw, value, value_size)
+
+
+def _groups(batches: Sequence[Batch]) -> list[list[Batch]]:
+    """As many at a time as fit into a core's cache."""
+    groups: list[list[Batch]] = [[]]
+    have = 0
+    for batch in batches:
+        if have >= PIECE:
+            groups.append([])
+            have = 0
+        groups[-1].append(batch)
+        have += batch.records
+    return groups
+
+
+def _framed(buffer: Bytes, batches: Sequence[Batch]) -> tuple[Ints, Ints, Ints, Ints] | None:
+    """(start, size) of the keys, then of the values."""
     found = _values(buffer, batches)
     if found is None:
         return None
@@ -115,10 +142,10 @@ def frames(raw: bytes, batches: Sequence[Batch]) -> tuple[Frames, Frames] | None
     begin = np.empty_like(start)
     begin[1:] = end[:-1] + 1  # behind the count of headers, which is 0
     begin[np.concatenate(([0], after[:-1]))] = [batch.begin + HEADER for batch in batches]
-    if begin[-1] + 16 > len(buffer) or not np.array_equal(end[after - 1] + 1, [batch.end for batch in batches]):
+    if begin.max() + 16 > len(buffer) or not np.array_equal(end[after - 1] + 1, [batch.end for batch in batches]):
         return None
     keys = _keys(buffer, begin, end, start - 1 - two)
-    return None if keys is None or buffer[end].any() else (Frames(raw, *keys), Frames(raw, start, size))
+    return None if keys is None or buffer[end].any() else (*keys, start, size)
 
 
 def _values(buffer: Bytes, batches: Sequence[Batch]) -> tuple[Ints, Ints, NDArray[np.bool_]] | None:
@@ -139,18 +166,25 @@ def _values(buffer: Bytes, batches: Sequence[Batch]) -> tuple[Ints, Ints, NDArra
 
 
 def _objects(buffer: Bytes) -> Ints:
-    """Where ``{"`` stands, by words: only one in a hundred and more bytes is it, and large arrays cost more to make than to fill."""
+    """Where ``{"`` stands. By words: only one byte in a hundred and more is one. By pieces, for the cache."""
     found = []
-    step = 1 << 16
+    step = 1 << 20
     for base in range(0, len(buffer), step):
-        piece = buffer[base : base + step + 1]
-        marks = piece[:-1] == ord("{")
-        marks &= piece[1:] == ord('"')
+        marks = buffer[base : base + step] == ord("{")
         short = -len(marks) % 8
         words = (np.concatenate((marks, np.zeros(short, np.bool_))) if short else marks).view(np.uint64)
         at = np.flatnonzero(words != 0)
-        found.append(base + 8 * at + lowest_byte(words[at]))
-    return np.concatenate(found)
+        words = words[at]
+        places = 8 * at + lowest_byte(words)
+        while (rest := words & (words - _ONE)).any():  # more than one in eight bytes
+            at, words = at[rest != 0], rest[rest != 0]
+            places = np.concatenate((places, 8 * at + lowest_byte(words)))
+            places.sort()
+        found.append(base + places)
+    braces = np.concatenate(found)
+    braces = braces[braces + 1 < len(buffer)]
+    quoted: Ints = braces[buffer[braces + 1] == ord('"')]
+    return quoted
 
 
 def _keys(buffer: Bytes, begin: Ints, end: Ints, size_at: Ints) -> tuple[Ints, Ints] | None:

@@ -63,6 +63,7 @@ _LAST_HIGH, _LAST_LOW = np.ascontiguousarray(_last_bytes().T)
 _PROVIDERS = _first_bytes(4)
 _TENS = 10.0 ** np.arange(23)
 _TEN = np.array([10**power for power in range(17)], np.int64)
+_BYTE = np.uint64(8)
 _HIGH, _ZEROS, _ONES = np.uint64(0x8080808080808080), _word(b"0" * 8), np.uint64(0x0101010101010101)
 
 
@@ -72,20 +73,15 @@ def _marks(words: Words, byte: bytes) -> Words:
     return (other - _ONES) & ~other & _HIGH
 
 
-def _are_digits(words: Words) -> NDArray[np.bool_]:
+def _eight_digits(words: Words) -> tuple[Ints, NDArray[np.bool_]]:
+    """(the numbers that eight digits each say, whether they are digits)"""
     digits = words ^ _ZEROS
-    found: NDArray[np.bool_] = ((digits + np.uint64(0x7676767676767676)) | digits) & _HIGH == 0
-    return found
-
-
-def _eight_digits(words: Words) -> Ints:
-    """The number that eight digits say."""
-    digits = words ^ _ZEROS
+    good: NDArray[np.bool_] = ((digits + np.uint64(0x7676767676767676)) | digits) & _HIGH == 0
     digits = digits * np.uint64(10) + (digits >> np.uint64(8))
-    pairs, mask = digits, np.uint64(0x000000FF000000FF)
-    high = (pairs & mask) * np.uint64(100 + (1_000_000 << 32))
-    low = ((pairs >> np.uint64(16)) & mask) * np.uint64(1 + (10_000 << 32))
-    return ((high + low) >> np.uint64(32)).astype(np.int64)
+    mask = np.uint64(0x000000FF000000FF)
+    high = (digits & mask) * np.uint64(100 + (1_000_000 << 32))
+    low = ((digits >> np.uint64(16)) & mask) * np.uint64(1 + (10_000 << 32))
+    return ((high + low) >> np.uint64(32)).astype(np.int64), good
 
 
 class _Number(NamedTuple):
@@ -96,29 +92,43 @@ class _Number(NamedTuple):
 
 def _number(buffer: NDArray[np.uint8], at: Ints, first: Words, second: Words) -> _Number:
     """Decimal numbers that begin ``at`` and end before a comma; ``first``, ``second``: their 16 bytes from there on."""
-    commas, dots = _marks(first, b","), _marks(first, b".")
-    size, dot = lowest_byte(commas), lowest_byte(dots)
-    size = np.where(size == 8, 8 + lowest_byte(_marks(second, b",")), size)
-    dot = np.where(dot == 8, 8 + lowest_byte(_marks(second, b".")), dot)
+    size, dot = lowest_byte(_marks(first, b",")), lowest_byte(_marks(first, b"."))
+    short = bool((size < 8).all())
+    if not short:
+        size = np.where(size == 8, 8 + lowest_byte(_marks(second, b",")), size)
+        dot = np.where(dot == 8, 8 + lowest_byte(_marks(second, b".")), dot)
     whole = dot >= size  # no dot in it
     negative = (first & _bits(8)) == ord("-")
     decimals = np.where(whole, 0, size - 1 - dot)
     digits = size - negative - ~whole
     good = (size < 16) & (digits >= 1) & (digits <= 15) & (digits > decimals) & (whole | (decimals > 0))
-    # Ending with the number, 16 bytes; what stands before the dot moves one byte towards the end, over the dot.
-    words = words_at(buffer, at + size - 24, 3)
-    before = np.where(whole, 16, decimals)
-    high = _chosen(words[:, 1], (words[:, 1] << np.uint64(8)) | (words[:, 0] >> np.uint64(56)), _LAST_HIGH.take(before))
-    low = _chosen(words[:, 2], (words[:, 2] << np.uint64(8)) | (words[:, 1] >> np.uint64(56)), _LAST_LOW.take(before))
     digits = np.clip(digits, 0, 16)
-    high, low = _chosen(high, _ZEROS, _LAST_HIGH.take(digits)), _chosen(low, _ZEROS, _LAST_LOW.take(digits))
-    good &= _are_digits(high) & _are_digits(low)
-    number = _eight_digits(high) * 100_000_000 + _eight_digits(low)
+    before = np.where(whole, 16, decimals)  # bytes at the end that stay in their places
+    if short:
+        number, fits = _eight_digits(_aligned(first << (np.uint64(64) - (size << 3).astype(np.uint64)), None, before, digits, _LAST_LOW))
+    else:
+        words = words_at(buffer, at + size - 24, 3)
+        high, fits = _eight_digits(_aligned(words[:, 1], words[:, 0], before, digits, _LAST_HIGH))
+        number, also = _eight_digits(_aligned(words[:, 2], words[:, 1], before, digits, _LAST_LOW))
+        number += high * 100_000_000
+        fits &= also
+    good &= fits
     good &= (number >= _TEN.take(np.maximum(digits - 1, 0))) | (digits - decimals == 1)  # no zero in front
     good &= ~(negative & whole & (number == 0))  # an integer -0 is msgspec's to judge
     value = number / _TENS.take(decimals)
     np.negative(value, out=value, where=negative)
     return _Number(value, size, good)
+
+
+def _aligned(words: Words, previous: Words | None, before: Ints, digits: Ints, last: Words) -> Words:
+    """Eight bytes of numbers that end with a word: what stands before the dot moves one byte towards the end, over the dot, zeros in front.
+
+    ``previous``: the eight bytes before them; ``last``: n -> the bits that belong to the last n bytes of the number.
+    """
+    moved = words << _BYTE
+    if previous is not None:
+        moved |= previous >> np.uint64(56)
+    return _chosen(_chosen(words, moved, last.take(before)), _ZEROS, last.take(digits))
 
 
 def _chosen(those: Words, others: Words | np.uint64, mask: Words) -> Words:
@@ -188,7 +198,7 @@ class Shape:
         buffer = np.frombuffer(values.buffer, np.uint8)
         # Words are loaded around each value: one at the very edge of the buffer is left to msgspec.
         inside = (values.start >= 8) & (values.start + 8 * self._words + PAD <= len(buffer)) & (values.size >= 0)
-        start, size = values.start[inside], values.size[inside]
+        start, size = (values.start, values.size) if inside.all() else (values.start[inside], values.size[inside])
         series, good = self._series(words_at(buffer, start, self._words))
         time_at = start + self._size.take(series)
         time_ms, number, fits = _time_and_value(buffer, time_at)
@@ -197,7 +207,10 @@ class Shape:
         received_ms, name_at, fits = _received(buffer, received_at)
         good &= fits & self._known(buffer, name_at, start + size)
         inside[inside] = good
-        return Columns(inside, self._row[series[good]], time_ms[good], number.value[good], received_ms[good])
+        row, columns = self._row.take(series), (time_ms, number.value, received_ms)
+        if not good.all():
+            row, columns = row[good], (time_ms[good], number.value[good], received_ms[good])
+        return Columns(inside, row, *columns)
 
     def _series(self, words: Words) -> tuple[Ints, NDArray[np.bool_]]:
         series = self._tables[0][self._slots(words, 0)].astype(np.int64)
@@ -240,13 +253,15 @@ def _plain(text: str) -> bool:
 def _time_and_value(buffer: NDArray[np.uint8], at: Ints) -> tuple[Ints, _Number, NDArray[np.bool_]]:
     """``1753920000000,"value":20.123,``"""
     words = words_at(buffer, at, 5)
-    head, middle, tail = words[:, 0], words[:, 1], words[:, 2]
-    last = (middle << np.uint64(24)) | _word(b"000")
-    time_ms = _eight_digits(head) * 100_000 + _eight_digits(last)
-    good = _are_digits(head) & _are_digits(last) & (time_ms >= _FROM_MS) & (time_ms <= _TO_MS)
+    middle, tail, end = words[:, 1], words[:, 2], words[:, 3]
+    time_ms, good = _eight_digits(words[:, 0])
+    last, fits = _eight_digits((middle << np.uint64(24)) | _word(b"000"))
+    time_ms *= 100_000
+    time_ms += last
+    good &= fits & (time_ms >= _FROM_MS) & (time_ms <= _TO_MS)
     good &= ((middle >> np.uint64(40)) == _word(_TIME[:3])) & ((tail & _bits(48)) == _word(_TIME[3:]))
-    first = (tail >> np.uint64(48)) | (words[:, 3] << np.uint64(16))
-    second = (words[:, 3] >> np.uint64(48)) | (words[:, 4] << np.uint64(16))
+    first = (tail >> np.uint64(48)) | (end << np.uint64(16))
+    second = (end >> np.uint64(48)) | (words[:, 4] << np.uint64(16))
     number = _number(buffer, at + 22, first, second)
     good &= number.good
     return time_ms, number, good
@@ -255,11 +270,14 @@ def _time_and_value(buffer: NDArray[np.uint8], at: Ints) -> tuple[Ints, _Number,
 def _received(buffer: NDArray[np.uint8], at: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """``,"received_ms":1753920000000,"provider":"`` and where it ends."""
     words = words_at(buffer, at, 6)
-    middle, last = words[:, 2], (words[:, 3] << np.uint64(32)) | _word(b"0000")
-    lead = words[:, 1] >> np.uint64(56)
-    received_ms = (lead.astype(np.int64) - ord("0")) * 1_000_000_000_000 + _eight_digits(middle) * 10_000 + _eight_digits(last)
-    good = _are_digits(middle) & _are_digits(last) & (lead >= ord("1")) & (lead <= ord("9")) & (received_ms <= _TO_MS)
-    good &= (words[:, 0] == _word(_RECEIVED[:8])) & ((words[:, 1] & _bits(56)) == _word(_RECEIVED[8:]))
-    good &= ((words[:, 3] >> np.uint64(32)) == _word(_PROVIDER[:4])) & (words[:, 4] == _word(_PROVIDER[4:12]))
+    head, end = words[:, 1], words[:, 3]
+    received_ms, good = _eight_digits(words[:, 2])
+    last, fits = _eight_digits((end << np.uint64(32)) | _word(b"0000"))
+    lead = (head >> np.uint64(56)).astype(np.int64) - ord("0")
+    received_ms *= 10_000
+    received_ms += last + lead * 1_000_000_000_000
+    good &= fits & (lead >= 1) & (lead <= 9) & (received_ms <= _TO_MS)
+    good &= (words[:, 0] == _word(_RECEIVED[:8])) & ((head & _bits(56)) == _word(_RECEIVED[8:]))
+    good &= ((end >> np.uint64(32)) == _word(_PROVIDER[:4])) & (words[:, 4] == _word(_PROVIDER[4:12]))
     good &= (words[:, 5] & _bits(8)) == _PROVIDER[12]
     return received_ms, at + 41, good
