@@ -26,21 +26,20 @@ class Curve:
 
     def __init__(self, arrays: dict[str, np.ndarray], observed_s: int, value: float, hold_s: int, median: np.ndarray) -> None:
         one = lambda number, dtype: np.array([number], dtype)  # noqa: E731
-        past = NOW - 14 * 24 * H
-        self.curves = curves.Curves(
+        self.past = (
             arrays,
             one(0, np.intp),
             one(observed_s, np.int64),
             one(value, float),
             one(hold_s, np.int64),
             forecast.knots(NOW)[None, :],
-            past,
-            NOW,
         )
-        self.curves.expect(slice(0, 1), median[None, :], one(np.nan, np.float32))
+        self.median = median
 
     def at(self, time_s: np.ndarray) -> np.ndarray:
-        return self.curves.at(slice(0, 1), (time_s - NOW)[None, :].astype(float))[0]
+        found = curves.Curves(*self.past, (time_s - NOW)[None, :].astype(float), NOW, [slice(0, 1)])
+        found.expect(slice(0, 1), self.median[None, :], np.array([np.nan], np.float32))
+        return found.at(slice(0, 1))[0]
 
 
 def curve(arrays: dict[str, np.ndarray], observed_s: int, value: float, hold_h: int = 36, median: np.ndarray | None = None) -> Curve:

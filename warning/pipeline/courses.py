@@ -66,8 +66,8 @@ class _Water:
     """The R reaches that end at some zones (places among them), in their order; the forecast of a zone needs those upstream of it.
 
     ``levels``: the reaches, the zones, and the reaches among these zones, of each length of the way from a source. ``found`` (R, 3 L + 1):
-    discharges upstream at the times ``asked`` (s from now): each time of the forecast less the middle, the short and the long travel time;
-    that of the newest reading downstream less the middle one.
+    discharges upstream at each time of the forecast less the middle, the short and the long travel time, and at that of the newest reading
+    downstream less the middle one.
     """
 
     up: Index  # zone of the plan
@@ -75,7 +75,6 @@ class _Water:
     reaches: routing.Reaches
     levels: list[tuple[slice, Index, routing.Reaches]]
     course: curves.Curves
-    asked: NDArray[np.float64]
     found: NDArray[np.float64]
     known: NDArray[np.float64]  # (R, L) the forecasts of the zones upstream, as they were before
     base: NDArray[np.float64]
@@ -97,6 +96,8 @@ class _Water:
         place = np.full(len(plan.zones), -1, np.intp)
         place[zones] = np.arange(len(zones))
         up_place = place[up]
+        reaches = routing.Reaches.of(down, all_reaches.share[mine], all_reaches.share_sigma[mine])
+        levels = _levels(plan.depth[zones], reaches)
         asked = _asked(all_reaches.travel_low_s[mine], all_reaches.travel_high_s[mine], observed_s[down], knot_s)
         upstream_knots = np.where((up_place >= 0)[:, None], knot_s[None, :], forecast.knots_of(z["issued_t"][up].astype(np.int64)))
         course = curves.Curves(
@@ -106,13 +107,12 @@ class _Water:
             z["value"][up],
             plan.zone_silent_s[up],
             upstream_knots,
-            now_s + int(np.nanmin(asked)),
+            asked,
             now_s,
+            [part for part, _, _ in levels],
         )
-        reaches = routing.Reaches.of(down, all_reaches.share[mine], all_reaches.share_sigma[mine])
-        levels = _levels(plan.depth[zones], reaches)
         known = z["median"][up].astype(np.float64)
-        return _Water(up, up_place, reaches, levels, course, asked, np.empty(asked.shape), known, base)
+        return _Water(up, up_place, reaches, levels, course, np.empty(asked.shape), known, base)
 
     def arriving(
         self, part: slice, here: Index, reaches: routing.Reaches, kept: NDArray[np.float32], routed_now: NDArray[np.float64]
@@ -126,7 +126,7 @@ class _Water:
         median = np.where(scored[:, None], kept[place], self.known[part])
         told = np.where(scored, routed_now[place], np.nan).astype(np.float32)  # as the history will have it
         self.course.expect(part, median, told)
-        self.found[part] = found = self.course.at(part, self.asked[part])
+        self.found[part] = found = self.course.at(part)
         return routing.arrival(reaches, found[:, : median.shape[1]], found[:, -1], self.base[here])
 
 
@@ -144,10 +144,15 @@ def _asked(
 
 def _levels(depth: Index, reaches: routing.Reaches) -> list[tuple[slice, Index, routing.Reaches]]:
     """The reaches by the depth of the zones that they end at; they are in its order."""
-    of_reach = depth[reaches.down]
+    down, of_reach = reaches.down, depth[reaches.down]
     bounds = [0, *(np.flatnonzero(of_reach[1:] != of_reach[:-1]) + 1).tolist(), len(of_reach)]
+    number = np.arange(len(down))
     levels = []
     for start, stop in itertools.pairwise(bounds):
-        here, down = np.unique(reaches.down[start:stop], return_inverse=True)
-        levels.append((slice(start, stop), here, routing.Reaches.of(down, reaches.share[start:stop], reaches.share_sigma[start:stop])))
+        here, local = down[start:stop], number[: stop - start]
+        part = routing.Reaches(local, reaches.share[start:stop], reaches.share_sigma[start:stop], ((local, local),))
+        if len(reaches.turns) > 1:  # somewhere more than one ends at a zone
+            here, local = np.unique(here, return_inverse=True)
+            part = routing.Reaches.of(local, part.share, part.share_sigma)
+        levels.append((slice(start, stop), here, part))
     return levels

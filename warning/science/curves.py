@@ -5,6 +5,7 @@ R reaches, r of them, L times of a forecast, Q times that are asked for; dischar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,16 +33,18 @@ class Curves:
         value: NDArray[np.float64],
         hold_s: NDArray[np.int64],
         knot_s: NDArray[np.int64],
-        oldest_s: int,
+        asked: NDArray[np.float64],
         now_s: int,
+        parts: Sequence[slice],
     ) -> None:
         """``row`` (R,): of the history; ``value`` was read at ``observed_s`` (0: never) and may be held for ``hold_s``.
 
-        ``knot_s`` (R, L): the times of the zone's forecast; ``oldest_s``: nothing before it will be asked for.
+        ``knot_s`` (R, L): the times of the zone's forecast; ``asked`` (R, Q): the times that are asked for, in s from now, NaN: not asked;
+        ``parts``: the reaches that will be asked for together.
         """
         reaches, leads = knot_s.shape
         told = arrays["e_t"][row]
-        ids = _needed(arrays, row, told, observed_s, oldest_s, now_s)
+        ids = _needed(arrays, row, told, observed_s, now_s + int(np.nanmin(asked)), now_s)
         slot, slots = (ids % told.shape[1]).astype(np.intp), len(ids)
         at = row[:, None], slot[None, :]
         self._now_s, self._observed_s = now_s, observed_s
@@ -68,8 +71,14 @@ class Curves:
         self._time[:, self._held] = (end - now_s)[:, None] + np.arange(2)
         self._value[:, self._held.start] = value
         self._value[:, self._held.start + 1] = np.where(end == now_s, value, np.nan)
-        self._from = np.where(self._holds, np.maximum(end + 1 - now_s, 0), 0)
+        known_to = np.where(self._holds, np.maximum(end + 1 - now_s, 0), 0)
         self._time[:, self._knots] = knot_s - now_s
+        self._ahead = self._time[:, self._knots] > known_to[:, None]
+        self._ahead_of_now = self._time[:, self._knots] > 0
+        # One line for the rows of a part, one after the other, with the bounds (NaN) between them; whole seconds, so nothing is rounded.
+        shift = np.concatenate([np.arange(part.stop - part.start) % _AT_ONCE for part in parts])[:, None] * (2.0 * _BOUND_S)
+        self._time += shift
+        self._asked = asked + shift
 
     def expect(self, part: slice, median: NDArray[np.float64], told: NDArray[Any]) -> None:
         """Of the zones upstream of ``part`` of the reaches: their forecasts ``median`` (r, L), and what was ``told`` (r,) for now.
@@ -81,28 +90,26 @@ class Curves:
         there[:, self._told_now] = telling
         there[:, self._overwritten] &= ~telling
         there[:, self._held] = (self._holds[part] & ~telling)[:, None]
-        there[:, self._knots] = known & (self._time[part, self._knots] > np.where(telling, 0, self._from[part])[:, None])
+        there[:, self._knots] = known & np.where(telling[:, None], self._ahead_of_now[part], self._ahead[part])
         self._value[part, self._told_now] = told
         self._value[part, self._knots] = median
         if self._any_never:  # neither a reading nor a forecast: what was estimated long ago says nothing
             there[self._never[part] & ~known.any(axis=1), 1:-1] = False
 
-    def at(self, part: slice, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The discharge at the times (r, Q), s from now; NaN: not asked."""
-        out = np.empty(time_s.shape)
-        first = part.start
-        for start in range(0, len(time_s), _AT_ONCE):
-            some = slice(start, min(start + _AT_ONCE, len(time_s)))
-            mine = slice(first + some.start, first + some.stop)
-            # One line for all rows, a row after the other, with the bounds (NaN) between them; whole seconds, so nothing is rounded.
-            shift = np.arange(some.stop - some.start)[:, None] * (2.0 * _BOUND_S)
-            there = self._there[mine]
-            times, values = (self._time[mine] + shift)[there], self._value[mine][there]
-            if (times[1:] < times[:-1]).any():  # a clock that is ahead, a ring that was not written for long
-                order = np.argsort(times, kind="stable")
-                times, values = times[order], values[order]
-            out[some] = np.interp((time_s[some] + shift).ravel(), times, values).reshape(-1, time_s.shape[1])
-        return out
+    def at(self, part: slice) -> NDArray[np.float64]:
+        """The discharge at the times that were asked for (r, Q), of one of the parts."""
+        if part.stop - part.start <= _AT_ONCE:
+            return self._interpolated(part)
+        blocks = (slice(start, min(start + _AT_ONCE, part.stop)) for start in range(part.start, part.stop, _AT_ONCE))
+        return np.concatenate([self._interpolated(block) for block in blocks])
+
+    def _interpolated(self, rows: slice) -> NDArray[np.float64]:
+        there, asked = self._there[rows], self._asked[rows]
+        times, values = self._time[rows][there], self._value[rows][there]
+        if (times[1:] < times[:-1]).any():  # a clock that is ahead, a ring that was not written for long
+            order = np.argsort(times, kind="stable")
+            times, values = times[order], values[order]
+        return np.asarray(np.interp(asked.ravel(), times, values)).reshape(asked.shape)
 
 
 def _needed(

@@ -139,31 +139,42 @@ def features(arrays: Arrays, rows: NDArray[np.intp], now_s: int) -> dict[str, di
 
     ``rate`` is per hour, from the last reading of the oldest bucket to that of the newest.
     """
+    rings = [{name: _ring(arrays, name, rows, ring) for name in FIELDS} for ring in sorted({ring for ring, _ in WINDOWS.values()})]
     out = {}
     for name, (ring, buckets) in WINDOWS.items():
-        held = _held(arrays, rows, ring, buckets, now_s)
-        number = np.where(held, _ring(arrays, "w_count", rows, ring), 0).sum(axis=1, dtype=np.int64)
-        sums = np.where(held, _sum({key: _ring(arrays, key, rows, ring) for key in ("w_over", "w_count", "w_min")}), 0.0)
-        total = np.cumsum(sums, axis=1)[:, -1]  # one after the other: a fixed order of addition
-        some = number > 0
-        least = np.where(held, _ring(arrays, "w_min", rows, ring), np.inf).min(axis=1)
-        greatest = np.where(held, _ring(arrays, "w_max", rows, ring), -np.inf).max(axis=1)
-        times = np.where(held, _ring(arrays, "w_last_t", rows, ring).astype(np.int64), -1)
-        values = _ring(arrays, "w_last", rows, ring).astype(np.float64)
-        here = np.arange(len(rows))
-        newest = times.argmax(axis=1)
-        oldest = np.where(held, times, np.iinfo(np.int64).max).argmin(axis=1)
-        span = np.where(some, times[here, newest] - times[here, oldest], 0)
-        rise = values[here, newest] - values[here, oldest]
-        out[name] = {
-            "count": number,
-            "min": np.where(some, least, np.nan),
-            "max": np.where(some, greatest, np.nan),
-            "mean": np.where(some, total / np.maximum(number, 1), np.nan),
-            "last": np.where(some, values[here, newest], np.nan),
-            "rate": np.where(span > 0, rise * 3600.0 / np.maximum(span, 1), np.nan),
-        }
+        width, slots = RINGS[ring]
+        now = now_s // width
+        ids = np.arange(now - buckets + 1, now + 1)
+        slot = np.sort(ids % slots)  # in the order of slots: a fixed order of addition
+        part = {key: array if buckets == slots else array[:, slot] for key, array in rings[ring].items()}
+        out[name] = _features(part, width, now - buckets, now)
     return out
+
+
+def _features(part: Arrays, width: int, after: int, until: int) -> Arrays:
+    """Of the buckets ``part`` (rows, B), those numbered ``after`` < id <= ``until``."""
+    ids = part["w_last_t"] // np.uint32(width)
+    held = (ids > after) & (ids <= until) & (part["w_count"] > 0)
+    number = np.where(held, part["w_count"], 0).sum(axis=1, dtype=np.int64)
+    total = np.cumsum(np.where(held, _sum(part), 0.0), axis=1)[:, -1]  # one after the other
+    some = number > 0
+    least = np.where(held, part["w_min"], np.inf).min(axis=1)
+    greatest = np.where(held, part["w_max"], -np.inf).max(axis=1)
+    times = np.where(held, part["w_last_t"].astype(np.int64), -1)
+    values = part["w_last"].astype(np.float64)
+    here = np.arange(len(times))
+    newest = times.argmax(axis=1)
+    oldest = np.where(held, times, np.iinfo(np.int64).max).argmin(axis=1)
+    span = np.where(some, times[here, newest] - times[here, oldest], 0)
+    rise = values[here, newest] - values[here, oldest]
+    return {
+        "count": number,
+        "min": np.where(some, least, np.nan),
+        "max": np.where(some, greatest, np.nan),
+        "mean": np.where(some, total / np.maximum(number, 1), np.nan),
+        "last": np.where(some, values[here, newest], np.nan),
+        "rate": np.where(span > 0, rise * 3600.0 / np.maximum(span, 1), np.nan),
+    }
 
 
 def recent(
