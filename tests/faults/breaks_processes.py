@@ -25,13 +25,16 @@ class Kill9(Fault):
     gap_s = GAP_S
 
     async def inject(self, world: World, chance: random.Random, feed: Feed) -> None:
-        done = 0
-        while done < self.kills and feed.progress < 1.0:
-            name = chance.choice(world.keeper.names)
-            await asyncio.sleep(chance.uniform(0.4, 1.6) * self.gap_s)
-            if name in world.cluster.names and not await brokers_well(world):
-                continue
-            done += world.kill(name)
+        feed.may_end.clear()  # every kill falls into the replay
+        try:
+            while sum(world.killed.values()) < self.kills:
+                await asyncio.sleep(chance.uniform(0.4, 1.6) * self.gap_s)
+                name = chance.choice(world.keeper.names)
+                if name in world.cluster.names and not await brokers_well(world):
+                    name = chance.choice([each for each in world.keeper.names if each not in world.cluster.names])
+                world.kill(name)
+        finally:
+            feed.may_end.set()
         self.target = ",".join(f"{name}:{count}" for name, count in sorted(world.killed.items()))
 
 

@@ -31,6 +31,8 @@ class Feed:
         self.total = water.size.readings
         self.repeat = 0.0  # part of the acknowledged requests that are sent again, as by a producer whose answer was lost
         self.longest_silence_s = 0.0  # without an acknowledgement
+        self.may_end = asyncio.Event()  # the last twentieth waits for it
+        self.may_end.set()
         self._record = record.open("a", encoding="utf-8")
         self._began = self._answered = time.monotonic()
 
@@ -55,6 +57,8 @@ class Feed:
             wait = sent * PARTITIONS / self._rate - (time.monotonic() - self._began)
             if wait > 0:
                 await asyncio.sleep(wait)
+            if sent * PARTITIONS > 0.95 * self.total:
+                await self.may_end.wait()
             rest = batch
             while rest:
                 rest = await self._post(session, rest)
