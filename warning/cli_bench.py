@@ -57,7 +57,7 @@ def stream(
         minutes,
     )
     with progress() as told:
-        done = run(measure(wanted, told))
+        done = run(measure(wanted, told, lambda row: print(report.sentence(row), flush=True)))
     show(report.tables(done))
     write_json(json_file, report.stream_document(done))
 

@@ -61,11 +61,9 @@ class Past:
 
     async def save(self) -> None:
         """One generation, whole and committed. Raises Unavailable."""
-        wanted = len(self.written) + 1
-        if why := await self.owned.last_save(600.0):
-            raise Unavailable(f"checkpoint not written: {why}")
-        if self.wrong or len(self.written) < wanted:
-            raise Unavailable(f"checkpoint not written: {self.wrong}")
+        why = await self.owned.last_save(600.0)
+        if self.wrong or self.owned.committed < self.owned.beats.next:  # "nothing new": the work itself began it, and it is written
+            raise Unavailable(f"checkpoint not written: {why or self.wrong}")
 
 
 async def day(region: Region, size: Size, deployment: Deployment, generations: int) -> dict[str, Any]:

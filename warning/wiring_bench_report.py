@@ -53,6 +53,12 @@ def us(row: Told) -> float:
     return float(row["cpu_s"] / row["readings"] * 1e6)
 
 
+def sentence(row: Told) -> str:
+    """A row as soon as it is measured."""
+    where = f"{row['series']:,} series, {row['load']}, {row['readings_per_beat']:,} a beat"
+    return f"{where}: {row['readings'] / row['cpu_s']:,.0f} readings/s of one core, {us(row):.2f} us each"
+
+
 def line(row: Told) -> tuple[str, ...]:
     return (
         f"{row['series']:,}",

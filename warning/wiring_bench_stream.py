@@ -53,8 +53,8 @@ class Measured:
     skipped: list[str] = field(default_factory=list)
 
 
-async def stream(wanted: Wanted, progress: Progress) -> Measured:
-    """Row by row, each in a process of its own. Raises Unavailable."""
+async def stream(wanted: Wanted, progress: Progress, say: Callable[[Told], None]) -> Measured:
+    """Row by row, each in a process of its own; ``say`` gets each as soon as it is there. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
         on = await stack.enter_async_context(broker(wanted.kafka))
@@ -62,6 +62,7 @@ async def stream(wanted: Wanted, progress: Progress) -> Measured:
         if "rows" in wanted.parts:
             for size, load, per_beat in _rows(wanted, on, done.skipped):
                 done.rows.append(await _row(size, load, per_beat, wanted.readings, on, folder, progress))
+                say(done.rows[-1])
         if "backlog" in wanted.parts:
             progress("an hour of backlog", 0, 1)
             done.backlog = await backlog(wanted.live.series, wanted.backlog_minutes, on, folder)
