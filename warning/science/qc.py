@@ -300,17 +300,15 @@ def _late(found: Examined, arrays: Arrays, row: NDArray[np.intp], time_s: Ints, 
     """Late readings correct the history; one that lies between the two newest good ones becomes the one before the newest."""
     if not len(row):
         return
-    get = _reader(found, arrays)
-    state = {
-        int(r): [get("last_t", int(r)), get("last_v", int(r)), get("before_t", int(r)), get("before_v", int(r))] for r in np.unique(row)
-    }
+    rows = np.unique(row)
+    get = _reader(found, arrays, rows)
+    state = {r: [get("last_t", r), get("last_v", r), get("before_t", r), get("before_v", r)] for r in rows.tolist()}
     for r, time, number in zip(row.tolist(), time_s.tolist(), value.tolist(), strict=True):
         now = state[r]
         if time > now[0]:
             now[:] = [time, number, now[0], now[1]]
         elif now[2] < time < now[0]:
             now[2:] = [time, number]
-    rows = np.array(list(state), np.intp)
     for place, name in enumerate(("last_t", "last_v", "before_t", "before_v")):
         put(found, arrays, name, rows, np.array([values[place] for values in state.values()]))
 
@@ -324,9 +322,12 @@ def put(found: Examined, arrays: Arrays, name: str, rows: NDArray[np.intp], valu
     found.fields[name] = (rows, values)
 
 
-def _reader(found: Examined, arrays: Arrays) -> Callable[[str, int], Any]:
-    """Reads a field as this beat leaves it."""
-    new = {name: dict(zip(rows.tolist(), values.tolist(), strict=True)) for name, (rows, values) in found.fields.items()}
+def _reader(found: Examined, arrays: Arrays, wanted: NDArray[np.intp]) -> Callable[[str, int], Any]:
+    """Reads a field of the rows ``wanted`` as this beat leaves it."""
+    new: dict[str, dict[int, Any]] = {}
+    for name, (rows, values) in found.fields.items():
+        some = np.isin(rows, wanted)
+        new[name] = dict(zip(rows[some].tolist(), values[some].tolist(), strict=True))
     return lambda name, row: new.get(name, {}).get(row, arrays[name][row].item())
 
 
