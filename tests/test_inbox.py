@@ -220,6 +220,18 @@ async def test_a_header_that_is_no_utf8_costs_no_reading(broker: ApacheKafka, tm
     assert await at.rejected() == [] and await at.committed() == 7
 
 
+async def test_a_torn_batch_costs_nothing_of_the_other_partition(broker: ApacheKafka, tmp_path: Path) -> None:
+    """aiokafka moves on in the partitions before it when the next one's batch makes it raise: those records would be lost."""
+    async with house(broker, tmp_path) as at, sender(at) as producer:
+        for _ in range(5):
+            for partition in (0, 1):
+                await producer.send_and_wait(at.place.inbox, good(), partition=partition)
+                await send_batch(producer, at, headed(3), partition)
+        async with reader(at):
+            await until(lambda: at.done == 40, at)
+        assert len(await at.readings()) == 40
+
+
 async def test_what_was_written_in_vain_is_not_read(broker: ApacheKafka, tmp_path: Path) -> None:
     """A sender's transaction that was given up, beside one that was not, and a batch that makes us read the bytes ourselves."""
     async with house(broker, tmp_path) as at:
@@ -407,7 +419,7 @@ class Torn:
         self.topics = [("t", [(0, 0, 0, 0, 0, [], -1, raw)])]
         self.API_VERSION = 11
 
-    async def getmany(self, **_: object) -> None:
+    async def getmany(self, *_: object, **__: object) -> None:
         raise CorruptRecordException("torn")
 
     def assignment(self) -> set[TopicPartition]:

@@ -6,6 +6,7 @@ once more and read by ``warning.batches``, so that each good record beside it is
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -25,6 +26,7 @@ SAY_EVERY_S = 60.0
 RETRY_S = 20.0  # so long a wrong checksum may be the network's or one replica's fault
 
 _BYTES = 1 << 20
+_PAUSE_S = 0.02
 _NAME = re.compile(rb"[A-Za-z0-9._-]{1,60}")
 _TORN = (CorruptRecordException, InvalidMessageError, RecordTooLargeError, UnsupportedCodecError)
 _READ_COMMITTED = 1
@@ -58,34 +60,56 @@ class Fetched:
         self._consumer, self._topic = consumer, topic
         self._doubted: dict[tuple[int, int], float] = {}  # partition, offset of a batch with a wrong checksum -> since when
         self._said = -SAY_EVERY_S
+        self._last = -1  # partition whose turn it was
 
     async def portions(self, wait_ms: int = 500) -> list[Portion]:
-        """What is there, at most ``wait_ms`` after it is asked. Raises KafkaError if the brokers are away or refuse us."""
+        """What is there, at most ``wait_ms`` after it is asked: of one partition, each in its turn. Raises KafkaError if the brokers are
+        away or refuse us.
+
+        One at a time: aiokafka has moved the positions of those before when the next one's batch makes it raise, and gives none of them.
+        """
+        until = time.monotonic() + wait_ms / 1000
+        while True:
+            turn = self._in_turn()
+            if not turn:
+                self._consumer._coordinator.check_errors()  # getmany would; a group that refuses us gives us nothing to ask for
+            for tp in turn:
+                portion = await self._of(tp)
+                if portion is not None:
+                    self._last = tp.partition
+                    return [portion]
+            if time.monotonic() >= until:
+                return []
+            await asyncio.sleep(_PAUSE_S)
+
+    def _in_turn(self) -> list[TopicPartition]:
+        return sorted(self._consumer.assignment(), key=lambda tp: (tp.partition <= self._last, tp.partition))
+
+    async def _of(self, tp: TopicPartition) -> Portion | None:
         try:
-            found = await self._consumer.getmany(timeout_ms=wait_ms, max_records=MOST_RECORDS)
+            found = await self._consumer.getmany(tp, timeout_ms=0, max_records=MOST_RECORDS)
         except _TORN as error:
-            return await self._reread(error)
+            return await self._reread(tp, error)
         except (KafkaError, OSError) as error:
             if isinstance(error, KafkaError) or error.errno is not None:  # gzip raises an OSError of its own, without a number
                 raise
-            return await self._reread(error)
+            return await self._reread(tp, error)
         except Exception as error:  # a reader that comes upon bytes that it did not expect may raise anything
-            return await self._reread(error)
-        return [Portion(tp.partition, [_came(record) for record in records], records[-1].offset + 1) for tp, records in found.items()]
+            return await self._reread(tp, error)
+        records = found.get(tp)
+        return Portion(tp.partition, [_came(record) for record in records], records[-1].offset + 1) if records else None
 
-    async def _reread(self, error: BaseException) -> list[Portion]:
-        """All partitions once, from where they stand: the error does not say which of them it is."""
+    async def _reread(self, tp: TopicPartition, error: BaseException) -> Portion | None:
+        """From where it stands, for aiokafka leaves the position alone when it raises."""
         if time.monotonic() - self._said > SAY_EVERY_S:
             self._said = time.monotonic()
             _log.warning("%s: a batch cannot be read by the client library (%r); reading it record by record", self._topic, error)
-        portions = []
-        for tp in sorted(self._consumer.assignment()):
-            position = await self._consumer.position(tp)
-            portion = self._portion(tp.partition, position, *await self._raw(tp, position))
-            if portion is not None and await self._consumer.position(tp) == position:  # else it was given away meanwhile
-                portions.append(portion)
-                self._consumer.seek(tp, portion.next)
-        return portions
+        position = await self._consumer.position(tp)
+        portion = self._portion(tp.partition, position, *await self._raw(tp, position))
+        if portion is None or await self._consumer.position(tp) != position:  # nothing yet; or it was given away meanwhile
+            return None
+        self._consumer.seek(tp, portion.next)
+        return portion
 
     async def _raw(self, tp: TopicPartition, position: int) -> tuple[bytes, Sequence[tuple[int, int]]]:
         """The bytes from ``position`` on, and the aborted transactions in them: (producer, first offset)."""
