@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,19 @@ class Plan:
 
 
 class State:
-    """Per series the four newest buckets (axis 0; bucket b in slot b % 4) and its level."""
+    """Per series the four newest buckets (axis 0; bucket b in slot b % 4) and its level.
+
+    Beside them, made from them when they are loaded: ``now`` the bucket that is filling, ahead of its slot, and ``rest`` the sums of the
+    other three.
+    """
 
     def __init__(self, arrays: dict[str, NDArray[Any]], now_ms: int) -> None:
         self.arrays, self.now_ms = arrays, now_ms
+        self.now = {name: np.empty(len(arrays["newest"])) for name in PARTS}
+        self.rest = {name: np.empty(len(arrays["newest"])) for name in PARTS}
+        every = Beat(self, np.arange(len(arrays["newest"])))
+        every.load(every.all)
+        every.close()
 
     @staticmethod
     def empty(plan: Plan) -> State:
@@ -87,6 +97,9 @@ class State:
         return State(arrays, 0)
 
     def freeze(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        slot, every = self.arrays["newest"] % BUCKETS, np.arange(len(self.arrays["newest"]))
+        for name in PARTS:
+            self.arrays[name][slot, every] = self.now[name]
         return {"now_ms": self.now_ms}, self.arrays
 
     def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]:
@@ -128,17 +141,20 @@ class Rounds:
 
 
 class Beat:
-    """The series of one beat, close together: ``ring`` as in the state; ``now`` the bucket that is filling; ``rest`` the other three."""
+    """The series of one beat, close together."""
 
     def __init__(self, state: State, rows: Ints) -> None:
         self.state, self.rows, self.all = state, rows, np.arange(len(rows))
-        self.ring = {name: state.arrays[name].take(rows, axis=1) for name in (*PARTS, "bucket")}
         self.newest, self.above = state.arrays["newest"].take(rows), state.arrays["above"].take(rows)
-        self.now = {name: np.empty(len(rows)) for name in PARTS}
-        self.rest = {name: np.empty(len(rows)) for name in PARTS}
-        self._load(self.all)
+        self.now = {name: state.now[name].take(rows) for name in PARTS}
+        self.rest = {name: state.rest[name].take(rows) for name in PARTS}
 
-    def _load(self, at: Ints) -> None:
+    @cached_property
+    def ring(self) -> dict[str, NDArray[Any]]:
+        """The four buckets: few beats need them."""
+        return {name: self.state.arrays[name].take(self.rows, axis=1) for name in (*PARTS, "bucket")}
+
+    def load(self, at: Ints) -> None:
         slot = self.newest[at] % BUCKETS
         for name in PARTS:
             self.now[name][at] = self.ring[name][slot, at]
@@ -167,7 +183,7 @@ class Beat:
         self.ring["bucket"][slot, at] = bucket
         for name in PARTS:
             self.ring[name][slot, at] = EMPTY[name]
-        self._load(at)
+        self.load(at)
 
     def late(self, at: Ints, bucket: Ints, value: Floats) -> tuple[Ints, dict[str, Floats]]:
         """Readings of buckets before the newest: (those whose bucket is still held, their windows)."""
@@ -183,7 +199,7 @@ class Beat:
         self.ring["total"][slot, at] += value
         self.ring["low"][slot, at] = np.minimum(self.ring["low"][slot, at], value)
         self.ring["high"][slot, at] = np.maximum(self.ring["high"][slot, at], value)
-        self._load(at)
+        self.load(at)
         return at, self._fold(at, bucket)
 
     def fill(self, count: int, value: Floats) -> dict[str, Floats]:
@@ -197,10 +213,15 @@ class Beat:
         return {**sums, "low": np.minimum(rest["low"], now["low"]), "high": np.maximum(rest["high"], now["high"])}
 
     def close(self) -> None:
-        self._store(self.all)
-        for name in (*PARTS, "bucket"):
-            self.state.arrays[name][:, self.rows] = self.ring[name]
-        self.state.arrays["newest"][self.rows], self.state.arrays["above"][self.rows] = self.newest, self.above
+        state = self.state
+        if "ring" in self.__dict__:
+            for name in (*PARTS, "bucket"):
+                state.arrays[name][:, self.rows] = self.ring[name]
+            for name in PARTS:
+                state.rest[name][self.rows] = self.rest[name]
+        for name in PARTS:
+            state.now[name][self.rows] = self.now[name]
+        state.arrays["newest"][self.rows], state.arrays["above"][self.rows] = self.newest, self.above
 
 
 def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
