@@ -73,9 +73,9 @@ async def test_livez_fails_while_records_wait_and_none_is_applied(embedded: str)
     """A real worker whose work stands still in a call while its loop goes on answering; it would end itself only later."""
     deployment, port = place(embedded, "waits", embedded=True), services.free_port()
     live = f"http://127.0.0.1:{port}/livez"
-    with WorkerProcess(deployment=asdict(deployment), region=REGION, stuck=0.123, probes=port, stall_s=3.0) as worker:
+    with WorkerProcess(deployment=asdict(deployment), region=REGION, stuck=0.123, probes=port, stall_s=2.0) as worker:
         worker.wait_for("Ready", ready=True)
-        time.sleep(4.0)
+        time.sleep(2.5)
         assert asked(live)[0] == 200, "an idle worker lives"
         await put(deployment, 0.123)
         until = time.monotonic() + 60
@@ -99,8 +99,8 @@ async def test_a_state_that_the_brokers_do_not_take_ends(apache: services.Apache
     assert "Traceback" not in worker.words
 
 
-async def test_a_broker_that_freezes_ends_a_worker_at_its_start_and_while_it_runs(apache: services.ApacheKafka) -> None:
-    """It takes connections and never answers: what looks least like an outage."""
+async def test_a_broker_that_freezes_ends_a_worker(apache: services.ApacheKafka) -> None:
+    """It takes connections and never answers: what looks least like an outage. (At a start: ``test_secured``.)"""
     deployment = place(apache.bootstrap, "frozen")
     settings = {"deployment": asdict(deployment), "region": REGION, "patience_s": 4.0}
     assert apache.pid is not None
@@ -108,13 +108,10 @@ async def test_a_broker_that_freezes_ends_a_worker_at_its_start_and_while_it_run
         running.wait_for("CheckpointWritten")
         os.kill(apache.pid, signal.SIGSTOP)
         try:
-            with WorkerProcess(**settings) as starting:
-                assert running.ends(90.0) == ExitCode.BROKER, running.words
-                assert starting.ends(90.0) == ExitCode.BROKER, starting.words
+            assert running.ends(90.0) == ExitCode.BROKER, running.words
         finally:
             os.kill(apache.pid, signal.SIGCONT)
     assert "no broker for" in running.words
-    assert "does not answer within" in starting.words or "no answer in time" in starting.words
 
 
 def test_every_code_is_made_to_happen_by_a_test() -> None:

@@ -67,7 +67,7 @@ class Watch:
     async def _waiting(self) -> None:
         for partition, owned in list(self._worker.owned.items()):
             try:
-                async with asyncio.timeout(ASK_S):
+                async with asyncio.timeout(min(ASK_S, self._patience_s)):
                     _, end = await self._log.bounds(self._worker.deployment.readings, partition)
             except (Unavailable, TimeoutError) as error:
                 self._broker(False)
