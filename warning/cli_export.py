@@ -80,7 +80,8 @@ def replay_log(
             prefix = source.removesuffix("readings")
             if prefix == source:
                 raise ConfigError([Problem(f"--from-log {source}", "is neither a file nor a topic of readings", "e.g. indus.readings")])
-            deployment = deployment_of(regions[0], prefix=prefix, **{name: value for name, value in given.items() if value}).as_process("export")
+            options = {name: value for name, value in given.items() if value}
+            deployment = deployment_of(regions[0], prefix=prefix, **options).as_process("export")
             found = asyncio.run(wiring_export.replay_topic(regions, deployment, number, range_of(*wanted), progress))
     if out is not None:
         wiring_export.write_documents(found.documents, out)
@@ -89,7 +90,8 @@ def replay_log(
 
 def _tell(found: Replayed, compare: bool) -> None:
     header, end = found.exported.header, found.exported.end
-    print(f"region {header.region}, {header.topic}-{header.partition}, records {header.first} to {end.next - 1}, until {_time(end.end_ms)}")
+    records = f"records {header.first} to {end.next - 1}"
+    print(f"region {header.region}, {header.topic}-{header.partition}, {records}, until {_time(end.end_ms)}")
     print(f"starts from {_start(header.start, header.start_ms)}; configuration {header.config[:12]}; {len(found.documents)} documents")
     others = [code for code in found.codes if code != found.code]
     if others:
