@@ -51,7 +51,14 @@ def engines(readings: int) -> list[Engine]:
         Engine("kafka_streams_processor", "Kafka Streams, Processor API", _java("kafka-streams", "Expert"), "java", readings, readings),
         Engine("kafka_streams_dsl", "Kafka Streams, DSL", _java("kafka-streams", "Dsl"), "java", readings, readings),
         Engine("quix", "Quix Streams", _python(str(HERE / "quix.py")), "python", quix // 2, quix),
-        Engine("faust", "Faust, hopping table", _python(str(HERE / "faust_plain.py"), "worker", "-l", "warn"), "python", faust // 4, faust),
+        Engine(
+            "faust",
+            "Faust, hopping table",
+            _python(str(HERE / "faust_plain.py"), "worker", "-l", "warn", "--without-web"),
+            "python",
+            faust // 4,
+            faust,
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import faust
 from marks import Marks
 
-SIZE_MS, HOP_MS = 3_600_000, 900_000  # as the field that the windows are relative to: Faust does not mind the unit
+SIZE_S, HOP_S = 3600.0, 900.0
 
 
 class Reading(faust.Record, serializer="json"):
@@ -59,7 +59,7 @@ app = faust.App(
 readings = app.topic(os.environ["PEER_TOPIC"], key_type=str, key_serializer="raw", value_type=Reading, partitions=1)
 changes = app.topic(os.environ["PEER_CHANGES"], key_type=str, value_type=Change, partitions=1)
 windows = app.Table("windows", default=Window, key_type=str, value_type=Window, partitions=1)
-hopping: Any = windows.hopping(SIZE_MS, HOP_MS, expires=3e11).relative_to_field(Reading.time_ms)  # type: ignore[arg-type]
+hopping: Any = windows.hopping(SIZE_S, HOP_S, expires=3e8).clone(relative_to=lambda event: event.value.time_ms / 1000)
 levels = app.Table("levels", default=str, key_type=str, value_type=str, partitions=1)
 marks = Marks()
 
@@ -79,8 +79,9 @@ async def score(stream: Any) -> None:
     async for reading in stream:
         if not reading.station:
             continue
-        hopping[reading.station] += _Sum(reading.value)
-        window = hopping[reading.station].delta(SIZE_MS - HOP_MS)  # of the four windows that hold it, the one opened first
+        held = hopping[reading.station]
+        held += _Sum(reading.value)
+        window = held.delta(SIZE_S - HOP_S)  # of the four windows that hold it, the one opened first
         mean = window.sum / window.count
         found = (window.last - mean) / (window.max - window.min + 1)
         level = "HIGH" if found > 0.3 else "NORMAL"
