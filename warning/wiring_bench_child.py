@@ -50,6 +50,12 @@ class Child:
     def _words(self) -> str:
         return "\n" + "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
 
+    async def kill(self) -> None:
+        """At once: for one whose state nobody needs any more."""
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL if that does not help; what it still tells is not heard."""
         if self._process.returncode is not None:

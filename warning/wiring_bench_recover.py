@@ -56,6 +56,7 @@ async def recover(series: int, generations: int, on: Broker, folder: Path, progr
             told.setdefault(name, one)
             if one.get("beat") == "last":
                 told["last"] = one
+        await worker.kill()  # to stop would write a last checkpoint
         progress(f"recovery of {series:,} series", 1, 1)
     loaded = told["StateLoaded"]
     return {
