@@ -87,7 +87,10 @@ def _all(wanted: list[Engine], readings: int, kafka: ApacheKafka, folder: Path, 
 
 
 async def _log(bootstrap: str, readings: int) -> None:
-    await topics.make(bootstrap, f"{PREFIX}hazards")  # the deployment's own is compacted, and every change is compared
+    # The deployment's own topics stamp records with the broker's time, and Faust's windows are asked by the record's; its own hazards are
+    # compacted, and every change is compared.
+    for name in ("readings", "hazards"):
+        await topics.make(bootstrap, f"{PREFIX}{name}")
     await ensure_topics(Deployment(bootstrap=bootstrap, prefix=PREFIX, replay=True), 1)
     await topics.write(bootstrap, f"{PREFIX}readings", readings, lambda count: _say(f"writing the log: {count:,} of {readings:,}"))
 
