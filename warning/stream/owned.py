@@ -20,6 +20,7 @@ from warning.stream.state import Frozen, Generation, key_of, note_of
 
 EVERY_RECORDS = 1_000_000  # a checkpoint at the latest after so many records
 KEPT = 3  # generations
+TURN_S = 0.002  # of beats, then whoever else waits for the event loop has a turn
 IN_FLIGHT = 8  # chunks handed to the producer and not confirmed
 ALERTS_FROM = "alerts_from"  # in a checkpoint's own head: no alert decided after N stands on ``alerts`` before this offset
 
@@ -127,8 +128,9 @@ class Owned:
             self._busy = False
 
     async def _take(self, beats: Iterator[Closed]) -> None:
+        turn = ended = time.perf_counter()
         while self._ports.flowing():
-            began = time.perf_counter()
+            began = ended
             self.whole = False  # until all that the beat decided is in the outbox
             closed = next(beats, None)
             if closed is not None:
@@ -138,18 +140,24 @@ class Owned:
                 await self._say_who_decides()
             if closed is None:
                 return
-            self._tell(closed, time.perf_counter() - began)
-            await self.flush()
+            ended = time.perf_counter()
+            self._tell(closed, ended - began)
+            if self._outbox:
+                await self.flush()
+                ended = time.perf_counter()
             if self._due():
                 self.begin_save()
-            await asyncio.sleep(0)  # a run of history can be thousands of beats: clocks, checkpoints and probes have their turn
+            if ended - turn > TURN_S:  # a run of history can be thousands of beats: clocks, checkpoints and probes have their turn
+                await asyncio.sleep(0)
+                turn = ended = time.perf_counter()
 
     def _put(self, closed: Closed) -> None:
         if closed.outputs.applied:
             self.failing_since = None
         elif closed.outputs.out_of_service and self.failing_since is None:
             self.failing_since = time.monotonic()
-        self._outbox.extend(outputs_of(self._ports.deployment, closed))
+        if closed.hazards or closed.rejected or closed.alerts:
+            self._outbox.extend(outputs_of(self._ports.deployment, closed))
 
     async def flush(self) -> None:
         """Hands the outbox to the producer, in order; waits where its buffer is full. A cancel leaves the rest in the outbox."""
@@ -166,9 +174,9 @@ class Owned:
 
     def _tell(self, closed: Closed, seconds: float) -> None:
         outputs, listen = closed.outputs, self._ports.listen
-        rejected = Counter((each.stage, each.reason) for each in closed.rejected)
-        alerts = Counter(each.alert.kind for each in closed.alerts)
-        counts = (closed.readings, outputs.applied, outputs.flags, dict(rejected), dict(alerts))
+        rejected = dict(Counter((each.stage, each.reason) for each in closed.rejected)) if closed.rejected else {}
+        alerts = dict(Counter(each.alert.kind for each in closed.alerts)) if closed.alerts else {}
+        counts = (closed.readings, outputs.applied, outputs.flags, rejected, alerts)
         listen(BeatClosed(closed.partition, outputs.now_ms, closed.offset, *counts, seconds))
         for (station, parameter), error in outputs.out_of_service.items():
             listen(SeriesOutOfService(station, parameter, error))
