@@ -109,6 +109,34 @@ def test_a_zone_belongs_to_the_worker_that_owns_its_partition(region: Region) ->
     assert (shown("UNKNOWN"), shown("HIGH")) == (1, 0)
 
 
+def test_a_large_region_shows_what_is_not_ordinary(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warning.operate.shown.ALL", 3)
+    monkeypatch.setattr("warning.operate.shown.MOST", 4)
+    registry, metrics = made(region, "worker")
+    mine = [zone.id for zone in region.zones if region.basins[zone.basin] == 0]
+    assert len(mine) > 6
+
+    def shown() -> dict[tuple[str, str], float]:
+        samples = [sample for family in registry.collect() if family.name == "warning_zone_level" for sample in family.samples]
+        return {(sample.labels["zone"], sample.labels["level"]): sample.value for sample in samples}
+
+    assert shown() == {} and value(registry, "zones", level="UNKNOWN") == 0
+    metrics(facts.PartitionsOwned((0,)))
+    assert len(shown()) == 4 and value(registry, "zones", level="UNKNOWN") == len(mine)
+    for zone in mine:
+        metrics(facts.ZoneObserved(zone, Level.NORMAL, Level.UNKNOWN, None))
+    assert shown() == {} and value(registry, "zones", level="NORMAL") == len(mine)
+    for zone, level in zip(mine, ["LOW", "UNKNOWN", "HIGH", "MEDIUM", "EXCEPTIONAL"], strict=False):
+        metrics(facts.ZoneObserved(zone, Level[level], Level.NORMAL, None))
+    assert shown() == {(mine[4], "EXCEPTIONAL"): 1, (mine[2], "HIGH"): 1, (mine[1], "UNKNOWN"): 1, (mine[3], "MEDIUM"): 1}
+    assert (value(registry, "zones", level="LOW"), value(registry, "zones", level="NORMAL")) == (1, len(mine) - 5)
+    metrics(facts.PartitionsOwned(()))
+    assert shown() == {} and value(registry, "zones", level="NORMAL") == 0
+    assert value(registry, "series_out_of_service", station=mine[0], parameter="discharge") is None
+    metrics(facts.SeriesOutOfService(mine[0], "discharge", "raised"))
+    assert value(registry, "series_out_of_service", station=mine[0], parameter="discharge") == 1
+
+
 def test_deliveries(region: Region) -> None:
     registry, metrics = made(region)
     metrics(facts.Attempted("sms", DeliveryState.ACCEPTED, "", 0.2, parts=3))

@@ -1,8 +1,8 @@
 """Facts -> Prometheus. The table of all metrics is in ``deploy/prometheus/README.md``; a test holds the two together.
 
-Every label set that can be known beforehand (zones, series, partitions, flags and causes, kinds, levels, channels, states and the
-reasons that we know of) starts at zero, so that ``rate()`` sees the first failure. The registry is handed in: two of these live
-in one process without meeting.
+Every label set that can be known beforehand (partitions, flags and causes, kinds, levels, channels, states and the reasons that we
+know of; zones and series of all but large regions) starts at zero, so that ``rate()`` sees the first failure. The registry is
+handed in: two of these live in one process without meeting.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from warning import __version__, facts
 from warning.model import Cause, DeliveryState, EventKind, Flag, Level
+from warning.operate.shown import Shown
 from warning.region import Region
 
 PROCESSES = ("ingest", "worker", "dispatch", "api")
@@ -174,52 +175,21 @@ class Metrics:
         self._beat_at.labels(partition).set(self._clock())
 
     def _zone_metrics(self) -> None:
-        levels = [level.value for level in Level]
-        self._zone = self._make(
-            Gauge,
-            "zone_level",
-            "1 for the class that a zone's observation has; all 0 where another worker owns the zone",
-            ("zone", "level"),
-            [zone.id for zone in self._region.zones],
-            levels,
-        )
-        self._out = self._make(
-            Gauge,
-            "series_out_of_service",
-            "1 for a series whose computation raised: UNKNOWN",
-            ("station", "parameter"),
-        )
-        for station in self._region.stations:
-            for series in station.series:
-                self._out.labels(station.id, series.parameter.value).set(0)
+        self._shown = Shown(self._region)
+        self._registry.register(self._shown)
         self._owned = self._make(Gauge, "partition_owned", "1 if this worker owns the partition", ("partition",), self._partitions())
         self._mine: frozenset[int] = frozenset()
-        self._seen: dict[str, Level] = {}
-        self._told[facts.ZoneObserved] = self._observed
-        self._told[facts.SeriesOutOfService] = lambda fact: self._out.labels(fact.station, fact.parameter).set(1)
+        self._told[facts.ZoneObserved] = lambda fact: self._shown.observed(fact.zone, fact.level)
+        self._told[facts.SeriesOutOfService] = lambda fact: self._shown.out_of_service(fact.station, fact.parameter)
         self._told[facts.PartitionsOwned] = self._ownership
 
-    def _observed(self, fact: facts.ZoneObserved) -> None:
-        self._seen[fact.zone] = fact.level
-        self._show(fact.zone, fact.level)
-
-    def _show(self, zone: str, level: Level | None) -> None:
-        for each in Level:
-            self._zone.labels(zone, each.value).set(int(each is level))
-
     def _ownership(self, fact: facts.PartitionsOwned) -> None:
-        """A zone that came to us is as we last told it, else UNKNOWN; one that went is the new owner's to tell."""
         mine = frozenset(fact.partitions)
         for partition in range(self._region.partitions):
             self._owned.labels(str(partition)).set(int(partition in mine))
         for partition in self._mine - mine:
             self._backlog.labels(str(partition)).set(0)
-        for zone in self._region.zones:
-            partition = self._region.basins[zone.basin]
-            if partition in mine and partition not in self._mine:
-                self._show(zone.id, self._seen.get(zone.id, Level.UNKNOWN))
-            elif partition not in mine and partition in self._mine:
-                self._show(zone.id, None)
+        self._shown.owned(mine)
         self._mine = mine
 
     def _state_metrics(self) -> None:
