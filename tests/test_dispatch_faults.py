@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401
 
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Approval
+from warning.deployment import Deployment
+from warning.dispatch.clock import Clock
 from warning.dispatch.dispatcher import Dispatcher
 from warning.dispatch.ledger import Ledger
 from warning.errors import ExitCode, StateError, Unavailable
@@ -169,3 +172,61 @@ def replace_hazard(hazard, **changes):
     import msgspec
 
     return msgspec.structs.replace(hazard, **changes)
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[str]:
+    """A broker that tells its time."""
+    with services.apache_kafka() as running:
+        yield running.bootstrap
+
+
+class Hands:
+    """Two clocks that a test moves."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic = world.now_ms(), 1_000_000
+
+    def pass_ms(self, ms: int) -> None:
+        self.wall += ms
+        self.monotonic += ms
+
+
+async def test_the_time_of_a_dispatcher_is_the_brokers_whatever_its_wall_clock_does(kafka: str, tmp_path: Path) -> None:
+    region, offsets = world.region(tmp_path), []
+    where = await world.deployment(kafka, tmp_path, "time", embedded=False)
+    hands = Hands()
+    clock = Clock(where, offsets.append, lambda: hands.wall, lambda: hands.monotonic)
+    await clock.start()
+    assert abs(clock.now_ms() - world.now_ms()) < 5_000
+    before = clock.now_ms()
+    hands.wall += DAY_MS  # a jump that no broker confirms
+    hands.pass_ms(2_000)
+    await clock.look()
+    assert clock.now_ms() == before + 2_000
+    hands.wall -= DAY_MS - 300  # back, and three tenths of a second that NTP took
+    await clock.look()
+    assert clock.now_ms() == before + 2_300
+    hands.monotonic -= 60_000  # as after a machine slept: time went on without the monotonic clock
+    await clock.look()
+    assert clock.now_ms() == before + 2_300
+    assert abs(offsets[-1].seconds) < 5 < abs(offsets[1].seconds)
+    hands.wall += DAY_MS
+    with pytest.raises(StateError, match="clock is") as raised:
+        await Dispatcher(region, where, nobody, clock=lambda: hands.wall).run(asyncio.Event())
+    assert raised.value.exit_code is ExitCode.CLOCK
+
+
+async def test_a_wall_clock_that_jumps_while_the_broker_is_away_is_not_followed(tmp_path: Path) -> None:
+    where = replace(Deployment(), bootstrap=f"127.0.0.1:{services.free_port()}")
+    hands = Hands()
+    clock = Clock(where, nobody, lambda: hands.wall, lambda: hands.monotonic)
+    before = clock.now_ms()
+    hands.wall += DAY_MS
+    await clock.look()
+    assert clock.now_ms() == before
+    with pytest.raises(Unavailable):
+        await clock.start()

@@ -59,7 +59,13 @@ app = faust.App(
 readings = app.topic(os.environ["PEER_TOPIC"], key_type=str, key_serializer="raw", value_type=Reading, partitions=1)
 changes = app.topic(os.environ["PEER_CHANGES"], key_type=str, value_type=Change, partitions=1)
 windows = app.Table("windows", default=Window, key_type=str, value_type=Window, partitions=1)
-hopping: Any = windows.hopping(SIZE_S, HOP_S, expires=3e8).clone(relative_to=lambda event: event.value.time_ms / 1000)
+
+
+def _time_s(event: Any) -> float:
+    return event.value.time_ms / 1000  # type: ignore[no-any-return]
+
+
+hopping: Any = windows.hopping(SIZE_S, HOP_S, expires=3e8).clone(relative_to=_time_s)
 levels = app.Table("levels", default=str, key_type=str, value_type=str, partitions=1)
 marks = Marks()
 

@@ -1,9 +1,10 @@
 """The dispatcher: reads ``alerts``, decides who is told, sends, and keeps the ledger and the topic ``receipts`` true.
 
-**Time.** Live, ``now`` is the wall clock; when the log is more than a minute ahead of us, it is read to its end before anything is sent,
-so that each chain's newest revision goes and the older ones are recorded as overtaken. In a replay each revision is judged
-and sent at its own sent time, whenever we come to read it: five weeks do not collapse into their last day, and the outcome does
-not depend on how fast anything ran. Waits between attempts are then shortened (``courier.REPLAY_WAIT_MS``).
+**Time.** Live, ``now`` is the wall clock as far as the brokers agree (``clock``); when the log is more than a minute ahead of us, it is
+read to its end before anything is sent, so that each chain's newest revision goes and the older ones are recorded as overtaken. In a
+replay each revision is judged and sent at its own sent time, whenever we come to read it: five weeks do not collapse into their
+last day, and the outcome does not depend on how fast anything ran. Waits between attempts are then shortened
+(``courier.REPLAY_WAIT_MS``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 from sqlalchemy.exc import DBAPIError
 
@@ -19,6 +21,7 @@ from warning.alerts import message
 from warning.deployment import Deployment
 from warning.dispatch.attempts import Answer, Arrived, Entry
 from warning.dispatch.channel import Channel, PartReceipt
+from warning.dispatch.clock import Clock
 from warning.dispatch.courier import Courier
 from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
@@ -64,11 +67,13 @@ class Dispatcher:
         clock: Callable[[], int] = wall_clock_ms,
         sms_per_s: float = 1000.0,
     ) -> None:
-        self._region, self._deployment, self._listen, self._wall_ms = region, deployment, listen, clock
+        self._region, self._deployment, self._listen = region, deployment, listen
+        self._clock = Clock(deployment, listen, clock)
+        self._wall_ms = self._clock.now_ms
         self._newest_ms = 0
         self._people = People()
         self._texts: dict[tuple[str, str], Text] = {}
-        self._webhooks = WebhookChannel(endpoints or {}, allow_loopback)
+        self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
         channels: list[Channel] = [self._webhooks]
         if deployment.smpp_user:
             channels.insert(0, SmsChannel(deployment, self._words, self._receipt, self._sms_state, most_per_s=sms_per_s))
@@ -83,11 +88,14 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop`` is set, then finishes what is under way.
 
-        Raises ``StateError`` (this log is not the ledger's), ``Unavailable`` (no database, or another dispatcher holds the ledger).
+        Raises ``StateError`` (this log is not the ledger's; our clock is off the brokers'), ``Unavailable`` (no database, or another
+        dispatcher holds the ledger).
         """
         ledger = await Ledger.open(self._deployment.database, self._region.id)
         try:
             await ledger.lock.acquire()
+            if not self._deployment.replay:
+                await self._clock.start()
             await self._start(ledger)
             await self._work(ledger, stop)
         finally:
@@ -124,6 +132,7 @@ class Dispatcher:
             asyncio.create_task(self._consume(ledger), name="alerts"),
             asyncio.create_task(Notices(self._region, deployment, ledger, self._webhooks, self._listen).run(), name="hazards"),
             asyncio.create_task(self._recheck(ledger), name="people"),
+            asyncio.create_task(self._clock.run(), name="clock"),
         ]
         try:
             done, _ = await asyncio.wait([*loops, *last], return_when=asyncio.FIRST_COMPLETED)

@@ -123,6 +123,8 @@ def _beats(records: Iterable[Any], unreadable: dict[str, int], topic: str) -> tu
 def _decoded(records: Iterable[Any], kind: type[Any], unreadable: dict[str, int], topic: str) -> Iterable[Any]:
     decoder = msgspec.json.Decoder(kind)
     for record in records:
+        if record.value is None:
+            continue  # a question for the broker's time
         try:
             yield decoder.decode(record.value)
         except (msgspec.DecodeError, TypeError):

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from warning.clocks import MOST_S, offset_s, wrong
 from warning.deployment import Deployment
-from warning.errors import ExitCode, StateError
 from warning.facts import ClockOffset, Listener
 from warning.model import Tick
 from warning.stream.ports import Fatal, Log, Sent
 
-MOST_S = 5.0
 TELL_EVERY_S = 10.0
 JUMP_S = 1.0  # the wall clock moved against the monotonic one: look again before the next tick
 
@@ -46,17 +45,12 @@ class Clock:
     def _compare(self, before_ms: int, after_ms: int, broker_ms: int | None) -> None:
         if broker_ms is None:
             return  # the embedded broker does not say; it is on this machine
-        ahead, behind = (before_ms - broker_ms) / 1000, (after_ms - broker_ms) / 1000
-        offset = 0.0 if ahead <= 0 <= behind else min(ahead, behind, key=abs)
+        offset = offset_s(before_ms, after_ms, broker_ms)
         if time.monotonic() - self._told > TELL_EVERY_S:
             self._told = time.monotonic()
             self._listen(ClockOffset(offset))
         if abs(offset) > MOST_S:
-            raise StateError(
-                f"this machine's clock is {offset:+.1f} s off the broker's: set it right (NTP) on whichever is wrong",
-                exit_code=ExitCode.CLOCK,
-                reason="clock",
-            )
+            raise wrong(offset)
 
     async def tick(self, partitions: Iterable[int]) -> None:
         """One tick for each partition, unless its last one is still under way: they must not pile up in an outage."""

@@ -71,9 +71,10 @@ def _new_topic(topic: Topic, partitions: int, deployment: Deployment) -> NewTopi
             "min.cleanable.dirty.ratio": "0.1",
             "delete.retention.ms": "86400000",
         }
-    if topic.name in (deployment.readings, deployment.checkpoints):
-        # The broker's time comes back with every tick, and with the question before the first one (clock.py): that is how a worker
-        # sees that its own clock is wrong. It also makes retention count from the arrival, whatever a sender claims.
+    if topic.name in (deployment.readings, deployment.checkpoints, deployment.receipts):
+        # The broker's time comes back with every tick, and with the question before the first one (clock.py): that is how a worker,
+        # and on receipts the dispatcher, sees that its own clock is wrong. It also makes retention count from the arrival, whatever a
+        # sender claims.
         configs["message.timestamp.type"] = "LogAppendTime"
     return NewTopic(topic.name, partitions, deployment.replication, topic_configs=configs)
 
