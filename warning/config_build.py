@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
+import msgspec
+
 from warning.config_read import Files
 from warning.config_schema import AlertFile, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.config_units import factor
@@ -201,6 +203,7 @@ def _alert(file: AlertFile) -> AlertRules:
     return AlertRules(**given)
 
 
+_OTHERWISE = (b"e-", b"e1", b"e2", b"e3", b"0.0000", b"\\")  # msgspec writes small and large numbers otherwise than json, perhaps escapes
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
@@ -215,9 +218,13 @@ def _plain(value: Any) -> Any:
     if kind in _SIMPLE:
         return value
     if names := _names(kind):
-        return {name: _plain(getattr(value, name)) for name in names}
+        fields = {}
+        for name in names:
+            one = getattr(value, name)
+            fields[name] = one if type(one) in _SIMPLE else _plain(one)
+        return fields
     if isinstance(value, Mapping):
-        return {key.name if isinstance(key, Level) else str(key): _plain(one) for key, one in value.items()}
+        return {key._name_ if type(key) is Level else str(key): one if type(one) in _SIMPLE else _plain(one) for key, one in value.items()}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return getattr(value, "name", value)
@@ -230,4 +237,7 @@ def digest(region: Region) -> str:
     the workers, and nothing that ``pipeline`` decides depends on one.
     """
     content = {key: value for key, value in _plain(region).items() if key not in ("digest", "folder", "contacts")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    text = msgspec.json.encode(content, order="sorted")
+    if any(mark in text for mark in _OTHERWISE):  # the digest is of what json writes
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return hashlib.sha256(text).hexdigest()

@@ -146,7 +146,8 @@ def _limits(files: Files) -> Iterator[Problem]:
         yield from _rising(row)
         yield from _measured(measured.get(row.data.station, []), row)
         if files.region:
-            for level in limits.values.keys() - files.region.classes.keys():
+            named = files.region.classes
+            for level in [level for level in limits.values if level not in named]:
                 yield Problem(
                     row.where(level.name.lower()), f"class {level.name} has no name in region.yaml", f"add {level.name} under classes:"
                 )

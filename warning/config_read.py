@@ -182,7 +182,7 @@ def _table_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict
     header: list[str] = []
     try:
         for cells in reader:
-            if not any(cell.strip() for cell in cells):
+            if not any(map(str.strip, cells)):
                 continue
             if not header:
                 header = [cell.strip() for cell in cells]
@@ -191,7 +191,7 @@ def _table_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict
             if len(cells) != len(header):
                 what = f"{len(cells)} cells under {len(header)} columns"
                 problems.append(Problem(f"{path}:{reader.line_num}", what, "put text with commas in quotes; keep empty cells"))
-            named = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
+            named = {name: cell for name, cell in zip(header, map(str.strip, cells), strict=False) if cell}
             yield reader.line_num, named, len(cells) == len(header)
     except csv.Error as error:
         problems.append(Problem(f"{path}:{reader.line_num}", f"not CSV: {error}", "check the quotes"))
@@ -206,14 +206,14 @@ def _header_problems(path: Path, line: int, header: list[str]) -> Iterator[Probl
 
 def _read_table(path: Path, model: type[Model], problems: list[Problem]) -> Table[Model]:
     table: Table[Model] = Table(str(path))
-    first = next(iter(model.model_fields))
+    first, named = next(iter(model.model_fields)), "names" in model.model_fields
     for line, cells, whole in _table_rows(path, problems):
         if first in cells:
             table.ids.setdefault(cells[first], line)
         if not whole:
             continue
         try:
-            table.rows.append(Row(str(path), line, model.model_validate_strings(_nested(cells, model), strict=True)))
+            table.rows.append(Row(str(path), line, model.model_validate_strings(_nested(cells) if named else cells, strict=True)))
         except ValidationError as error:
             for one in error.errors():
                 what, fix = _explain(one, model)
@@ -221,10 +221,8 @@ def _read_table(path: Path, model: type[Model], problems: list[Problem]) -> Tabl
     return table
 
 
-def _nested(cells: dict[str, str], model: type[BaseModel]) -> dict[str, Any]:
+def _nested(cells: dict[str, str]) -> dict[str, Any]:
     """``name_en``, ``name_ur`` ... become ``names: {en, ur}``."""
-    if "names" not in model.model_fields:
-        return dict(cells)
     nested: dict[str, Any] = {key: value for key, value in cells.items() if not key.startswith("name_")}
     nested["names"] = {key.removeprefix("name_"): value for key, value in cells.items() if key.startswith("name_")}
     return nested

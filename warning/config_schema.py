@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
@@ -46,11 +47,13 @@ def _class_or_normal(text: object) -> Level:
     return Level.NORMAL if text == "NORMAL" else _class(text)
 
 
+_PARAMETERS = {parameter.value: parameter for parameter in Parameter}
+
+
 def _parameter(text: object) -> Parameter:
-    known = [parameter.value for parameter in Parameter]
-    if text not in known:
-        raise ValueError(f"{text!r} is not a parameter; write one of {', '.join(known)}")
-    return Parameter(text)
+    if not isinstance(text, str) or text not in _PARAMETERS:
+        raise ValueError(f"{text!r} is not a parameter; write one of {', '.join(_PARAMETERS)}")
+    return _PARAMETERS[text]
 
 
 def _listed(text: object) -> tuple[str, ...]:
@@ -216,7 +219,7 @@ class LimitsRow(_Model):
     date: Annotated[str, Field(pattern=DATE)]
     version: Text
 
-    @property
+    @cached_property
     def values(self) -> dict[Level, float]:
         """Class -> limit in ``unit``, for the classes that have one."""
         cells = zip(CLASSES, (self.low, self.medium, self.high, self.very_high, self.exceptional), strict=True)

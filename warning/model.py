@@ -27,6 +27,8 @@ class Level(enum.Enum):
     VERY_HIGH = "VERY_HIGH"
     EXCEPTIONAL = "EXCEPTIONAL"
 
+    __hash__ = object.__hash__  # each is one object; Enum's own, in Python, is a third of what the limits of a large region cost
+
     @property
     def rank(self) -> int:
         return _RANK[self]
