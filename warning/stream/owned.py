@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -73,6 +73,7 @@ class Owned:
         # Since when no reading went through and some raised: no checkpoint is made of it, so that a mended version decides it all again.
         self.failing_since: float | None = None
         self.alerts_from = 0
+        self.unread: Callable[[], Awaitable[list[Generation]]] | None = None  # gives all generations, where the load did not read them all
         self.told_until_ms = -1  # log time of what had been published after the state when it was loaded
         self._alert_ends: tuple[int, int] = (0, 0)  # of ``alerts``, after the last but one and after the last checkpoint
         self._since, self._switch = 0, False  # of the load: where the log ended, and whether it wrote a switch
@@ -262,11 +263,11 @@ class Owned:
             if number <= self.committed:
                 return "nothing new"
             await self._confirmed()
-            pieces = await self._send_chunks(frozen)
+            pieces, first = await self._send_chunks(frozen)
             head = frozen.sealed()
-            await self._checkpoint(key_of(head.writer, number, "head"), msgspec.json.encode(head))
+            last = await self._checkpoint(key_of(head.writer, number, "head"), msgspec.json.encode(head))
             generation = Generation(head.writer, number, (*pieces, "head"))
-            why = await self._ports.group.commit(self.beats.partition, number, note_of(head))
+            why = await self._ports.group.commit(self.beats.partition, number, note_of(head, first, last.offset))
             self._generations = [each for each in self._generations if (each.writer, each.next) != (head.writer, number)]
             self._generations.append(generation)
             if why:
@@ -295,29 +296,40 @@ class Owned:
             await asyncio.shield(sent)
         self._unconfirmed = [sent for sent in self._unconfirmed if not sent.done()]
 
-    async def _send_chunks(self, frozen: Frozen) -> list[str]:
+    async def _send_chunks(self, frozen: Frozen) -> tuple[list[str], int | None]:
+        """The chunks, and the offset of the first."""
         window: deque[asyncio.Future[Sent]] = deque()
-        count = 0
+        count, first = 0, None
         for _ in frozen.prepared():
             await asyncio.sleep(0)
         for chunk in frozen.chunks():
             window.append(await self._send(key_of(frozen.writer, frozen.next, count), chunk))
             count += 1
             if len(window) >= IN_FLIGHT:
-                await window.popleft()
+                sent = await window.popleft()
+                first = sent.offset if first is None else first
             await asyncio.sleep(0)  # beats have their turn
-        for sent in window:
-            await sent
-        return [str(chunk) for chunk in range(count)]
+        for waiting in window:
+            sent = await waiting
+            first = sent.offset if first is None else first
+        return [str(chunk) for chunk in range(count)], first
 
     async def _send(self, key: bytes, value: bytes | None) -> asyncio.Future[Sent]:
         return await self._ports.log.send(self._ports.deployment.checkpoints, value, key, self.beats.partition)
 
-    async def _checkpoint(self, key: bytes, value: bytes | None) -> None:
-        await (await self._send(key, value))
+    async def _checkpoint(self, key: bytes, value: bytes | None) -> Sent:
+        return await (await self._send(key, value))
 
     async def _bury(self) -> None:
         """Tombstones for all generations but the last three, and for what killed workers left unfinished before them."""
+        if self.unread is not None:
+            try:
+                found = await self.unread()
+            except Unavailable:
+                return  # then the next time
+            known = {(each.writer, each.next) for each in found}
+            self._generations = found + [each for each in self._generations if (each.writer, each.next) not in known]
+            self.unread = None
         numbers = sorted({each.next for each in self._generations if "head" in each.pieces and each.next <= self.committed})[-KEPT:]
         done = [each for each in self._generations if each.next <= self.committed]
         for old in [each for each in done if each.next < numbers[0] or "head" not in each.pieces]:

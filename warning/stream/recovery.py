@@ -12,9 +12,9 @@ from warning.facts import StateLoaded
 from warning.model import Switch, Tick
 from warning.region import Region
 from warning.stream.beats import Beats, identity
+from warning.stream.generations import Topic
 from warning.stream.owned import ALERTS_FROM, Identity, Owned, Ports
 from warning.stream.ports import Pipeline
-from warning.stream.state import Book, Generation, choose, unpack
 from warning.stream.takeover import Overtaken, take_over
 
 
@@ -77,19 +77,18 @@ MadeBy = tuple[str, str]  # configuration, code
 async def _from_topic(
     ports: Ports, who: Identity, pipeline: Pipeline, region: Region, partition: int, committed: int | None, note: str, begin: int
 ) -> tuple[Owned, str, MadeBy]:
-    book = Book()
-    await ports.log.read(ports.deployment.checkpoints, partition, book.take)
+    topic = Topic(ports.log, ports.deployment.checkpoints, partition)
+    found = await topic.choose(committed, note, begin)
     plan = pipeline.plan(region, partition)
-    found = choose(book, committed, note, begin)
-    generations: list[Generation] = book.generations()
+    generations = topic.index.generations()
     if found is None:
         beats = Beats(partition, pipeline, plan, pipeline.empty(plan), 0)
         return Owned(ports, who, beats, committed or 0, generations), "empty", (who.config, who.code)
-    head, blob, how = found
-    words, arrays = unpack(head, blob)
+    (head, words, arrays), how = found
     beats = Beats(partition, pipeline, plan, pipeline.thaw(plan, words, arrays), head.next, head.tick)
     owned = Owned(ports, who, beats, committed or 0, generations)
     owned.alerts_from = words.get(ALERTS_FROM, 0)
+    owned.unread = topic.complete if topic.unread else None
     return owned, how, (head.config, head.code)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+import re
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -80,7 +81,7 @@ class Frozen:
         self.size += len(self._words)
         kinds = [(name, _kind(dtype), shape) for name, dtype, shape in self._held.kinds]
         self._head = Head(state_bytes=len(self._words), arrays=kinds, chunks=-(-self.size // CHUNK), **self._fields)
-        self._digest, self._left = _digest(self._head), self.size
+        self._digest, self._left = digest_begun(self._head), self.size
 
     def chunks(self) -> Iterator[bytes]:
         """Each time a few MB at most are copied and digested: 3 ms, in which no beat is decided."""
@@ -135,20 +136,20 @@ def _kind(dtype: np.dtype[Any]) -> str:
     return " ".join(f"{name}:{dtype[name].str}" for name in dtype.names)
 
 
-def _dtype(kind: str) -> np.dtype[Any]:
+def dtype_of(kind: str) -> np.dtype[Any]:
     if ":" not in kind:
         return np.dtype(kind)
     fields = [field.rpartition(":") for field in kind.split(" ")]
     return np.dtype([(name, each) for name, _, each in fields])
 
 
-def _digest(head: Head) -> hashlib.blake2b:
+def digest_begun(head: Head) -> hashlib.blake2b:
     """blake2b over the head without its digest; then the bytes of the chunks follow."""
     return hashlib.blake2b(msgspec.json.encode(msgspec.structs.replace(head, digest="")), digest_size=16)
 
 
 def _digest_of(head: Head, blob: bytes) -> str:
-    hashed = _digest(head)
+    hashed = digest_begun(head)
     hashed.update(blob)
     return hashed.hexdigest()
 
@@ -158,7 +159,7 @@ def unpack(head: Head, blob: bytes) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {}
     at = head.state_bytes
     for name, kind, shape in head.arrays:
-        dtype, count = _dtype(kind), int(np.prod(shape, dtype=np.int64))
+        dtype, count = dtype_of(kind), int(np.prod(shape, dtype=np.int64))
         arrays[name] = np.frombuffer(blob, dtype, count, at).reshape(shape)
         at += count * dtype.itemsize
     return msgspec.json.decode(blob[: head.state_bytes], type=dict[str, Any]), arrays
@@ -166,6 +167,12 @@ def unpack(head: Head, blob: bytes) -> tuple[dict[str, Any], Arrays]:
 
 def key_of(writer: str, generation: int, chunk: int | str) -> bytes:
     return f"{writer}|{generation}|{chunk}".encode()
+
+
+def words_of(key: bytes | None) -> tuple[int, str, str] | None:
+    """(generation, writer, chunk or head); None for what is not of a generation, e.g. the clock's."""
+    words = (key or b"").decode(errors="replace").split("|")
+    return (int(words[1]), words[0], words[2]) if len(words) == 3 and words[1].isdecimal() else None
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -177,20 +184,19 @@ class Generation(msgspec.Struct, frozen=True):
 
 
 class Book:
-    """Reads the records of one partition of ``checkpoints``, in order."""
+    """The records of one partition of ``checkpoints``, in order, all in memory: for what is small. A worker's recovery: ``generations``."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, str], dict[str, bytes]] = {}
 
     def take(self, offset: int, key: bytes | None, value: bytes | None) -> None:
-        words = (key or b"").decode(errors="replace").split("|")
-        if len(words) != 3 or not words[1].isdecimal():
-            return  # not of a generation, e.g. the clock's
-        parts = self._parts.setdefault((int(words[1]), words[0]), {})
+        if (name := words_of(key)) is None:
+            return
+        parts = self._parts.setdefault(name[:2], {})
         if value is None:
-            parts.pop(words[2], None)
+            parts.pop(name[2], None)
         else:
-            parts[words[2]] = value
+            parts[name[2]] = value
 
     def generations(self) -> list[Generation]:
         """All of which anything is left, also what a killed worker left unfinished, oldest first."""
@@ -215,25 +221,49 @@ class Book:
         return None
 
 
-def note_of(head: Head) -> str:
-    """What goes with the commit."""
-    return f"{head.next}:{head.writer}:{head.digest}"
+def note_of(head: Head, first: int | None = None, last: int | None = None) -> str:
+    """What goes with the commit. ``first``, ``last``: offsets of the first chunk and of the head, where the brokers told them."""
+    place = f"{first}-{last}:" if first is not None and last is not None and 0 <= first < last else ""
+    return f"{head.next}:{head.writer}:{place}{head.digest}"
 
 
-def choose(book: Book, committed: int | None, note: str, log_begin: int) -> tuple[Head, bytes, str] | None:
-    """The generation to start from, with how it was found (committed, older, newest); None: an empty start.
+_PLACED = re.compile(r"\d+:[^:]*:(\d+)-(\d+):([0-9a-f]+)")
 
+
+def place_of(note: str) -> tuple[int, int, str] | None:
+    """(offset of the first chunk, of the head, digest); None: a note that does not say."""
+    found = _PLACED.fullmatch(note)
+    return (int(found[1]), int(found[2]), found[3]) if found else None
+
+
+Found = TypeVar("Found")
+
+
+def rule(
+    numbers: list[int], committed: int | None, note: str, log_begin: int
+) -> Generator[tuple[int, str | None], Found | None, tuple[Found, str] | None]:
+    """Which generation to start from. Asks for verified generations by ``next`` and digest (None: any) and is sent what was found.
+
+    Returns it and how it was found (committed, older, newest); None: an empty start. ``numbers``: of all heads, newest first.
     Raises ``StateError`` if only a person can tell: nothing verified is left (CHECKPOINT_MISSING), the committed one is not what
     was committed (CHECKPOINT_DIGEST), the log has lost its beginning and there is no state (LOG_TRUNCATED).
     """
-    if committed is not None and (found := _committed(book, committed, note)) is not None:
-        return (*found, "committed")
-    for number in book.numbers():
-        if (committed is None or number < committed) and (found := book.verified(number)) is not None:
-            return (*found, "newest" if committed is None else "older")
+    if committed is not None:
+        digest = note.rpartition(":")[2] or None  # the embedded broker drops the metadata of commits
+        if (found := (yield committed, digest)) is not None:
+            return found, "committed"
+        if digest and (yield committed, None) is not None:
+            raise StateError(
+                f"generation {committed} is whole, but is not the one that was committed ({note}): the checkpoints topic was changed",
+                exit_code=ExitCode.CHECKPOINT_DIGEST,
+                reason="checkpoint_digest",
+            )
+    for number in numbers:
+        if (committed is None or number < committed) and (found := (yield number, None)) is not None:
+            return found, "newest" if committed is None else "older"
     if committed is not None:
         raise StateError(
-            f"the group has committed {committed}, but no verified generation at or before it is left (heads found: {book.numbers()}); "
+            f"the group has committed {committed}, but no verified generation at or before it is left (heads found: {numbers}); "
             "restore the checkpoints topic, or start under a new prefix",
             exit_code=ExitCode.CHECKPOINT_MISSING,
             reason="checkpoint_missing",
@@ -247,13 +277,13 @@ def choose(book: Book, committed: int | None, note: str, log_begin: int) -> tupl
     return None
 
 
-def _committed(book: Book, committed: int, note: str) -> tuple[Head, bytes] | None:
-    digest = note.rpartition(":")[2] if note else None  # the embedded broker drops the metadata of commits
-    found = book.verified(committed, digest or None)
-    if found is None and digest and book.verified(committed) is not None:
-        raise StateError(
-            f"generation {committed} is whole, but is not the one that was committed ({note}): the checkpoints topic was changed",
-            exit_code=ExitCode.CHECKPOINT_DIGEST,
-            reason="checkpoint_digest",
-        )
-    return found
+def choose(book: Book, committed: int | None, note: str, log_begin: int) -> tuple[Head, bytes, str] | None:
+    """``rule`` on what is in memory."""
+    asking: Generator[tuple[int, str | None], tuple[Head, bytes] | None, tuple[tuple[Head, bytes], str] | None]
+    asking = rule(book.numbers(), committed, note, log_begin)
+    try:
+        ask = next(asking)
+        while True:
+            ask = asking.send(book.verified(*ask))
+    except StopIteration as done:
+        return (*done.value[0], done.value[1]) if done.value is not None else None
