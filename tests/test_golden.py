@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -93,3 +94,8 @@ def test_an_unknown_version_stops_with_a_clear_error(version: object) -> None:
     with pytest.raises(StateError, match=f"version {version}.*reads {READS[0]}") as stopped:
         State.thaw(Plan.of(make.region(), 0), head, arrays)
     assert stopped.value.exit_code is ExitCode.CHECKPOINT_VERSION and stopped.value.reason == "checkpoint_version"
+
+
+def test_the_code_is_known_without_a_plan() -> None:
+    region = make.region()
+    assert PIPELINE.code_of(region) == Plan.of(region, 0).code == replace(PIPELINE, code=None).code_of(region)

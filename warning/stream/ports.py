@@ -99,3 +99,8 @@ class Pipeline:
     thaw: Callable[[Any, dict[str, Any], dict[str, NDArray[Any]]], Any]
     step: Callable[[Any, Any, Readings, int], Outputs]
     published_after: Callable[[Any, Any, Iterable[AlertEvent]], list[AlertEvent]] = published_after
+    code: Callable[[], str] | None = None  # of every plan
+
+    def code_of(self, region: Region) -> str:
+        """What ``plan`` writes into its plans."""
+        return self.code() if self.code is not None else str(self.plan(region, 0).code)

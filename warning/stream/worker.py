@@ -49,7 +49,7 @@ class Worker:
         self._epoch = 0  # revocations seen
         self._log = log
         self._ports = Ports(log, self, deployment, listen, self.fatal, self._flowing)
-        self._identity = Identity(self.writer, region.digest, pipeline.plan(region, 0).code)
+        self._identity = Identity(self.writer, region.digest, pipeline.code_of(region))
         self.clock = Clock(log, deployment, self.writer, listen, self.fatal, wall)
         self.engine: Engine | None = None
 
