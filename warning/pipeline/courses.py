@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from warning.pipeline.downstream import places, spans
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.state import Journal, State
 from warning.science import curves, forecast, routing
@@ -73,7 +75,7 @@ class _Water:
     up: Index  # zone of the plan
     up_place: Index  # its place; -1: it is not scored now
     reaches: routing.Reaches
-    levels: list[tuple[slice, Index, routing.Reaches]]
+    levels: list[tuple[slice, Index | slice, routing.Reaches]]
     course: curves.Curves
     found: NDArray[np.float64]
     known: NDArray[np.float64]  # (R, L) the forecasts of the zones upstream, as they were before
@@ -84,18 +86,12 @@ class _Water:
         plan: Plan, state: State, zones: Index, base: NDArray[np.float64], observed_s: NDArray[np.int64], knot_s: NDArray[np.int64]
     ) -> _Water | None:
         """None: no reach ends there."""
-        start, stop = plan.into[zones], plan.into[zones + 1]
-        number = stop - start
-        total = int(number.sum())
-        if not total:
+        down, mine = spans(plan.into, zones)
+        if not len(down):
             return None
-        down = np.repeat(np.arange(len(zones)), number)
-        mine = np.arange(total) + np.repeat(start - np.cumsum(number) + number, number)
         all_reaches, z, now_s = plan.reaches, state.z, int(knot_s[0])
         up = all_reaches.up[mine]
-        place = np.full(len(plan.zones), -1, np.intp)
-        place[zones] = np.arange(len(zones))
-        up_place = place[up]
+        up_place = places(plan, zones, up)
         reaches = routing.Reaches.of(down, all_reaches.share[mine], all_reaches.share_sigma[mine])
         levels = _levels(plan.depth[zones], reaches)
         asked = _asked(all_reaches.travel_low_s[mine], all_reaches.travel_high_s[mine], observed_s[down], knot_s)
@@ -115,7 +111,7 @@ class _Water:
         return _Water(up, up_place, reaches, levels, course, np.empty(asked.shape), known, base)
 
     def arriving(
-        self, part: slice, here: Index, reaches: routing.Reaches, kept: NDArray[np.float32], routed_now: NDArray[np.float64]
+        self, part: slice, here: Index | slice, reaches: routing.Reaches, kept: NDArray[np.float32], routed_now: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """What arrives at the zones ``here`` by their reaches ``part``.
 
@@ -123,8 +119,12 @@ class _Water:
         """
         place = self.up_place[part]
         scored = place >= 0
-        median = np.where(scored[:, None], kept[place], self.known[part])
-        told = np.where(scored, routed_now[place], np.nan).astype(np.float32)  # as the history will have it
+        if scored.all():
+            median: NDArray[Any] = kept[place]
+            told = routed_now[place].astype(np.float32)  # as the history will have it
+        else:
+            median = np.where(scored[:, None], kept[place], self.known[part])
+            told = np.where(scored, routed_now[place], np.nan).astype(np.float32)
         self.course.expect(part, median, told)
         self.found[part] = found = self.course.at(part)
         return routing.arrival(reaches, found[:, : median.shape[1]], found[:, -1], self.base[here])
@@ -142,7 +142,7 @@ def _asked(
     return asked
 
 
-def _levels(depth: Index, reaches: routing.Reaches) -> list[tuple[slice, Index, routing.Reaches]]:
+def _levels(depth: Index, reaches: routing.Reaches) -> list[tuple[slice, Index | slice, routing.Reaches]]:
     """The reaches by the depth of the zones that they end at; they are in its order."""
     down, of_reach = reaches.down, depth[reaches.down]
     bounds = [0, *(np.flatnonzero(of_reach[1:] != of_reach[:-1]) + 1).tolist(), len(of_reach)]
@@ -154,5 +154,7 @@ def _levels(depth: Index, reaches: routing.Reaches) -> list[tuple[slice, Index, 
         if len(reaches.turns) > 1:  # somewhere more than one ends at a zone
             here, local = np.unique(here, return_inverse=True)
             part = routing.Reaches.of(local, part.share, part.share_sigma)
-        levels.append((slice(start, stop), here, part))
+        first, last = int(here[0]), int(here[-1])
+        together = last - first + 1 == len(here)  # then they are looked at in place
+        levels.append((slice(start, stop), slice(first, last + 1) if together else here, part))
     return levels

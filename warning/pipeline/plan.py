@@ -73,8 +73,10 @@ class Plan:
     lowest: tuple[float | None, ...]  # the limit of each zone's lowest class
     resolution: NDArray[np.float64]  # (Z,)
     zone_silent_s: NDArray[np.int64]  # (Z,)
-    neighbour_up: Index  # pairs: upstream zone, downstream zone
-    neighbour_down: Index
+    neighbour_up: Index  # pairs of upstream and downstream zone, by the latter: those of zone z are neighbour_into[z] to [z + 1]
+    neighbour_into: Index  # (Z + 1,)
+    below: Index  # the same pairs by their upstream zone: the zones right below zone z are below[below_from[z] : below_from[z + 1]]
+    below_from: Index  # (Z + 1,)
     reaches: ReachArrays
     into: Index  # (Z + 1,) the reaches that end at zone z: into[z] to into[z + 1]
     history_row: Index  # (Z,) -1: nobody downstream asks
@@ -83,6 +85,7 @@ class Plan:
     depths: tuple[Index, ...]
     depth: Index  # (Z,) which of ``depths`` a zone is in
     downwards: Index  # all zones, upstream first
+    place: Index  # (Z,) in ``downwards``
     pairs_by_depth: tuple[tuple[Index, Index], ...]  # (upstream, downstream), by the depth of the latter
     at_once: NDArray[np.bool_]  # (6,) by rank
 
@@ -109,6 +112,7 @@ class Plan:
         depth = np.zeros(len(zones), np.intp)
         for level, group in enumerate(depths):
             depth[group] = level
+        downwards = np.concatenate(depths) if depths else np.zeros(0, np.intp)
         ups, downs = np.array([up for up, _ in pairs], np.intp), np.array([down for _, down in pairs], np.intp)
         return Plan(
             region=region,
@@ -126,19 +130,27 @@ class Plan:
             lowest=tuple(next(iter(zone.limits.values.values()), None) for zone in zones),
             resolution=np.array([0.001 if zone.limits.quantity == "stage" else 0.1 for zone in zones]),
             zone_silent_s=np.array([here[zone.station].silent_after_s for zone in zones], np.int64),
-            neighbour_up=ups,
-            neighbour_down=downs,
+            neighbour_up=ups[np.argsort(downs, kind="stable")],
+            neighbour_into=_starts(downs, len(zones)),
+            below=downs[np.argsort(ups, kind="stable")],
+            below_from=_starts(ups, len(zones)),
             reaches=reaches,
-            into=np.searchsorted(reaches.down, np.arange(len(zones) + 1)).astype(np.intp),
+            into=_starts(reaches.down, len(zones)),
             history_row=history_row,
             histories=len(sources),
             history_slots=routing.depth(int(reaches.travel_high_s.max(initial=0))),
             depths=depths,
             depth=depth,
-            downwards=np.concatenate(depths) if depths else np.zeros(0, np.intp),
+            downwards=downwards,
+            place=np.argsort(downwards),
             pairs_by_depth=tuple((ups[inside], downs[inside]) for group in depths if (inside := np.isin(downs, group)).any()),
             at_once=np.array([False, *(level in region.alert.at_once for level in CLASSES)]),
         )
+
+
+def _starts(of: Index, zones: int) -> Index:
+    """Where each zone's own begin, when they are sorted by the zone that they are ``of``: (Z + 1,)."""
+    return np.concatenate(([0], np.cumsum(np.bincount(of, minlength=zones)))).astype(np.intp)
 
 
 def _zone_series(zones: Sequence[Zone], stations: dict[str, Station], row: Mapping[tuple[str, Parameter], int]) -> Index:

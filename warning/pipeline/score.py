@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warning.pipeline.courses import courses
+from warning.pipeline.downstream import spans
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.reasons import Scored
 from warning.pipeline.state import Journal, State
@@ -117,21 +117,24 @@ def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int
     heard = np.where(used, s["heard_t"][rows].astype(np.int64), 0).max(axis=1)
     silent = ~spoke | (now_s - heard > plan.zone_silent_s[zones])
     limits, resolution = plan.zone_limits[zones], plan.resolution[zones]
-    level = np.where(silent, -1, hazard.rank(value, limits, resolution)).astype(np.int8)
     cleared = np.where(silent, -1, hazard.rank(value, plan.zone_cleared[zones], resolution)).astype(np.int8)
     before_t = s["before_t"][rows[here, deciding]].astype(np.int64)
     before = np.where(
         spoke & (before_t > 0) & (newest - before_t <= plan.zone_silent_s[zones]), s["before_v"][rows[here, deciding]], np.nan
     )
-    second = hazard.rank(before, limits, resolution)
     others = values.copy()
     others[here, deciding] = -np.inf
-    twin = hazard.rank(_number(others.max(axis=1)), limits, resolution)
+    pending_t = s["pending_t"][rows].astype(np.int64)
+    waiting = there & (pending_t > 0) & (pending_t >= now_s - plan.zone_silent_s[zones][:, None])
+    doubted = np.where(waiting, s["pending_v"][rows], -np.inf)
+    # The class of the newest reading, of the one before it, of a twin's, and of the highest suspect reading that waits for confirmation
+    # (one that nothing followed for long waits for nothing).
+    each = np.stack((value, before, _number(others.max(axis=1)), _number(doubted.max(axis=1))))
+    observed, second, twin, doubtful = hazard.rank(each, limits, resolution)
+    level = np.where(silent, -1, observed).astype(np.int8)
     for name, values_now in (("level", level), ("value", value), ("observed_t", newest)):
         journal.put(state.z[name], zones, values_now)
     neighbour, neighbour_level = _neighbour(plan, state, zones)
-    recent = there & (s["pending_t"][rows].astype(np.int64) >= now_s - plan.zone_silent_s[zones][:, None])
-    doubtful = _doubtful(s, rows, recent, limits, resolution)
     other = np.maximum(twin, neighbour_level)
     confirmed = hazard.confirmed(level, np.maximum(second, other), doubtful, other, plan.at_once, rules.confirm_readings)
     base = np.where(level > np.maximum(confirmed, 0), np.where(np.isnan(before), np.nan, before), value)
@@ -150,26 +153,21 @@ def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int
     )
 
 
-def _doubtful(
-    s: dict[str, NDArray[Any]], rows: Index, recent: NDArray[np.bool_], limits: NDArray[np.float64], resolution: NDArray[np.float64]
-) -> NDArray[np.int8]:
-    """Class of the highest suspect reading that waits for confirmation; one that nothing followed for long waits for nothing."""
-    waiting = recent & (s["pending_t"][rows] > 0)
-    return hazard.rank(_number(np.where(waiting, s["pending_v"][rows], -np.inf).max(axis=1)), limits, resolution)
-
-
 def _number(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isinf(values), np.nan, values)
 
 
 def _neighbour(plan: Plan, state: State, zones: Index) -> tuple[Index, NDArray[np.int8]]:
     """The upstream zone with the highest observed class, and that class, for each of ``zones``."""
-    place = np.full(len(plan.zones), -1, np.intp)
-    place[zones] = np.arange(len(zones))
     best, level = np.full(len(zones), -1, np.intp), np.full(len(zones), -1, np.int8)
-    mine = np.flatnonzero(place[plan.neighbour_down] >= 0)
-    up, here = plan.neighbour_up[mine], place[plan.neighbour_down[mine]]
+    here, mine = spans(plan.neighbour_into, zones)
+    if not len(here):
+        return best, level
+    up = plan.neighbour_up[mine]
     shown = state.z["level"][up]
+    if (here[1:] != here[:-1]).all():  # one above each, at most
+        level[here], best[here] = shown, np.where(shown >= 0, up, -1)
+        return best, level
     np.maximum.at(level, here, shown)
     highest = np.flatnonzero((shown == level[here]) & (shown >= 0))[::-1]  # the first of equals stays
     best[here[highest]] = up[highest]

@@ -14,6 +14,7 @@ from warning.alerts import cap, lifecycle
 from warning.model import Alert, AlertEvent, EventKind, Hazard
 from warning.pipeline import telling
 from warning.pipeline.beat import Hazards, noun
+from warning.pipeline.downstream import with_downstream
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.score import Scores, score
 from warning.pipeline.state import NEVER, Journal, State
@@ -80,12 +81,8 @@ def run_carefully(plan: Plan, state: State, touched: Index, now_s: int, failed: 
 
 def _chosen(plan: Plan, state: State, touched: Index, now_s: int) -> Index:
     """The zones to score, the touched and those whose time has come and everything downstream of them, upstream first."""
-    todo = np.zeros(len(plan.zones), np.bool_)
-    todo[touched] = True
-    todo[state.due.until(now_s)] = True
-    for up, down in plan.pairs_by_depth:
-        todo[down] |= todo[up]
-    return plan.downwards[todo[plan.downwards]]
+    due = state.due.until(now_s)
+    return with_downstream(plan, np.concatenate((touched, due)) if len(due) else touched)
 
 
 def _score_and_tell(plan: Plan, state: State, journal: Journal, chosen: Index, now_s: int, told: Told) -> None:

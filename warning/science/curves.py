@@ -85,14 +85,20 @@ class Curves:
 
         NaN: nothing.
         """
-        telling = ~np.isnan(told) & (self._now_s > self._observed_s[part])
-        there, known = self._there[part], ~np.isnan(median)
-        there[:, self._told_now] = telling
-        there[:, self._overwritten] &= ~telling
-        there[:, self._held] = (self._holds[part] & ~telling)[:, None]
-        there[:, self._knots] = known & np.where(telling[:, None], self._ahead_of_now[part], self._ahead[part])
-        self._value[part, self._told_now] = told
-        self._value[part, self._knots] = median
+        there, known, ahead = self._there[part], ~np.isnan(median), self._ahead[part]
+        telling = ~np.isnan(told)
+        if telling.any():
+            telling &= self._now_s > self._observed_s[part]
+            there[:, self._told_now] = telling
+            there[:, self._overwritten] &= ~telling
+            there[:, self._held] = (self._holds[part] & ~telling)[:, None]
+            ahead = np.where(telling[:, None], self._ahead_of_now[part], ahead)
+        else:
+            there[:, self._told_now] = False
+            there[:, self._held] = self._holds[part, None]
+        np.logical_and(known, ahead, out=there[:, self._knots])
+        values = self._value[part]
+        values[:, self._told_now], values[:, self._knots] = told, median
         if self._any_never:  # neither a reading nor a forecast: what was estimated long ago says nothing
             there[self._never[part] & ~known.any(axis=1), 1:-1] = False
 

@@ -69,15 +69,19 @@ def trend(arrays: dict[str, NDArray[Any]], rows: NDArray[np.intp], now_s: int, w
     newest = np.where(held, times, 0).max(axis=1)
     hours = np.where(held, (times - newest[:, None]) / 3600.0, 0.0)
     values = np.where(held, values, 0.0)
-    n, st, sy, stt, sty, syy = np.zeros((6, len(rows)))
-    for slot in range(held.shape[1]):  # one after the other: a fixed order of addition
-        t, y = hours[:, slot], values[:, slot]
-        n += held[:, slot]
-        st += t
-        sy += y
-        stt += t * t
-        sty += t * y
-        syy += y * y
+    if len(rows) <= windows.FEW:  # one after the other all the same, in fewer calls; 0.0: a sum of -0.0 is 0.0, as below
+        terms = np.stack((held, hours, values, hours * hours, hours * values, values * values))
+        n, st, sy, stt, sty, syy = terms.cumsum(axis=2)[:, :, -1] + 0.0
+    else:
+        n, st, sy, stt, sty, syy = np.zeros((6, len(rows)))
+        for slot in range(held.shape[1]):  # one after the other: a fixed order of addition
+            t, y = hours[:, slot], values[:, slot]
+            n += held[:, slot]
+            st += t
+            sy += y
+            stt += t * t
+            sty += t * y
+            syy += y * y
     spread = n * stt - st * st
     enough = (n >= least_points) & (spread > 0.0)
     slope = np.where(enough, (n * sty - st * sy) / np.where(enough, spread, 1.0), np.nan)

@@ -19,10 +19,10 @@ CLASSES = 5
 
 
 def rank(value: NDArray[Any], limits: NDArray[np.float64], resolution: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Class of each value (Z,) against its zone's limits; UNKNOWN (-1) for NaN."""
+    """Class of each value (..., Z) against its zone's limits; UNKNOWN (-1) for NaN."""
     scaled = np.rint(value / resolution)
-    reached = scaled[:, None] >= np.rint(limits / resolution[:, None])
-    top = np.where(reached, np.arange(1, CLASSES + 1), 0).max(axis=1)
+    reached = scaled[..., None] >= np.rint(limits / resolution[:, None])
+    top = np.where(reached, np.arange(1, CLASSES + 1), 0).max(axis=-1)
     return np.where(np.isnan(value), -1, top).astype(np.int8)
 
 

@@ -129,10 +129,15 @@ def arrival(reaches: Reaches, now: NDArray[np.float64], then: NDArray[np.float64
     less the middle travel time; ``base`` (Z,): that reading, NaN: none.
     """
     zones = len(base)
-    tracked = ~np.isnan(then + base[reaches.down])
+    single = reaches.single(zones)
+    tracked = ~np.isnan(then + (base if single else base[reaches.down]))
     share = reaches.share[:, None]
-    if reaches.single(zones) and tracked.all():  # the usual case, in a fifth of the operations
+    if single and tracked.all():  # the usual case, in a fifth of the operations
         return np.asarray(np.maximum(base[:, None] + share * (now - then[:, None]), 0.0))
+    if single and not tracked.any():  # a past that is too short
+        held = np.maximum(np.fmax(0.0 + share * now, base[:, None]), 0.0)
+        held[np.isnan(now)] = np.nan
+        return np.asarray(held)
     known = ~np.isnan(now)
     total = reaches.over(np.add, 0.0, share * _change(now, known, then, tracked), zones)
     bound = reaches.over(np.add, 0.0, np.where(known, share * now, 0.0), zones)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 RINGS = ((900, 24), (3600, 24), (21_600, 12))  # (width in s, buckets)
 OFFSETS = (0, 24, 48)
 SLOTS = 60
+FEW = 512  # rows: up to so many, what an operation costs is the call
 WINDOWS = {"15min": (0, 1), "1h": (0, 4), "3h": (0, 12), "6h": (0, 24), "24h": (1, 24), "72h": (2, 12)}  # name -> ring, buckets
 
 FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -30,6 +31,11 @@ FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 
 Arrays = dict[str, NDArray[Any]]
+
+_OFFSETS, _WIDTHS, _BUCKETS = np.array(OFFSETS), np.array([width for width, _ in RINGS]), np.array([buckets for _, buckets in RINGS])
+_SLOT_RING = np.repeat(np.arange(len(RINGS)), _BUCKETS)
+_SLOT_WIDTH = _WIDTHS[_SLOT_RING].astype(np.uint32)
+_WINDOW_RING, _WINDOW_BUCKETS = (np.array(each) for each in zip(*WINDOWS.values(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +50,53 @@ class Change:
 def fold(
     arrays: Arrays, row: NDArray[np.intp], time_s: NDArray[np.int64], value: NDArray[np.float64], newest_s: NDArray[np.int64]
 ) -> list[Change]:
-    """What the readings change, one Change per ring; nothing is written.
+    """What the readings change; nothing is written. No slot is in two of the changes.
 
     ``row``, ``time_s``, ``value``: n readings sorted by (row, time). ``newest_s``: per reading, the newest event time of its series,
     these readings included: what is older than the ring reaches is left out.
     """
-    if not len(row):
+    n = len(row)
+    if not n:
         return []
-    return [_fold_ring(arrays, ring, row, time_s, value, newest_s) for ring in range(len(RINGS))]
+    if n > FEW:  # ring by ring: what each works on stays in the cache
+        return [_fold(arrays, offset, *ring, row, time_s, value, newest_s) for offset, ring in zip(OFFSETS, RINGS, strict=True)]
+    three = len(RINGS)
+    offset, width, buckets = (np.repeat(of_ring, n) for of_ring in (_OFFSETS, _WIDTHS, _BUCKETS))
+    return [_fold(arrays, offset, width, buckets, *(np.concatenate([each] * three) for each in (row, time_s, value, newest_s)))]
 
 
-def _fold_ring(
-    arrays: Arrays, ring: int, row: NDArray[np.intp], time_s: NDArray[np.int64], value: NDArray[np.float64], newest_s: NDArray[np.int64]
+def _fold(
+    arrays: Arrays,
+    offset: Any,
+    width: Any,
+    buckets: Any,
+    row: NDArray[np.intp],
+    time_s: NDArray[np.int64],
+    value: NDArray[np.float64],
+    newest_s: NDArray[np.int64],
 ) -> Change:
-    width, buckets = RINGS[ring]
+    """``offset``, ``width``, ``buckets``: of the ring, or of the ring of each of the readings."""
     bucket = time_s // width
     keep = bucket > newest_s // width - buckets
     if not keep.all():
         row, bucket, time_s, value = row[keep], bucket[keep], time_s[keep], value[keep]
+        if isinstance(offset, np.ndarray):
+            offset, width, buckets = offset[keep], width[keep], buckets[keep]
     n = len(row)
     first = np.ones(n, np.bool_)
     first[1:] = (row[1:] != row[:-1]) | (bucket[1:] != bucket[:-1])
-    start = np.flatnonzero(first)
+    if isinstance(offset, np.ndarray):
+        first[1:] |= offset[1:] != offset[:-1]
+    start = first.nonzero()[0]
     if not n:
         return Change(start, start, {})
-    segment = np.cumsum(first) - 1
-    end = np.append(start[1:], n) - 1
+    if isinstance(offset, np.ndarray):
+        offset, width, buckets = offset[start], width[start], buckets[start]
+    segment = first.cumsum() - 1
+    end = np.empty_like(start)
+    end[:-1], end[-1] = start[1:] - 1, n - 1
     seg_row, seg_bucket = row[start], bucket[start]
-    slot = OFFSETS[ring] + (seg_bucket % buckets).astype(np.intp)
+    slot = offset + seg_bucket % buckets
     count = end - start + 1
     total = np.bincount(segment, weights=value, minlength=len(start))  # adds one after the other: the same on every CPU
     least, greatest = np.minimum.reduceat(value, start), np.maximum.reduceat(value, start)
@@ -139,6 +164,8 @@ def features(arrays: Arrays, rows: NDArray[np.intp], now_s: int) -> dict[str, di
 
     ``rate`` is per hour, from the last reading of the oldest bucket to that of the newest.
     """
+    if len(rows) <= FEW // len(WINDOWS):
+        return _features_of_few(arrays, rows, now_s)
     rings = [{name: _ring(arrays, name, rows, ring) for name in FIELDS} for ring in sorted({ring for ring, _ in WINDOWS.values()})]
     out = {}
     for name, (ring, buckets) in WINDOWS.items():
@@ -147,13 +174,26 @@ def features(arrays: Arrays, rows: NDArray[np.intp], now_s: int) -> dict[str, di
         ids = np.arange(now - buckets + 1, now + 1)
         slot = np.sort(ids % slots)  # in the order of slots: a fixed order of addition
         part = {key: array if buckets == slots else array[:, slot] for key, array in rings[ring].items()}
-        out[name] = _features(part, width, now - buckets, now)
+        out[name] = _features(part, part["w_last_t"] // np.uint32(width), now - buckets, now)
     return out
 
 
-def _features(part: Arrays, width: int, after: int, until: int) -> Arrays:
+def _features_of_few(arrays: Arrays, rows: NDArray[np.intp], now_s: int) -> dict[str, dict[str, NDArray[Any]]]:
+    """The same, all windows at once: each looks at all slots of all rings, and takes those that are its own."""
+    number = len(rows)
+    part = {name: np.concatenate([arrays[name][rows]] * len(WINDOWS)) for name in FIELDS}
+    ids = part["w_last_t"] // _SLOT_WIDTH
+    mine = np.repeat(_WINDOW_RING[:, None] == _SLOT_RING, number, axis=0)
+    until = np.repeat(now_s // _WIDTHS[_WINDOW_RING], number)[:, None]
+    after = until - np.repeat(_WINDOW_BUCKETS, number)[:, None]
+    found = _features(part, np.where(mine, ids, -1), after, until)
+    return {
+        name: {key: values[place * number : (place + 1) * number] for key, values in found.items()} for place, name in enumerate(WINDOWS)
+    }
+
+
+def _features(part: Arrays, ids: NDArray[Any], after: Any, until: Any) -> Arrays:
     """Of the buckets ``part`` (rows, B), those numbered ``after`` < id <= ``until``."""
-    ids = part["w_last_t"] // np.uint32(width)
     held = (ids > after) & (ids <= until) & (part["w_count"] > 0)
     number = np.where(held, part["w_count"], 0).sum(axis=1, dtype=np.int64)
     total = np.cumsum(np.where(held, _sum(part), 0.0), axis=1)[:, -1]  # one after the other
