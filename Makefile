@@ -26,7 +26,7 @@ demo: setup
 	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m warning demo --region "$(REGION)" $(ARGS)
 
 test: setup-dev
-	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m pytest $(ARGS)
+	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: setup-dev
 	@cd "$$MAKEFILE_DIR" && .venv/bin/python -m tests.faults $(ARGS)
