@@ -22,7 +22,8 @@ from warning.stream.replay import LogRecord, replay_file
 from warning.wiring_bench_log import live
 from warning.wiring_bench_readings import START_MS, records
 from warning.wiring_bench_region import Size, made_up, write
-from warning.wiring_bench_report import Bar
+from warning.wiring_bench_report import Bar, ratios
+from warning.wiring_bench_stream import Measured
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("WARNING_") or name == "WARNING_KAFKA_HOME"}
 
@@ -64,6 +65,17 @@ def test_stream_measures_each_load_the_backlog_and_the_latencies(tmp_path: Path)
     assert found["latency"]["at_10"]["readings_per_second"] < found["latency"]["at_80"]["readings_per_second"]
     assert "embedded" in found["broker"] and "the embedded broker" in printed
     assert "cost_ratio_1e3_to_1e6" not in figures and "not measured" in printed
+
+
+def test_each_ratio_of_costs_compares_the_rows_that_it_says() -> None:
+    def row(series: int, load: str, per_beat: int, us: float) -> dict[str, Any]:
+        return {"series": series, "load": load, "readings_per_beat": per_beat, "cpu_s": us * 1e-6 * 5000, "readings": 5000}
+
+    small = [row(1000, "uniform", 25_000, 2.0), row(1000, "uniform", 1000, 20.0), row(1000, "live", 4, 500.0)]
+    large = [row(10**6, "hot", 25_000, 99.0), row(10**6, "uniform", 25_000, 30.0), row(10**6, "live", 4166, 25.0)]
+    found = {name: ratio for name, _, ratio in ratios(Measured("here", small + large))}
+    assert found == pytest.approx({"cost_ratio_1e3_to_1e6": 1.5, "cost_ratio_live": 0.05, "cost_ratio_same_beat": 15.0})
+    assert [ratio for _, _, ratio in ratios(Measured("here", small))] == [None, None, None]
 
 
 def test_recover_starts_a_worker_from_a_checkpoint(tmp_path: Path) -> None:

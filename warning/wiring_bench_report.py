@@ -124,17 +124,32 @@ def main_row(done: Measured) -> Told | None:
     return _find(done, BASE) or next(iter(done.rows), None)
 
 
+def ratios(done: Measured) -> list[tuple[str, str, float | None]]:
+    """(name, in words, cost of a reading of 10^6 series over that of 10^3), for three meanings of "the same".
+
+    A reading of another gauge means another zone scored with all below it. So the first is the bar: one reading of each gauge that is
+    touched, in both. Live: as much time to a beat in both, so the small one has four readings to share what a beat costs. And as many
+    readings to a beat: 25 of each gauge of the small one share one scoring, in the large one each has its own.
+    """
+    most, large, live = SIZES[-1], _find(done, SIZES[-1]), "live"
+    pairs = (
+        ("cost_ratio_1e3_to_1e6", "each reading of another gauge", large, _find(done, BASE, per_beat=BASE)),
+        ("cost_ratio_live", "250 ms a beat", _find(done, most, live, None), _find(done, BASE, live, None)),
+        ("cost_ratio_same_beat", f"{MAIN:,} a beat", large, _find(done, BASE)),
+    )
+    return [(name, words, us(over) / us(under) if over and under else None) for name, words, over, under in pairs]
+
+
 def stream_bars(done: Measured) -> list[Bar]:
     main, half, largest = main_row(done), _find(done, LARGE), _find(done, SIZES[-1])
-    base, ten = _find(done, BASE), _find(done, BASE, per_beat=10_000)
-    ratio = us(largest) / us(base) if largest and base else None
+    ten = _find(done, BASE, per_beat=10_000)
     state = max((row["state_bytes"] / row["series"] for row in done.rows), default=None)
     at_80 = done.latency.get("at_80", {})
     name = f"readings/s of one core, {main['series']:,} series, {main['readings_per_beat']:,} a beat" if main else "readings/s of one core"
     return [
         Bar(name, _a_second(main), least=300_000),
         Bar("readings/s of one core, 1,000 series, 10,000 a beat", _a_second(ten), least=300_000),
-        Bar("cost of a reading, 10^6 series over 10^3, 25,000 a beat", ratio, most=2),
+        *(Bar(f"cost of a reading, 10^6 series over 10^3, {words}", ratio, most=2) for _, words, ratio in ratios(done)),
         Bar("state of a series", state, most=4096, unit="B"),
         Bar("process of 10^6 series", largest["rss_bytes"] / 1e9 if largest else None, most=5, unit="GB"),
         Bar("checkpoint of 10^5 series, decisions pause", half["checkpoint_pause_ms"] if half else None, most=250, unit="ms"),
@@ -151,7 +166,6 @@ def _a_second(row: Told | None) -> float | None:
 def stream_document(done: Measured) -> dict[str, Any]:
     """The object for ``--json``. A figure that was not measured is absent."""
     main, half, largest = main_row(done), _find(done, LARGE), _find(done, SIZES[-1])
-    base = _find(done, BASE)
     figures: dict[str, float] = {}
     if main:
         figures |= {
@@ -166,8 +180,8 @@ def stream_document(done: Measured) -> dict[str, Any]:
     if half:
         figures["checkpoint_pause_ms"] = round(half["checkpoint_pause_ms"], 1)
         figures["checkpoint_pause_cpu_ms"] = round(half["checkpoint_pause_cpu_ms"], 1)
-    if largest and base:
-        figures["cost_ratio_1e3_to_1e6"] = round(us(largest) / us(base), 3)
+    figures |= {name: round(ratio, 3) for name, _, ratio in ratios(done) if ratio is not None}
+    if largest:
         figures["process_gb_1e6"] = round(largest["rss_bytes"] / 1e9, 2)
     if done.backlog:
         figures["backlog_hour_s"] = round(done.backlog["seconds"], 2)

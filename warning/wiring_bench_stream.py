@@ -19,7 +19,7 @@ from warning.wiring_bench_log import TICKS_A_MINUTE
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MAIN = 25_000  # readings a beat of the rows that are compared
 BASE = 1_000  # series of the row that the others are compared with
-OTHER_BEATS = (10_000, 100_000)  # of the smallest size, besides
+OTHER_BEATS = (1_000, 10_000, 100_000)  # of the smallest size, besides; the first: one reading of each
 LOADS = ("uniform", "hot", "live")
 LIVE_MINUTES = 2
 PARTS = ("rows", "latency", "backlog")
