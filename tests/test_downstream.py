@@ -10,11 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_science_courses import rivers
 
-from warning.pipeline import downstream
+from warning.deployment import Deployment
+from warning.pipeline import downstream, zones
 from warning.pipeline.plan import Plan
 from warning.pipeline.state import State
 from warning.region import Region
 from warning.science import forecast, windows
+from warning.stream.beats import Beats
+from warning.stream.decisions import PIPELINE
+from warning.stream.frames import Frames
+from warning.stream.owned import outputs_of
+from warning.wiring_bench_readings import START_MS, records, tick
 from warning.wiring_bench_region import Size, made_up
 
 NOW = 1_756_684_800
@@ -49,6 +55,30 @@ def test_everything_downstream_is_found_also_where_rivers_meet(
     every = np.arange(len(plan.zones))
     expected = [zones.tolist().index(zone) if zone in zones.tolist() else -1 for zone in every.tolist()]
     assert downstream.places(plan, zones, every).tolist() == expected
+
+
+def decided(region: Region, seed: int) -> list[bytes]:
+    """All that half a day of a load with gaps, some floods among it, has to tell, and the state that is left."""
+    random, plan = np.random.default_rng(seed), Plan.of(region, 0)
+    beats = Beats(0, PIPELINE, plan, PIPELINE.empty(plan), 0)
+    told: list[bytes] = []
+    readings = records(Size(60))
+    for beat in range(30):
+        kept = [next(readings) for _ in range(60 * 30)]
+        run = [kept[number] for number in np.flatnonzero(random.random(len(kept)) < random.choice([0.0, 0.02, 0.3, 1.0])).tolist()]
+        run.append((None, tick(START_MS + (beat + 1) * 1_800_000)))
+        for closed in beats.take([key for key, _ in run], Frames.of([value for _, value in run]), beats.position):
+            told += [value for _, _, those in outputs_of(Deployment(), closed) for _, value in those]
+    return told + [array.tobytes() for _, array in sorted(beats.state.freeze()[1].items())]
+
+
+@pytest.mark.parametrize("block", [1, 7])
+def test_zones_scored_in_blocks_are_what_all_at_once_are(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    region = made_up(Size(60))
+    at_once = decided(region, block)
+    assert sum(b"<alert" in each for each in at_once) > 3
+    monkeypatch.setattr(zones, "BLOCK", block)
+    assert decided(region, block) == at_once
 
 
 def filled(rows: int, seed: int) -> Any:

@@ -20,6 +20,7 @@ from warning.pipeline.score import Scores, score
 from warning.pipeline.state import NEVER, Journal, State
 
 PUBLISH_S = 600  # every zone's hazard is published again after so long
+BLOCK = 8192  # zones scored at once: each takes some 10 KB meanwhile, and a beat after an outage may touch a million
 CLASSES = ("level", "confirmed", "cleared", "expected", "keep")
 
 
@@ -43,8 +44,8 @@ def run(plan: Plan, state: State, journal: Journal, touched: Index, now_s: int) 
     """Score the touched zones (sorted), everything downstream of them, and those whose time has come."""
     told = Told()
     chosen = _chosen(plan, state, touched, now_s)
-    if len(chosen):
-        _score_and_tell(plan, state, journal, chosen, now_s, told)
+    for start in range(0, len(chosen), BLOCK):  # upstream first: what a zone needs of those before it is in the state by then
+        _score_and_tell(plan, state, journal, chosen[start : start + BLOCK], now_s, told)
     return told
 
 
