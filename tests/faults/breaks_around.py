@@ -59,7 +59,7 @@ class GatewayClock(Clock):
 class DispatcherClock(Clock):
     name = "clock_dispatcher"
     breaks = "the clock of the dispatcher jumps by a day, forwards or back"
-    must = "no warning is held for expired or for not yet due"
+    must = "it does not follow: no warning is held for expired or for not yet due"
     setup = Setup(fake_clock=("dispatch",))
 
 
