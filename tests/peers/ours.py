@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,10 +102,10 @@ class State:
             self.arrays[name][slot, every] = self.now[name]
         return {"now_ms": self.now_ms}, self.arrays
 
-    def hold(self, more: dict[str, Any]) -> tuple[bytes, Held]:
+    def hold(self, more: dict[str, Any]) -> tuple[Iterator[bytes], Held]:
         """A copy: it is small."""
         head, arrays = self.freeze()
-        return msgspec.json.encode({**head, **more}), Held({name: array.copy() for name, array in arrays.items()})
+        return iter([msgspec.json.encode({**head, **more})]), Held({name: array.copy() for name, array in arrays.items()})
 
     def release(self, held: Held) -> None:
         """Nothing was kept but the copy."""
