@@ -10,6 +10,7 @@ from pathlib import Path
 import channel_world as world
 import pytest
 import services
+from aiokafka.admin import AIOKafkaAdminClient
 from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401 - a fixture among them
 
 from warning.alerts.lifecycle import chain_of
@@ -230,3 +231,16 @@ async def test_a_wall_clock_that_jumps_while_the_broker_is_away_is_not_followed(
     assert clock.now_ms() == before
     with pytest.raises(Unavailable):
         await clock.start()
+
+
+async def test_a_dispatcher_that_is_first_makes_no_topic(kafka: str, tmp_path: Path) -> None:
+    """By the brokers' defaults it would have one copy, and their time would not come back."""
+    where = Deployment(bootstrap=kafka, prefix="bare.", directory=tmp_path)
+    with pytest.raises(Unavailable, match=r"bare\.\w+ is not there"):
+        await Dispatcher(world.region(tmp_path), where, nobody).run(asyncio.Event())
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        assert not [name for name in await admin.list_topics() if name.startswith("bare.")]
+    finally:
+        await admin.close()
