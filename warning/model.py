@@ -99,21 +99,26 @@ class Parameter(enum.Enum):
     INFLOW = "inflow"
     OUTFLOW = "outflow"
     RAIN = "rain"
+    TEMPERATURE = "temperature"  # of the air, in the shade
+    HUMIDITY = "humidity"  # relative, over water
 
     @property
     def unit(self) -> str:
-        """The SI unit that readings of it have inside the system."""
-        return {Parameter.STAGE: "m", Parameter.RAIN: "mm"}.get(self, "m3/s")
+        """The unit that readings of it have inside the system: SI, but degrees Celsius and percent."""
+        return _PARAMETER_UNIT.get(self.value, "m3/s")
 
     @property
     def quantity(self) -> str:
-        """``stage``, ``discharge`` or ``rain``: what limits compare it with."""
-        return self.value if self in (Parameter.STAGE, Parameter.RAIN) else "discharge"
+        """``stage``, ``discharge``, ``rain``, ``temperature`` or ``humidity``: what its values are."""
+        return self.value if self.value in _PARAMETER_UNIT else "discharge"
 
     @property
     def resolution(self) -> float:
-        """Values are rounded to this before they are compared with a limit (1 mm, 0.1 m3/s, 0.1 mm of rain)."""
+        """Values are rounded to this before they are compared with a limit (1 mm, 0.1 m3/s, 0.1 mm of rain, 0.1 degC, 0.1 %)."""
         return 0.001 if self is Parameter.STAGE else 0.1
+
+
+_PARAMETER_UNIT = {"stage": "m", "rain": "mm", "temperature": "degC", "humidity": "%"}
 
 
 class Status(enum.Enum):
@@ -202,8 +207,8 @@ class Hazard(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     zone: str
     at_ms: int
-    quantity: str  # stage | discharge
-    value: float | None  # newest good reading, m or m3/s; a barrage: the larger of inflow and outflow
+    quantity: str  # a name of ``region.QUANTITIES``
+    value: float | None  # newest good reading (SI); a barrage: the larger of inflow and outflow; derived: what the newest readings make
     observed_ms: int | None  # its time
     level: Level  # class of the newest good reading; UNKNOWN when the gauge is silent or never spoke
     level_confirmed: Level  # class that a second reading, a second sensor or a neighbour confirms, or that needs none
