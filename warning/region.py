@@ -54,10 +54,49 @@ class Station:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Official limits of one zone, rising with the class; a class without a limit is absent."""
+class Quantity:
+    """What a zone's limits are in: read by its gauge, or derived from what its stations read."""
 
-    quantity: str  # stage | discharge
+    unit: str  # inside the system; "" for a ratio
+    resolution: float  # values are rounded to it before they are compared with a limit
+    hazard: str  # flood | flash_flood | heat | heavy_rain
+    parameters: tuple[Parameter, ...]  # what each of the zone's stations must measure; of a discharge any of them is enough
+    shown: str  # whose display unit it is shown in
+    hours: int = 0  # rain: over so many hours
+
+    @property
+    def derived(self) -> bool:
+        return self.hazard != "flood"
+
+
+def _rain(hours: int) -> Quantity:
+    return Quantity("mm", 0.1, "heavy_rain", (Parameter.RAIN,), "rain", hours)
+
+
+_HEAT = (Parameter.TEMPERATURE, Parameter.HUMIDITY)
+QUANTITIES: Mapping[str, Quantity] = {
+    "stage": Quantity("m", 0.001, "flood", (Parameter.STAGE,), "stage"),
+    "discharge": Quantity("m3/s", 0.1, "flood", (Parameter.DISCHARGE, Parameter.INFLOW, Parameter.OUTFLOW), "discharge"),
+    "heat_index": Quantity("degC", 0.1, "heat", _HEAT, "temperature"),
+    "wet_bulb": Quantity("degC", 0.1, "heat", _HEAT, "temperature"),
+    **{f"rain_{hours}h": _rain(hours) for hours in (1, 3, 6, 24, 72)},
+    "flash_flood": Quantity("", 0.01, "flash_flood", (Parameter.RAIN,), "ratio"),  # rain over its threshold, which falls with wetness
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What makes a small catchment flood (``science.flashflood``): the runoff that fills its stream, and how its ground lets rain run off."""
+
+    curve_number: float  # of the SCS, for ground neither dry nor wet
+    runoff_mm: tuple[tuple[int, float], ...]  # (hours of rain, runoff that just floods), each duration once
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one zone, rising with the class; a class without a limit is absent."""
+
+    quantity: str  # a name of ``QUANTITIES``
     values: Mapping[Level, float]
     source: str
     date: str
@@ -65,8 +104,49 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Town:
+    """A town of ``places.csv``: where its centre lies, and how many live in all of it. ``people`` 0: nobody knows."""
+
+    name: str
+    people: int
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Something of the corridor that a flood stops or cuts off: a border post, a bridge, a power station, a fibre node."""
+
+    id: str
+    kind: str  # one of config_schema.AssetKind
+    names: Names
+    lat: float
+    lon: float
+    position: str  # published | approximate
+    source: str
+    zones: tuple[str, ...] = ()  # named by the region's owner; besides these, the zones that it lies in
+    district: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Who and what lies in a zone, by ``basis``: in its ``polygon``, within a ``distance`` of its gauge, or in its ``districts``.
+
+    A town counts whole if its centre lies inside: nobody says how much of it would be under water. Villages are on no list.
+    """
+
+    basis: str
+    within_m: float  # width of the polygon, or distance from the gauge; 0: by districts
+    towns: int
+    people: int  # in these towns, as far as known
+    unsized: int  # towns of unknown population
+    largest: tuple[Town, ...]
+    assets: tuple[str, ...]  # ids
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
-    """The reach of a river below a gauge, with its districts. Its id is its station's."""
+    """Where one hazard is judged: the reach of a river below a gauge, whose id it has, or the area that ``stations`` stand for."""
 
     id: str
     names: Names
@@ -78,6 +158,14 @@ class Zone:
     downstream: str | None = None
     polygon: Ring | None = None  # None: no river line there, and none is invented
     local_classes: Names | None = None
+    stations: tuple[str, ...] = ()  # of a derived quantity; ``station`` is the first of them
+    guidance: Guidance | None = None  # flash flood only
+    exposure: Exposure | None = None  # None: nobody has listed towns or assets
+
+    @property
+    def hazard(self) -> str:
+        """flood, flash_flood, heat or heavy_rain."""
+        return QUANTITIES[self.limits.quantity].hazard
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +226,8 @@ class AlertRules:
     at_once: tuple[Level, ...] = (Level.VERY_HIGH, Level.EXCEPTIONAL)  # one good reading is enough
     margin_stage_m: float = 0.10
     margin_discharge: float = 0.05  # part of the limit
+    margin_heat_k: float = 0.5
+    margin_rain: float = 0.05  # part of the limit, also of a flash flood's ratio
     clear_after_s: int = 3600
     expires_after_s: int = 81_000  # 22.5 h
     renew_before_s: int = 3600
@@ -177,6 +267,7 @@ class Region:
     digest: str
     folder: str  # where it was read from; for messages and the map's files, not part of the digest
     bounds: tuple[float, float, float, float] | None = None  # south, west, north, east: all that belongs to the region lies inside
+    assets: tuple[Asset, ...] = ()
 
     @cached_property
     def station_by_id(self) -> Mapping[str, Station]:
@@ -189,6 +280,10 @@ class Region:
     @cached_property
     def district_by_id(self) -> Mapping[str, District]:
         return {district.id: district for district in self.districts}
+
+    @cached_property
+    def asset_by_id(self) -> Mapping[str, Asset]:
+        return {asset.id: asset for asset in self.assets}
 
     @cached_property
     def reaches_into(self) -> Mapping[str, tuple[Reach, ...]]:

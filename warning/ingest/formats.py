@@ -78,12 +78,12 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How one series' values in one unit and datum become SI: ``value * factor - zero``."""
+    """How one series' values in one unit and datum become what the system has inside (SI, degC, %): ``value * factor - zero``."""
 
     station: str
     parameter: Parameter
     factor: float
-    zero: float  # m, elevation of gauge zero; 0 where values are above it already
+    zero: float  # m, elevation of gauge zero; degC, less what 0 of the unit is; 0 where values count from there already
 
     def si(self, value: float) -> float:
         """The value in SI. What is SI already stays as it was sent; else rounded to 1e-6, so that 378 cm are 3.78 m."""
@@ -135,7 +135,7 @@ class Formats:
             raise refusal(Refusal.STATION_UNKNOWN, "station", f"no station {_shown(item.station)} in this region", fix)
         series = _series(station, item.parameter)
         factor = _factor(series, item.unit)
-        zero = _zero(station, series.parameter, item.datum)
+        zero = _zero(station, series.parameter, item.datum) - config_units.zero(item.unit or series.unit)
         conversion = Conversion(station.id, series.parameter, factor, zero)
         self._conversions[(item.station, item.parameter, item.unit, item.datum)] = conversion
         return conversion
@@ -173,7 +173,7 @@ def _factor(series: Series, unit: str) -> float:
 def _factors(unit: str) -> dict[str, float]:
     """quantity -> what one ``unit`` is in its SI unit; empty for an unknown unit."""
     factors = {}
-    for quantity in ("stage", "discharge", "rain"):
+    for quantity in ("stage", "discharge", "rain", "temperature", "humidity"):
         with suppress(ValueError):
             factors[quantity] = config_units.factor(unit, quantity)
     return factors
