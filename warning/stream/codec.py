@@ -162,7 +162,7 @@ class Decoder:
 
     def _marked(self, value: bytes | None, offset: int) -> Tick | Switch | Rejected:
         if value is None:
-            return reject("empty", f"record {offset}: neither key nor value", b"", offset)
+            return reject("empty", f"record {offset}: neither key nor value, as the mark where a transaction ends", b"", offset)
         try:
             mark = self._mark(value)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:

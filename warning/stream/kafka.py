@@ -13,6 +13,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 from warning import access
 from warning.deployment import Deployment
 from warning.errors import ExitCode, StateError, Unavailable, WarningSystemError
+from warning.stream import marked
 from warning.stream.ports import Each, Sent, Stamped
 
 REQUEST_S = 40.0
@@ -71,13 +72,15 @@ class KafkaLog:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _consumer(self) -> AIOKafkaConsumer:
+    def _consumer(self, topic: str = "") -> AIOKafkaConsumer:
+        marked.install()
         # earliest, not the default: after assign() a reset to the end can win over a seek, and a partition looks empty
         return AIOKafkaConsumer(
             **access.arguments(self._deployment),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=8 << 20,
+            key_deserializer=marked.with_marks if topic == self._deployment.readings else None,
             request_timeout_ms=int(REQUEST_S * 1000),
         )
 
@@ -171,7 +174,7 @@ class KafkaLog:
         await self.read_stamped(topic, partition, lambda offset, key, value, _: each(offset, key, value), first, until)
 
     async def read_stamped(self, topic: str, partition: int, each: Stamped, first: int | None = None, until: int | None = None) -> None:
-        tp, consumer = TopicPartition(topic, partition), self._consumer()
+        tp, consumer = TopicPartition(topic, partition), self._consumer(topic)
         try:
             await consumer.start()
             consumer.assign([tp])

@@ -22,14 +22,13 @@ import faust.transport.drivers as drivers
 from aiokafka import conn
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CommitFailedError, CorruptRecordException, IllegalStateError
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
-from crc32c import crc32c
 from faust.transport.drivers import aiokafka as base
 from mode.threads import WorkerThread
 
-from warning.batches import batches
-from warning.stream.frames import HEADER, Batch, frames
+from warning.stream import marked
+from warning.stream.frames import Batch, frames
+from warning.stream.marked import MarkedRecords
 
 SCHEME = "runs"  # broker URL scheme: runs://host:port
 MAX_OPEN = 2  # runs handed on and not finished, per partition
@@ -43,8 +42,8 @@ def install(topics: Iterable[str]) -> None:
     """Coalesce these topics in apps whose broker URL begins with ``runs://``. Call it before the app is made."""
     _TOPICS.update(topics)
     conn.READER_LIMIT = READ_AHEAD
+    marked.install()
     fetcher.PartitionRecords = _RunRecords
-    fetcher.MemoryRecords = _Fetched
     drivers.TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
 
 
@@ -57,45 +56,7 @@ def _as_it_is(raw: bytes) -> bytes:
     return raw
 
 
-class _Fetched:
-    """aiokafka's MemoryRecords with the raw bytes kept, to check the CRCs of all batches in hardware (7 ns a reading, not 85-160)."""
-
-    def __init__(self, raw: bytes) -> None:
-        records = MemoryRecords(raw)
-        self.raw = raw
-        self._reread: dict[int, Sequence[Any]] | None = None
-        self.has_next, self.next_batch, self.size_in_bytes = records.has_next, records.next_batch, records.size_in_bytes
-
-    def whole(self) -> list[Batch] | None:
-        """The whole batches, if all are of format 2 and their CRCs are right. None: let aiokafka look at each."""
-        raw, at, found = memoryview(self.raw), 0, []
-        while at + HEADER <= len(raw):
-            batch = Batch.at(self.raw, at)
-            if batch.end > len(raw):
-                break  # the last batch of a fetch can be cut short; it is fetched again
-            if (
-                batch.end < at + HEADER
-                or raw[at + 16] != 2
-                or crc32c(raw[at + 21 : batch.end]) != int.from_bytes(raw[at + 17 : at + 21], "big")
-            ):
-                return None
-            found.append(batch)
-            at = batch.end
-        return found
-
-    def rows(self, batch: Any) -> Sequence[Any]:
-        """The records of one batch. aiokafka gives up at a header whose name is no UTF-8, which would end the worker at every start."""
-        try:
-            return list(batch)
-        except UnicodeDecodeError:
-            if self._reread is None:
-                self._reread = {each.first: each.entries for each in batches(self.raw)}
-            return self._reread[batch.base_offset]
-
-
-class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    next_fetch_offset: int
-
+class _RunRecords(MarkedRecords):
     def _unpack_records(self) -> Iterator[Any]:
         if self._key_deserializer is not _as_it_is or self._tp.topic not in _TOPICS:
             yield from super()._unpack_records()
@@ -103,14 +64,13 @@ class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         first, found = self.next_fetch_offset, self._records.whole()
         run = self._at_once(found, first) if found is not None else None
         if run is None:
-            run = self._one_by_one(first, self._check_crcs and found is None)
+            run = self._one_by_one(self._check_crcs and found is None)
         if run is None:
             return
         keys, values, stamp = run
-        if self.next_fetch_offset - first != len(values):  # a compacted or transactional source is not what this is for
-            raise CorruptRecordException(
-                f"{self._tp} has holes between {first} and {self.next_fetch_offset}: it must not be compacted, nor written by transactions"
-            )
+        if self.next_fetch_offset - first != len(values):
+            words = f"{self._tp} has holes between {first} and {self.next_fetch_offset}: it must not be compacted (cleanup.policy=delete)"
+            raise CorruptRecordException(words)
         last = self.next_fetch_offset - 1
         yield ConsumerRecord(self._tp.topic, self._tp.partition, last, *stamp, None, (keys, values), None, -1, 0, ())
 
@@ -124,20 +84,15 @@ class _RunRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         self.next_fetch_offset = last.base + last.last + 1
         return framed[0][before:], framed[1][before:], last.stamp(self._records.raw)
 
-    def _one_by_one(self, first: int, check: bool) -> _Run | None:
+    def _one_by_one(self, check: bool) -> _Run | None:
         """The same by aiokafka's parser; None if nothing is left."""
         keys: list[bytes | None] = []
         values: list[bytes | None] = []
         last = None
-        while self._records.has_next():
-            batch = self._records.next_batch()
-            if check and not batch.validate_crc():
-                raise CorruptRecordException(f"{self._tp}: a batch at or after {self.next_fetch_offset} has a wrong CRC")
-            if not batch.is_control_batch:
-                rows = [row for row in self._records.rows(batch) if row.offset >= first]
-                keys += [row.key for row in rows]
-                values += [row.value for row in rows]
-                last = batch if rows else last
+        for batch, rows in self._by_batch(check):
+            keys += [row.key for row in rows]
+            values += [row.value for row in rows]
+            last = batch if rows else last
             self.next_fetch_offset = batch.next_offset
         return None if last is None else (keys, values, (last.max_timestamp, last.timestamp_type))
 
