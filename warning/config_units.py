@@ -26,7 +26,7 @@ _AMOUNT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*(\S+)\s*")
 
 
 def units_of(quantity: str) -> tuple[str, ...]:
-    """The unit names that are known for ``stage``, ``discharge``, ``rain``, ``temperature``, ``humidity``, ``ratio``, ``length``, ``time``."""
+    """The unit names that are known for stage, discharge, rain, temperature, humidity, ratio, length or time."""
     return tuple(_BY_QUANTITY[quantity])
 
 

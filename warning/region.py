@@ -34,6 +34,10 @@ class Series:
     flat_after_s: int | None = None
     flat_within: float = 0.0  # changes up to this are no change
     unit: str = ""  # the unit that senders may leave out (set only for pulled or replayed feeds); "" = they must say
+    rain_as: str = "increment"  # increment | total | tips: what a rain gauge sends; grid: the mean of grids over its catchment
+    mm_per_tip: float | None = None  # of a tipping bucket: senders may use the unit tips
+    reset_s: int | None = None  # second of the UTC day at which a total begins again; None: not by the clock
+    roll_over_mm: float | None = None  # where a counter begins again at 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ QUANTITIES: Mapping[str, Quantity] = {
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What makes a small catchment flood (``science.flashflood``): the runoff that fills its stream, and how its ground lets rain run off."""
+    """What makes a small catchment flood (``science.flashflood``): the runoff that fills its stream, and how its ground yields it."""
 
     curve_number: float  # of the SCS, for ground neither dry nor wet
     runoff_mm: tuple[tuple[int, float], ...]  # (hours of rain, runoff that just floods), each duration once
@@ -192,6 +196,14 @@ class District:
 
 
 @dataclass(frozen=True, slots=True)
+class Catchment:
+    """The land whose rain a station of grids stands for: polygons, each an outer ring and its holes."""
+
+    station: str
+    polygons: tuple[tuple[Ring, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """Who is told. ``live`` False: a contact for exercises only, with a number that cannot be dialled."""
 
@@ -266,6 +278,7 @@ class Region:
     urls: Mapping[str, str]  # "page": where people read more
     digest: str
     folder: str  # where it was read from; for messages and the map's files, not part of the digest
+    catchments: tuple[Catchment, ...] = ()  # not part of the digest: rain is decided by its readings, wherever they come from
     bounds: tuple[float, float, float, float] | None = None  # south, west, north, east: all that belongs to the region lies inside
     assets: tuple[Asset, ...] = ()
 

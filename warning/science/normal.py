@@ -1,7 +1,7 @@
-"""The normal distribution, the only transcendental of a decision.
+"""The transcendentals of decisions: the normal distribution, and the arc tangent.
 
 NumPy's ``exp`` and ``power`` differ in the last bit between CPUs, so decisions take probabilities from a table of
-``math.erf`` and are rounded to 0.001 before they are compared.
+``math.erf`` and are rounded to 0.001 before they are compared; the arc tangent is made of what IEEE 754 rounds correctly everywhere.
 """
 
 from __future__ import annotations
@@ -31,3 +31,18 @@ def exceedance(median: NDArray[Any], sigma: NDArray[Any], limit: NDArray[Any]) -
     z, probability = _table()
     score = (median - limit) / sigma
     return np.where(np.isnan(score), np.nan, np.round(np.interp(score, z, probability), 3))
+
+
+def arctan(value: NDArray[Any]) -> NDArray[np.float64]:
+    """Arc tangent in radians, of any real number; NaN of NaN. Error below 1e-15: halved twice, then Taylor's series to x^25."""
+    x = np.asarray(value, np.float64)
+    steep = np.abs(x) > 1.0
+    x = np.where(steep, 1.0 / np.where(steep, x, 1.0), x)
+    for _ in range(2):
+        x = x / (1.0 + np.sqrt(1.0 + x * x))
+    square, term, total = x * x, x, x
+    for power in range(3, 27, 2):
+        term = -term * square
+        total = total + term / power
+    angle = 4.0 * total
+    return np.where(steep, np.copysign(0.5 * math.pi, x) - angle, angle)
