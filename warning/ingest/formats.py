@@ -31,6 +31,7 @@ from warning.region import Region, Series, Station
 SENTINELS = frozenset({-888.0, -999.0, -9999.0, -999999.0})
 FUTURE_MS = 5 * 60 * 1000  # further ahead of the gateway's clock is a wrong clock
 GAUGE_ZERO = "gauge_zero"
+TIPS = "tips"  # of a bucket: a unit of the series whose configuration says what one is in mm
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -159,7 +160,9 @@ def _series(station: Station, parameter: str) -> Series:
 def _factor(series: Series, unit: str) -> float:
     unit = unit or series.unit
     quantity = series.parameter.quantity
-    choice = "one of " + ", ".join(config_units.units_of(quantity))
+    if unit == TIPS and series.mm_per_tip is not None:
+        return series.mm_per_tip
+    choice = "one of " + ", ".join([*config_units.units_of(quantity), *([TIPS] if series.mm_per_tip is not None else [])])
     if not unit:
         raise refusal(Refusal.UNIT_MISSING, "unit", "the unit is missing", choice)
     factors = _factors(unit)

@@ -36,7 +36,7 @@ FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
 def newest(arrays: Arrays, rows: Index) -> NDArray[np.int64]:
     """When the newest reading that counts was (end of its interval, s since 1970), of each of ``rows``; 0: there is none."""
     count, time_s = (arrays[name][rows, : RINGS[0][1]] for name in ("w_count", "w_last_t"))
-    return np.where(count > 0, time_s.astype(np.int64), 0).max(axis=1, initial=0)
+    return np.asarray(np.where(count > 0, time_s.astype(np.int64), 0).max(axis=1, initial=0))
 
 
 def accumulations(arrays: Arrays, rows: Index, now_s: int) -> dict[int, NDArray[np.float64]]:
