@@ -8,7 +8,7 @@ kinds are always written by name.
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -89,6 +89,14 @@ class Cause(enum.Enum):
     FLAT_LINE = "flat_line"
     MANUAL = "manual"
     INTERNAL = "internal"
+    GAP = "gap"
+    CLIMATOLOGY = "climatology"
+    RISE_WITHOUT_RAIN = "rise_without_rain"
+    RAIN_WITHOUT_RISE = "rain_without_rise"
+    NEIGHBOUR = "neighbour"
+    ATTENUATED = "attenuated"
+    DATUM_SHIFT = "datum_shift"
+    OUTSIDE_RATING = "outside_rating"
 
 
 class Parameter(enum.Enum):
@@ -150,6 +158,23 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 
     tick_ms: int
     writer: str = ""
+
+
+class ManualFlag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an operator says about a sensor: one record of ``readings`` beside them, under their key. Times are event times of readings.
+
+    ``fail``: out of order in ``from_ms`` <= time < ``to_ms`` (None: until further notice); its readings fail, those that counted are taken
+    back. ``withdraw``: what was said about that stretch is not so. ``accept``: a datum shift is the new level of the sensor.
+    """
+
+    flag_ms: int  # when it was said
+    station: str
+    parameter: Parameter
+    action: Literal["fail", "withdraw", "accept"]
+    who: str
+    because: str
+    from_ms: int = 0
+    to_ms: int | None = None
 
 
 class Switch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -19,10 +19,11 @@ from warning.stream.frames import Frames
 LAST_MS = 4_102_444_800_000  # 2100-01-01: what is later is no time but an error of unit
 MOST_BYTES = 128 << 10  # of a rejected record that are kept: six times that, escaped, is below 1 MiB. The log has all of it
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
-_Parameter = Literal["stage", "discharge", "inflow", "outflow", "rain"]
+_Parameter = Literal["stage", "discharge", "inflow", "outflow", "rain", "temperature", "humidity"]
 _Cause = Literal[
     "none", "missing", "sentinel", "future", "stale", "gross_range", "duplicate", "revision", "spike", "rate_of_rise", "rate_of_fall",
-    "flat_line", "manual", "internal",
+    "flat_line", "manual", "internal", "gap", "climatology", "rise_without_rain", "rain_without_rise", "neighbour", "attenuated",
+    "datum_shift", "outside_rating",
 ]  # fmt: skip
 
 
