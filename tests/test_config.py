@@ -18,7 +18,7 @@ import pytest
 from regions import REGION, edit, write_region
 
 from warning import config, config_build
-from warning.config_schema import ContactRow, DistrictRow, LimitsRow, ReachRow, SeriesRow, StationRow
+from warning.config_schema import AssetRow, ContactRow, DistrictRow, LimitsRow, PlaceRow, ReachRow, SeriesRow, StationRow
 from warning.config_units import amount, factor, to_si
 from warning.errors import ConfigError, ExitCode
 from warning.model import CLASSES, Level, Parameter, Status
@@ -282,6 +282,8 @@ def test_the_readme_names_every_column_and_no_other() -> None:
         "reaches.csv": ReachRow,
         "districts.csv": DistrictRow,
         "contacts.csv": ContactRow,
+        "assets.csv": AssetRow,
+        "places.csv": PlaceRow,
     }
     told: dict[str, set[str]] = {}
     file = ""

@@ -13,11 +13,26 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from warning.config_exposure import exposed
 from warning.config_read import Files
-from warning.config_schema import AlertFile, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
+from warning.config_schema import AlertFile, AssetRow, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.config_units import factor
 from warning.model import Level, Status
-from warning.region import AlertRules, Contact, District, ForecastRules, Limits, Reach, Region, Ring, Series, Station, Zone
+from warning.region import (
+    AlertRules,
+    Asset,
+    Contact,
+    District,
+    ForecastRules,
+    Limits,
+    Reach,
+    Region,
+    Ring,
+    Series,
+    Station,
+    Town,
+    Zone,
+)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -65,6 +80,9 @@ def build(files: Files, polygons: Mapping[str, Ring]) -> Region:
     if head is None:
         raise ValueError("only files without fatal problems can be built")
     reaches = tuple(_reach(row.data) for row in files.reaches.rows if row.data.downstream)
+    stations, assets = _stations(files), tuple(_asset(row.data) for row in files.assets.rows)
+    towns = [Town(row.data.name, row.data.population, row.data.lat, row.data.lon) for row in files.places.rows]
+    width_m = head.polygon.width if head.polygon else 0.0
     region = Region(
         id=head.id,
         names=FrozenDict(head.names),
@@ -79,8 +97,8 @@ def build(files: Files, polygons: Mapping[str, Ring]) -> Region:
         class_names=FrozenDict({level: FrozenDict(names) for level, names in head.classes.items()}),
         partitions=head.partitions,
         basins=FrozenDict(head.basins),
-        stations=_stations(files),
-        zones=_zones(files, polygons),
+        stations=stations,
+        zones=exposed(_zones(files, polygons), stations, towns, assets, width_m, head.exposure.within),
         reaches=reaches,
         districts=tuple(District(row.data.id, FrozenDict(row.data.names), row.data.geocode) for row in files.districts.rows),
         contacts=tuple(_contact(row.data) for row in files.contacts.rows),
@@ -91,6 +109,7 @@ def build(files: Files, polygons: Mapping[str, Ring]) -> Region:
         digest="",
         folder=str(files.folder),
         bounds=_bounds(head),
+        assets=assets,
     )
     return dataclasses.replace(region, digest=digest(region))
 
@@ -179,6 +198,10 @@ def _zone(station: StationRow, limits: LimitsRow, own: list[ReachRow], polygons:
         downstream=next((reach.downstream for reach in own if reach.downstream), None),
         polygon=polygons.get(station.id),
     )
+
+
+def _asset(row: AssetRow) -> Asset:
+    return Asset(row.id, row.kind, FrozenDict(row.names), row.lat, row.lon, row.position, row.source, row.zones, row.district)
 
 
 def _contact(row: ContactRow) -> Contact:

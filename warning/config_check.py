@@ -26,6 +26,7 @@ def check_all(files: Files) -> list[Problem]:
         _loops,
         _zones,
         _districts,
+        _assets,
         check_contacts,
     )
     return [problem for check in checks for problem in check(files)]
@@ -47,6 +48,7 @@ def _duplicates(files: Files) -> Iterator[Problem]:
     yield from _twice(files.reaches, lambda row: (row.upstream, row.downstream or ""))
     yield from _twice(files.districts, lambda row: row.id)
     yield from _twice(files.contacts, lambda row: row.id)
+    yield from _twice(files.assets, lambda row: row.id)
 
 
 def _twice(table: Table[Model], key: Callable[[Model], Hashable]) -> Iterator[Problem]:
@@ -271,3 +273,13 @@ def _districts(files: Files) -> Iterator[Problem]:
             yield Problem(row.where("name_en"), "no English name", "documents need one; write name_en")
         if row.data.id not in told and "*" not in told:
             yield Problem(row.where(), f"nobody is told in {row.data.names.get('en', row.data.id)}", "add a contact to contacts.csv", False)
+
+
+def _assets(files: Files) -> Iterator[Problem]:
+    for row in files.assets.rows:
+        if "en" not in row.data.names:
+            yield Problem(row.where("name_en"), "no English name", "documents need one; write name_en")
+        if row.data.district:
+            yield from _unknown(row, "district", row.data.district, files.districts)
+        for zone in row.data.zones:
+            yield from _unknown(row, "zones", zone, files.limits)

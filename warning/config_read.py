@@ -5,14 +5,25 @@ from __future__ import annotations
 import csv
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from warning.config_schema import PATTERNS, ContactRow, DistrictRow, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
+from warning.config_schema import (
+    PATTERNS,
+    AssetRow,
+    ContactRow,
+    DistrictRow,
+    LimitsRow,
+    PlaceRow,
+    ReachRow,
+    RegionFile,
+    SeriesRow,
+    StationRow,
+)
 from warning.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,6 +64,8 @@ class Files:
     reaches: Table[ReachRow]
     districts: Table[DistrictRow]
     contacts: Table[ContactRow]
+    assets: Table[AssetRow]
+    places: Table[PlaceRow]
 
     def where(self, *path: object) -> str:
         """Place of a key of region.yaml."""
@@ -83,6 +96,8 @@ def read(folder: Path) -> tuple[Files, list[Problem]]:
         _read_table(folder / "reaches.csv", ReachRow, problems),
         _read_table(folder / "districts.csv", DistrictRow, problems),
         _read_table(folder / "contacts.csv", ContactRow, problems),
+        _if_there(folder / "assets.csv", AssetRow, problems),
+        _towns(folder / "places.csv", problems),
     )
     return files, problems
 
@@ -219,6 +234,18 @@ def _read_table(path: Path, model: type[Model], problems: list[Problem]) -> Tabl
                 what, fix = _explain(one, model)
                 problems.append(Problem(f"{path}:{line} ({_column(one['loc'])})", what, fix))
     return table
+
+
+def _if_there(path: Path, model: type[Model], problems: list[Problem]) -> Table[Model]:
+    return _read_table(path, model, problems) if path.exists() else Table(str(path))
+
+
+def _towns(path: Path, problems: list[Problem]) -> Table[PlaceRow]:
+    """A line that is wrong is left out, with a warning: a list of towns must not keep a warning system from starting."""
+    found: list[Problem] = []
+    towns = _if_there(path, PlaceRow, found)
+    problems += [replace(problem, fatal=False) for problem in found]
+    return towns
 
 
 def _nested(cells: dict[str, str]) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from warning.model import CLASSES, Level, Parameter
 
 Kind = Literal["gauge", "barrage", "dam", "rain"]
 Role = Literal["public", "official", "responder", "operator"]
+AssetKind = Literal[
+    "border_post", "port", "dry_port", "highway", "bridge", "railway", "airport", "power", "grid", "fibre", "dam", "hospital", "water"
+]  # fmt: skip
 
 
 def _seconds(text: object) -> int:
@@ -83,6 +86,8 @@ Text = Annotated[str, Field(min_length=1)]
 Word = Annotated[str, Field(pattern=WORD)]  # safe in identifiers, URLs, metric labels and Kafka keys
 Dotted = Annotated[str, Field(pattern=DOTTED)]  # CAP: no space, comma, < or &
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Part = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[int, BeforeValidator(_seconds), Field(gt=0)]
@@ -117,6 +122,12 @@ class BoundsFile(_Model):
 class PolygonFile(_Model):
     width: Annotated[float, BeforeValidator(_metres), Field(gt=0, le=100_000)]
     snap_within: Annotated[float, BeforeValidator(_metres), Field(gt=0, le=100_000)]
+
+
+class ExposureFile(_Model):
+    """``within``: for a zone without a polygon, how far from its gauge towns and assets count as exposed."""
+
+    within: Annotated[float, BeforeValidator(_metres), Field(gt=0, le=100_000)]
 
 
 class ForecastFile(_Model):
@@ -167,6 +178,7 @@ class RegionFile(_Model):
     exercise_numbers: Annotated[str, Field(pattern=PREFIX)] = "+999"
     urls: dict[str, Text] = {}
     polygon: PolygonFile | None = None
+    exposure: ExposureFile = ExposureFile(within="10 km")  # type: ignore[arg-type]
     forecast: ForecastFile = ForecastFile()
     alert: AlertFile = AlertFile()
 
@@ -245,6 +257,33 @@ class DistrictRow(_Model):
     id: Word
     names: dict[str, Text]
     geocode: Annotated[str, Field(pattern=GEOCODE)]
+
+
+class AssetRow(_Model):
+    """``assets.csv``, which a region may do without. ``zones``: ``a|b``, besides those that it lies in."""
+
+    id: Word
+    kind: AssetKind
+    names: dict[str, Text]
+    lat: Latitude
+    lon: Longitude
+    position: Literal["published", "approximate"] = "published"
+    zones: Listed = ()
+    district: str = ""
+    source: Text
+
+
+class PlaceRow(_Model):
+    """``places.csv``, which a region may do without: towns as GeoNames lists them. ``population`` 0: unknown."""
+
+    name: Text
+    lat: Latitude
+    lon: Longitude
+    population: Annotated[int, Field(ge=0)]
+    geonameid: str = ""
+    country: str = ""
+    admin1: str = ""
+    timezone: str = ""
 
 
 class ContactRow(_Model):
