@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from warning import __version__
 from warning.model import CLASSES, Parameter
-from warning.region import Region, Series, Station, Zone
+from warning.pipeline.derived import Derived
+from warning.region import QUANTITIES, Region, Series, Station, Zone
 from warning.science import routing
 from warning.science.fingerprint import fingerprint
 from warning.science.qc import SeriesLimits
@@ -54,8 +55,9 @@ class RowNumbers(Mapping[tuple[str, Parameter], int]):
 class Plan:
     """Everything about one partition of a region that does not change.
 
-    Rows number series, zone numbers number zones. ``zone_series`` (Z, K) holds the rows whose quantity the zone's limits are in, -1 where
-    there are fewer; ``depths`` groups zones so that a group only depends on groups before it.
+    Rows number series, zone numbers number zones. ``zone_series`` (Z, K) holds the rows whose quantity the zone's limits are in, or those
+    of temperature or rain that a derived one is made of; -1 where there are fewer; ``depths`` groups zones so that a group only depends
+    on groups before it.
     """
 
     region: Region
@@ -66,7 +68,8 @@ class Plan:
     zones: tuple[Zone, ...]
     limits: SeriesLimits
     silent_after_s: NDArray[np.int64]  # (S,)
-    zone_of_row: Index  # (S,) -1: feeds no zone
+    zone_of_row: Index  # (S,) the zone whose gauge it is, -1: none
+    derived: Derived | None  # None: no zone's quantity is derived
     zone_series: Index  # (Z, K)
     zone_limits: NDArray[np.float64]  # (Z, 5)
     zone_cleared: NDArray[np.float64]  # (Z, 5) the limits less the margin
@@ -100,8 +103,10 @@ class Plan:
         number = {zone.id: place for place, zone in enumerate(zones)}
         zone_series = _zone_series(zones, here, row)
         zone_of_row = np.full(len(series), -1, np.intp)
+        derived = Derived.of(zones, row, zone_series)
         for place, rows in enumerate(zone_series):
-            zone_of_row[rows[rows >= 0]] = place
+            if derived is None or derived.place[place] < 0:
+                zone_of_row[rows[rows >= 0]] = place
         pairs = [(number[r.upstream], number[r.downstream]) for r in region.reaches if r.upstream in number and r.downstream in number]
         reaches = _reaches(region, zones, number)
         history_row = np.full(len(zones), -1, np.intp)
@@ -124,12 +129,13 @@ class Plan:
             limits=_series_limits(series),
             silent_after_s=np.array([here[one.station].silent_after_s for one in series], np.int64),
             zone_of_row=zone_of_row,
+            derived=derived,
             zone_series=zone_series,
             zone_limits=limits,
             zone_cleared=cleared,
             lowest=tuple(next(iter(zone.limits.values.values()), None) for zone in zones),
-            resolution=np.array([0.001 if zone.limits.quantity == "stage" else 0.1 for zone in zones]),
-            zone_silent_s=np.array([here[zone.station].silent_after_s for zone in zones], np.int64),
+            resolution=np.array([QUANTITIES[zone.limits.quantity].resolution for zone in zones]),
+            zone_silent_s=np.array([max(here[one].silent_after_s for one in zone.stations or (zone.station,)) for zone in zones], np.int64),
             neighbour_up=ups[np.argsort(downs, kind="stable")],
             neighbour_into=_starts(downs, len(zones)),
             below=downs[np.argsort(ups, kind="stable")],
@@ -154,10 +160,14 @@ def _starts(of: Index, zones: int) -> Index:
 
 
 def _zone_series(zones: Sequence[Zone], stations: dict[str, Station], row: Mapping[tuple[str, Parameter], int]) -> Index:
-    lists = [
-        [row[one.station, one.parameter] for one in stations[zone.station].series if one.parameter.quantity == zone.limits.quantity]
-        for zone in zones
-    ]
+    lists = []
+    for zone in zones:
+        quantity = QUANTITIES[zone.limits.quantity]
+        if quantity.derived:
+            lists.append([row[station, quantity.parameters[0]] for station in zone.stations])
+        else:
+            own = stations[zone.station].series
+            lists.append([row[one.station, one.parameter] for one in own if one.parameter in quantity.parameters])
     out = np.full((len(zones), max(map(len, lists), default=1) or 1), -1, np.intp)
     for place, rows in enumerate(lists):
         out[place, : len(rows)] = rows
@@ -183,8 +193,13 @@ def _zone_limits(region: Region, zones: Sequence[Zone]) -> tuple[NDArray[np.floa
     limits = np.array([[zone.limits.values.get(level, np.nan) for level in CLASSES] for zone in zones], np.float64).reshape(
         -1, len(CLASSES)
     )
-    stage = np.array([zone.limits.quantity == "stage" for zone in zones], np.bool_)[:, None]
-    return limits, np.where(stage, limits - region.alert.margin_stage_m, limits * (1.0 - region.alert.margin_discharge))
+    rules = region.alert
+    kinds = np.array([_MARGIN[QUANTITIES[zone.limits.quantity].shown] for zone in zones], np.intp)[:, None]
+    parts = (limits - rules.margin_stage_m, limits * (1.0 - rules.margin_discharge), limits - rules.margin_heat_k)
+    return limits, np.choose(kinds, (*parts, limits * (1.0 - rules.margin_rain)))
+
+
+_MARGIN = {"stage": 0, "discharge": 1, "temperature": 2, "rain": 3, "ratio": 3}
 
 
 def _reaches(region: Region, zones: Sequence[Zone], number: dict[str, int]) -> ReachArrays:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from warning.model import Cause, Level, Reason
+from warning.pipeline import derived
 from warning.pipeline.plan import Plan
 from warning.pipeline.state import State
-from warning.science import hazard
+from warning.science import hazard, qc_manual
 from warning.science.qc import CAUSES
 
 
@@ -52,13 +53,16 @@ def _observation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reas
     for row in rows:
         if state.s["out"][row]:
             out.append(Reason(code="out_of_service", values={"parameter": plan.series[row].parameter.value, "cause": Cause.INTERNAL.value}))
+        elif state.s["manual_n"][row] and any(begin <= now_s < end for begin, end in qc_manual.stretches(state.s, row)):
+            out.append(Reason(code="out_of_service", values={"parameter": plan.series[row].parameter.value, "cause": Cause.MANUAL.value}))
     if one.row < 0:
         return [*out, Reason(code="never_spoke")]
     observed_ms = one.observed_s * 1000
     if one.silent:
         out.append(Reason(code="silent_since", values={"observed_ms": observed_ms}))
     else:
-        parameter = plan.series[one.row].parameter.value
+        made = plan.derived is not None and plan.derived.place[one.zone] >= 0
+        parameter = zone.limits.quantity if made else plan.series[one.row].parameter.value
         limit = _limit(plan, one.zone, one.level)
         if limit is not None:
             out.append(
@@ -76,6 +80,8 @@ def _observation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reas
         else:
             lowest = zone.limits.values.get(next(iter(zone.limits.values)))
             out.append(Reason(code="observed_below", values={"value": one.value, "limit": lowest, "observed_ms": observed_ms}))
+        if made and plan.derived is not None:
+            out.append(derived.grounds(plan.derived, state.s, one.zone, one.row, plan.zone_series[one.zone]))
         if one.level > max(one.confirmed, 0):
             out.append(Reason(code="unconfirmed", values={"value": one.value, "level": Level.of_rank(one.level).value}))
         elif one.level > 0:
@@ -90,6 +96,8 @@ def _observation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reas
                 "value": float(state.s["pending_v"][row]),
                 "observed_ms": int(state.s["pending_t"][row]) * 1000,
             }
+            if plan.zones[one.zone].hazard != "flood":  # it is not the zone's quantity
+                values["parameter"] = plan.series[row].parameter.value
             out.append(Reason(code="suspect", values=values))
     return out
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from warning.pipeline import derived
 from warning.pipeline.courses import courses
 from warning.pipeline.downstream import spans
 from warning.pipeline.plan import Index, Plan
@@ -78,6 +79,8 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
     rules = plan.region.forecast
     line = forecast.trend(state.s, np.maximum(seen.row, 0), now_s, rules.trend_window_s, rules.trend_points)
     line.slope[(seen.row < 0) | seen.silent] = np.nan
+    if plan.derived is not None:
+        line.slope[plan.derived.place[zones] >= 0] = np.nan  # only what was measured is judged: its series is not what has the limits
     knot_s = forecast.knots(now_s)
     course, wave_from = courses(plan, state, journal, zones, seen.base, seen.time_s, line, knot_s)
     resolution = plan.resolution[zones]
@@ -107,24 +110,28 @@ def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int
     rows = plan.zone_series[zones]  # (Z, K)
     there = (rows >= 0) & ~s["out"][rows]
     times = np.where(there, s["last_t"][rows].astype(np.int64), 0)
+    last, heard_t, pending_t = s["last_v"][rows], s["heard_t"][rows].astype(np.int64), s["pending_t"][rows].astype(np.int64)
+    made = None if plan.derived is None else derived.members(plan.derived, s, zones, rows)
+    if made is not None:
+        times[made.at], last[made.at], heard_t[made.at], pending_t[made.at] = made.time, made.value, made.heard, 0
     newest = times.max(axis=1)
     used = (times > 0) & (times >= newest[:, None] - PAIR_S)
-    values = np.where(used, s["last_v"][rows], -np.inf)
+    values = np.where(used, last, -np.inf)
     here, deciding = np.arange(len(zones)), values.argmax(axis=1)
     spoke = newest > 0
     row = np.where(spoke, rows[here, deciding], -1)
-    value = np.where(spoke, values[here, deciding], np.nan)
-    heard = np.where(used, s["heard_t"][rows].astype(np.int64), 0).max(axis=1)
+    value = _number(np.where(spoke, values[here, deciding], np.nan))
+    heard = np.where(used, heard_t, 0).max(axis=1)
     silent = ~spoke | (now_s - heard > plan.zone_silent_s[zones])
     limits, resolution = plan.zone_limits[zones], plan.resolution[zones]
     cleared = np.where(silent, -1, hazard.rank(value, plan.zone_cleared[zones], resolution)).astype(np.int8)
-    before_t = s["before_t"][rows[here, deciding]].astype(np.int64)
-    before = np.where(
-        spoke & (before_t > 0) & (newest - before_t <= plan.zone_silent_s[zones]), s["before_v"][rows[here, deciding]], np.nan
-    )
+    before_t, before_v = s["before_t"][rows[here, deciding]].astype(np.int64), s["before_v"][rows[here, deciding]]
+    if made is not None:
+        mine = np.arange(len(made.at)), deciding[made.at]
+        before_t[made.at], before_v[made.at] = made.before_t[mine], made.before[mine]
+    before = np.where(spoke & (before_t > 0) & (newest - before_t <= plan.zone_silent_s[zones]), before_v, np.nan)
     others = values.copy()
     others[here, deciding] = -np.inf
-    pending_t = s["pending_t"][rows].astype(np.int64)
     waiting = there & (pending_t > 0) & (pending_t >= now_s - plan.zone_silent_s[zones][:, None])
     doubted = np.where(waiting, s["pending_v"][rows], -np.inf)
     # The class of the newest reading, of the one before it, of a twin's, and of the highest suspect reading that waits for confirmation

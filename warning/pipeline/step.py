@@ -65,6 +65,8 @@ def _beat(plan: Plan, state: State, journal: Journal, readings: Readings, now_ms
         found = take(plan, state, journal, readings, now_s)
         hit = np.unique(plan.zone_of_row[readings.row])
         touched = hit[hit >= 0]
+        if plan.derived is not None:
+            touched = np.union1d(touched, plan.derived.touched(readings.row))
         applied, rejected, flags = _account(plan, found, readings, now_ms)
     told = run(plan, state, journal, touched, now_s)
     return Outputs(now_ms, applied, told.hazards, told.alerts, rejected, flags)

@@ -39,7 +39,7 @@ def newest(arrays: Arrays, rows: Index) -> NDArray[np.int64]:
     return np.asarray(np.where(count > 0, time_s.astype(np.int64), 0).max(axis=1, initial=0))
 
 
-def accumulations(arrays: Arrays, rows: Index, now_s: int) -> dict[int, NDArray[np.float64]]:
+def accumulations(arrays: Arrays, rows: Index, now_s: int | NDArray[np.int64]) -> dict[int, NDArray[np.float64]]:
     """Hours -> mm that fell in the hours up to the newest reading, of each of ``rows``. NaN: no reading in them.
 
     ``arrays``: the fields of ``windows`` (S, slots). 1 and 3 h are exact for readings on full quarters. Of a bucket that the window begins
