@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from warning.pipeline.layout import TABLES, table
+from warning.pipeline.named import packed
 
 Arrays = dict[str, NDArray[Any]]
 
 
-def from_1(arrays: Arrays) -> Arrays:
-    """Version 1 had an array for each field, a bucket's sum in double precision and its number beside its last reading's time."""
-    old = dict(arrays)
-    empty = old["s.w_count"] == 0
-    old["s.w_last_t"] = np.where(empty, 0, old["s.w_last_t"])
-    old["s.w_over"] = np.where(empty, 0.0, old["s.w_sum"] - old["s.w_count"] * old["s.w_min"].astype(np.float64))
-    new: Arrays = {}
-    for name, fields in TABLES.items():
-        first = old[f"{name[0]}.{fields[0]}"]
-        new[name] = table(name, len(first), first.shape[1] if name == "h.past" else None)
-        for field in fields:
-            (new[name] if len(fields) == 1 else new[name][field])[:] = old[f"{name[0]}.{field}"]
+def from_2(head: dict[str, Any], arrays: Arrays) -> Arrays:
+    """Version 2 had the names of the rows in its head. What it did not have of a row is as if nothing had been measured: zero."""
+    rows = {letter: len(head["rows"][letter]) for letter in "szh"}
+    new = {name: _table(name, rows[name[0]], arrays) for name in TABLES}
+    return new | {f"{letter}.names": packed(head["rows"][letter]) for letter in "szh"}
+
+
+def _table(name: str, rows: int, old: Arrays) -> NDArray[Any]:
+    """The table with every field that the version before had, wherever it stood."""
+    before = {field: array if array.dtype.names is None else array[field] for array, field in _fields(old, name[0])}
+    new = table(name, rows, old["h.past"].shape[1] if name == "h.past" else None)
+    if name in old and old[name].dtype == new.dtype:
+        return old[name]
+    for field in TABLES[name]:
+        if field in before:
+            (new if new.dtype.names is None else new[field])[:] = before[field]
     return new
+
+
+def _fields(old: Arrays, letter: str) -> list[tuple[NDArray[Any], str]]:
+    """(the table, the field) of all that series, zones or histories had; a table of one field is called by it in ``layout``."""
+    out = []
+    for name, array in old.items():
+        if name[0] == letter:
+            fields = array.dtype.names or TABLES.get(name, ())[:1]
+            out += [(array, field) for field in fields]
+    return out

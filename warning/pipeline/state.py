@@ -19,15 +19,16 @@ from warning.model import Alert
 from warning.pipeline.due import NEVER, Due
 from warning.pipeline.held import Held, Written
 from warning.pipeline.layout import TABLES, Arrays, table, views
-from warning.pipeline.migrate import from_1
+from warning.pipeline.migrate import from_2
+from warning.pipeline.named import names, pairs
 from warning.pipeline.plan import Plan
 from warning.science import routing
 
-VERSION = 2
+VERSION = 3
 READS = (VERSION - 1, VERSION)  # the last two: an upgrade goes one step at a time
 AT_ONCE = 100  # alerts
 
-__all__ = ["NEVER", "READS", "VERSION", "Journal", "State", "names"]
+__all__ = ["NEVER", "READS", "VERSION", "Journal", "State"]
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class State:
     z: Arrays
     h: Arrays
     due: Due
-    _rows: bytes  # their names, as a checkpoint has them
+    names: Arrays  # of the rows, as a checkpoint has them; never written
     code: str  # of the code and the configuration that decide
     config: str
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -62,13 +63,11 @@ class State:
         z["median"][:] = np.nan
         z["value"][:] = np.nan
         z["level"][:] = -1
-        rows_named = msgspec.json.encode(names(plan))
-        return State(plan, tables, s, z, h, Due(z["due_t"]), rows_named, plan.code, plan.region.digest)
+        return State(plan, tables, s, z, h, Due(z["due_t"]), names(plan), plan.code, plan.region.digest)
 
     def freeze(self) -> tuple[dict[str, Any], Arrays]:
-        """What a checkpoint holds: a head of JSON and the tables (references: copy them before the next beat)."""
-        head = self._head(names(self.plan), msgspec.to_builtins(self._alerts()))
-        return head, dict(self.tables)
+        """What a checkpoint holds: a head of JSON, the tables (references: copy them before the next beat) and their rows' names."""
+        return self._head(msgspec.to_builtins(self._alerts())), {**self.tables, **self.names}
 
     def hold(self, more: dict[str, Any]) -> tuple[Iterator[bytes], Held]:
         """The same for a checkpoint that is read while beats go on: the head and ``more`` as JSON in parts, the tables as they are now.
@@ -80,8 +79,8 @@ class State:
             for name, names_of in TABLES.items():
                 if name[0] == letter and len(names_of) > 1:
                     written |= {id(fields[each]): (name, each) for each in names_of}
-        self._held = Held(self.tables, written)
-        head = {**self._head(msgspec.Raw(self._rows), []), **more}
+        self._held = Held({**self.tables, **self.names}, written)
+        head = {**self._head([]), **more}
         del head["alerts"]
         return _parts(head, self._alerts()), self._held
 
@@ -94,12 +93,11 @@ class State:
         """In an order that does not tell in which they were raised."""
         return [alert for _, alert in sorted(self.alerts.items())]
 
-    def _head(self, rows: Any, alerts: Any) -> dict[str, Any]:
+    def _head(self, alerts: Any) -> dict[str, Any]:
         return {
             "version": VERSION,
             "code": self.code,
             "config": self.config,
-            "rows": rows,
             "now_ms": self.now_ms,
             "beats": self.beats,
             "alerts": alerts,
@@ -130,13 +128,13 @@ class State:
                 exit_code=ExitCode.CHECKPOINT_VERSION,
                 reason="checkpoint_version",
             )
-        if head["version"] == 1:
-            arrays = from_1(arrays)
+        if head["version"] == 2:
+            arrays = from_2(head, arrays)
         state = State.empty(plan)
-        mine, theirs = names(plan), head["rows"]
         for letter in "szh":
-            to, of = _pairs(mine[letter], theirs[letter])
-            for name in (name for name in TABLES if name[0] == letter):
+            own = [name for name in TABLES if name[0] == letter]
+            to, of = pairs(state.names[f"{letter}.names"], arrays[f"{letter}.names"], len(arrays[own[0]]))
+            for name in own:
                 if name != "h.past":
                     state.tables[name][to] = arrays[name][of]
                 else:
@@ -157,24 +155,6 @@ def _parts(head: dict[str, Any], alerts: list[Alert]) -> Iterator[bytes]:
     for first in range(0, len(alerts), AT_ONCE):
         yield b","[: bool(first)] + msgspec.json.encode(alerts[first : first + AT_ONCE])[1:-1]
     yield b"]}"
-
-
-def _pairs(mine: list[str], theirs: list[str]) -> tuple[Any, Any]:
-    """Which rows go where: (to, of)."""
-    if mine == theirs:
-        return slice(None), slice(None)
-    place = {name: number for number, name in enumerate(theirs)}
-    pairs = [(number, place[name]) for number, name in enumerate(mine) if name in place]
-    return np.array([pair[0] for pair in pairs], np.intp), np.array([pair[1] for pair in pairs], np.intp)
-
-
-def names(plan: Plan) -> dict[str, list[str]]:
-    """Names of the rows of series, zones and histories, for the head of a checkpoint."""
-    return {
-        "s": [f"{one.station}/{one.parameter.value}" for one in plan.series],
-        "z": [zone.id for zone in plan.zones],
-        "h": [zone.id for place, zone in enumerate(plan.zones) if plan.history_row[place] >= 0],
-    }
 
 
 class Journal:

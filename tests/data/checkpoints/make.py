@@ -2,8 +2,9 @@
 
 The story is the first nine days of the Indus flood of 2025 (``story/``: the region as it was configured then, without contacts, and
 ``log.xz``, the log of its partition 0). The checkpoint stands at ``NEXT``, in the middle of the flood: alerts are in force, water is on
-its way to zones downstream, gauges have fallen silent. A golden file is made once, by the code whose version it has, and never again:
-that is what makes it golden. ``--log`` makes the log anew, which voids all of them.
+its way to zones downstream, gauges have fallen silent. A golden file is made by the code whose version it has. Once that is released it is
+never made again: that is what makes it golden. Until then a field more in the state takes ``rm vN.checkpoint.xz`` and this program.
+``--log`` makes the log anew, which voids all of them.
 """
 
 from __future__ import annotations
