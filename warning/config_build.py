@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from warning.config_exposure import exposed
+from warning.config_hazards import zone as hazard_zone
 from warning.config_read import Files
 from warning.config_schema import AlertFile, AssetRow, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.config_units import factor
@@ -98,7 +99,7 @@ def build(files: Files, polygons: Mapping[str, Ring]) -> Region:
         partitions=head.partitions,
         basins=FrozenDict(head.basins),
         stations=stations,
-        zones=exposed(_zones(files, polygons), stations, towns, assets, width_m, head.exposure.within),
+        zones=exposed((*_zones(files, polygons), *_hazard_zones(files)), stations, towns, assets, width_m, head.exposure.within),
         reaches=reaches,
         districts=tuple(District(row.data.id, FrozenDict(row.data.names), row.data.geocode) for row in files.districts.rows),
         contacts=tuple(_contact(row.data) for row in files.contacts.rows),
@@ -186,6 +187,11 @@ def _zones(files: Files, polygons: Mapping[str, Ring]) -> tuple[Zone, ...]:
     return tuple(zones[one] for one in ordered)
 
 
+def _hazard_zones(files: Files) -> tuple[Zone, ...]:
+    rivers, basins = ({row.data.id: getattr(row.data, name) for row in files.stations.rows} for name in ("river", "basin"))
+    return tuple(hazard_zone(row.data, rivers, basins, FrozenDict) for row in files.hazards.rows)
+
+
 def _zone(station: StationRow, limits: LimitsRow, own: list[ReachRow], polygons: Mapping[str, Ring]) -> Zone:
     return Zone(
         id=station.id,
@@ -219,7 +225,8 @@ def _forecast(file: ForecastFile) -> ForecastRules:
 
 def _alert(file: AlertFile) -> AlertRules:
     names = ("clear_after", "expires_after", "renew_before", "approve_within")
-    renamed = {name: f"{name}_s" for name in names} | {"margin_stage": "margin_stage_m", "arrival_change_time": "arrival_change_s"}
+    renamed = {name: f"{name}_s" for name in names}
+    renamed |= {"margin_stage": "margin_stage_m", "margin_heat": "margin_heat_k", "arrival_change_time": "arrival_change_s"}
     given = _given(file, renamed)
     if "at_once" in given:
         given["at_once"] = tuple(given["at_once"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
+from warning.config_check_hazards import check_hazards
 from warning.config_check_rules import check_contacts, check_rules
 from warning.config_read import Files, Model, Row, Table, did_you_mean
 from warning.config_schema import LimitsRow, SeriesRow, StationRow
@@ -27,6 +28,7 @@ def check_all(files: Files) -> list[Problem]:
         _zones,
         _districts,
         _assets,
+        check_hazards,
         check_contacts,
     )
     return [problem for check in checks for problem in check(files)]
@@ -49,6 +51,7 @@ def _duplicates(files: Files) -> Iterator[Problem]:
     yield from _twice(files.districts, lambda row: row.id)
     yield from _twice(files.contacts, lambda row: row.id)
     yield from _twice(files.assets, lambda row: row.id)
+    yield from _twice(files.hazards, lambda row: row.zone)
 
 
 def _twice(table: Table[Model], key: Callable[[Model], Hashable]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from warning.config_hazards import HazardRow
 from warning.config_schema import (
     PATTERNS,
     AssetRow,
@@ -66,6 +67,7 @@ class Files:
     contacts: Table[ContactRow]
     assets: Table[AssetRow]
     places: Table[PlaceRow]
+    hazards: Table[HazardRow]
 
     def where(self, *path: object) -> str:
         """Place of a key of region.yaml."""
@@ -98,6 +100,7 @@ def read(folder: Path) -> tuple[Files, list[Problem]]:
         _read_table(folder / "contacts.csv", ContactRow, problems),
         _if_there(folder / "assets.csv", AssetRow, problems),
         _towns(folder / "places.csv", problems),
+        _if_there(folder / "hazards.csv", HazardRow, problems),
     )
     return files, problems
 

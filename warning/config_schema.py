@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from warning.config_units import amount
 from warning.model import CLASSES, Level, Parameter
 
-Kind = Literal["gauge", "barrage", "dam", "rain"]
+Kind = Literal["gauge", "barrage", "dam", "rain", "weather"]
 Role = Literal["public", "official", "responder", "operator"]
 AssetKind = Literal[
     "border_post", "port", "dry_port", "highway", "bridge", "railway", "airport", "power", "grid", "fibre", "dam", "hospital", "water"
@@ -24,6 +24,10 @@ def _seconds(text: object) -> int:
 
 def _metres(text: object) -> float:
     return amount(text, "length")
+
+
+def _degrees(text: object) -> float:
+    return amount(text, "temperature")
 
 
 def _part(text: object) -> float:
@@ -110,6 +114,7 @@ class UnitsFile(_Model):
     discharge: Text = "m3/s"
     stage: Text = "m"
     rain: Text = "mm"
+    temperature: Text = "degC"
 
 
 class BoundsFile(_Model):
@@ -149,6 +154,8 @@ class AlertFile(_Model):
     at_once: list[Class] | None = None
     margin_stage: Annotated[float, BeforeValidator(_metres), Field(ge=0)] | None = None
     margin_discharge: Annotated[float, BeforeValidator(_part), Field(lt=1)] | None = None
+    margin_heat: Annotated[float, BeforeValidator(_degrees), Field(ge=0)] | None = None
+    margin_rain: Annotated[float, BeforeValidator(_part), Field(lt=1)] | None = None
     clear_after: SecondsOrNone | None = None
     expires_after: Seconds | None = None
     renew_before: Seconds | None = None

@@ -59,7 +59,7 @@ def amount(text: object, quantity: str) -> float:
     match = _AMOUNT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{text!r} is not a number with its unit ({', '.join(_BY_QUANTITY[quantity])}), such as {_EXAMPLE[quantity]}")
-    return to_si(float(match[1]), match[2], quantity)
+    return float(match[1]) * factor(match[2], quantity)  # of a temperature a difference, such as a margin
 
 
 _EXAMPLE = {"time": "60 min", "length": "12 km", "stage": "0.10 m", "discharge": "500000 cusec", "rain": "20 mm", "temperature": "1 degC"}

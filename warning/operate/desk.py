@@ -57,7 +57,9 @@ class Desk:
         return max(0.0, self.clock() - self.view.log_ms / 1000)
 
     def units(self) -> dict[str, schema.Unit]:
-        shown = {"stage": "m", "discharge": "m3/s", "rain": "mm"} | dict(self.region.display_units)
+        shown = {"stage": "m", "discharge": "m3/s", "rain": "mm", "temperature": "degC", "humidity": "%", "ratio": "%"} | dict(
+            self.region.display_units
+        )
         return {quantity: schema.Unit(unit=unit, per_si=1 / factor(unit, quantity)) for quantity, unit in shown.items()}
 
 
