@@ -11,6 +11,7 @@ from pathlib import Path
 
 from warning.config_build import build
 from warning.config_check import check_all
+from warning.config_rain import catchments
 from warning.config_read import read
 from warning.config_shape import polygons
 from warning.errors import ConfigError, Problem
@@ -71,7 +72,9 @@ def _try(folder: Path) -> tuple[Region | None, list[Problem]]:
     if any(problem.fatal for problem in problems):
         return None, problems
     shapes, more = polygons(files)
+    land, wrong = catchments(files, shapes)
+    more += wrong
     problems += more
     if any(problem.fatal for problem in more):
         return None, problems
-    return build(files, shapes), problems
+    return build(files, shapes, land), problems

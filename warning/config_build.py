@@ -18,10 +18,11 @@ from warning.config_hazards import zone as hazard_zone
 from warning.config_read import Files
 from warning.config_schema import AlertFile, AssetRow, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.config_units import factor
-from warning.model import Level, Status
+from warning.model import Level, Parameter, Status
 from warning.region import (
     AlertRules,
     Asset,
+    Catchment,
     Contact,
     District,
     ForecastRules,
@@ -75,7 +76,7 @@ def downstream_order(ids: list[str], reaches: list[tuple[str, str]]) -> tuple[li
     return ordered, [one for one in ids if missing[one]]
 
 
-def build(files: Files, polygons: Mapping[str, Ring]) -> Region:
+def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchment, ...] = ()) -> Region:
     """The region of files that have no fatal problem. ``polygons``: zone -> ring, where a river line is known."""
     head = files.region
     if head is None:
@@ -110,6 +111,7 @@ def build(files: Files, polygons: Mapping[str, Ring]) -> Region:
         digest="",
         folder=str(files.folder),
         bounds=_bounds(head),
+        catchments=catchments,
         assets=assets,
     )
     return dataclasses.replace(region, digest=digest(region))
@@ -121,8 +123,9 @@ def _bounds(head: RegionFile) -> tuple[float, float, float, float]:
 
 def _stations(files: Files) -> tuple[Station, ...]:
     series: dict[str, list[Series]] = {}
+    offset_s = files.region.timezone.utc_offset if files.region else 0
     for row in files.series.rows:
-        series.setdefault(row.data.station, []).append(_series(row.data))
+        series.setdefault(row.data.station, []).append(_series(row.data, offset_s))
     return tuple(_station(row.data, tuple(series.get(row.data.id, ()))) for row in files.stations.rows)
 
 
@@ -144,8 +147,10 @@ def _station(row: StationRow, series: tuple[Series, ...]) -> Station:
     )
 
 
-def _series(row: SeriesRow) -> Series:
+def _series(row: SeriesRow, utc_offset_s: int) -> Series:
     unit = factor(row.unit, row.parameter.quantity)
+    least = 0.0 if row.plausible_min is None and row.parameter is Parameter.RAIN else row.plausible_min
+    counter = row.mm_per_tip if row.rain_as == "tips" and row.mm_per_tip else unit
 
     def si(value: float | None) -> float | None:
         return None if value is None else value * unit
@@ -153,7 +158,7 @@ def _series(row: SeriesRow) -> Series:
     return Series(
         station=row.station,
         parameter=row.parameter,
-        plausible_min=si(row.plausible_min),
+        plausible_min=si(least),
         plausible_max=si(row.plausible_max),
         rise_per_hour=si(row.rise_per_hour),
         fall_per_hour=si(row.fall_per_hour),
@@ -161,6 +166,10 @@ def _series(row: SeriesRow) -> Series:
         flat_after_s=None if row.flat_after_h is None else round(row.flat_after_h * 3600),
         flat_within=row.flat_within * unit,
         unit=row.feed_unit,
+        rain_as=row.rain_as,
+        mm_per_tip=row.mm_per_tip,
+        reset_s=None if row.reset_hour is None else (round(row.reset_hour * 3600) - utc_offset_s) % 86_400,
+        roll_over_mm=None if row.roll_over is None else row.roll_over * counter,
     )
 
 
@@ -262,13 +271,13 @@ def _plain(value: Any) -> Any:
 
 
 def digest(region: Region) -> str:
-    """sha256 over what decides: everything but contacts, folder and map.
+    """sha256 over what decides: everything but contacts, catchments (whose rain comes as readings), folder and map.
 
     Contacts are left out on purpose: a telephone number that changes in the middle of a flood must not look like other rules to
     the workers, and nothing that ``pipeline`` decides depends on one.
     """
     hashed, separator = hashlib.sha256(b"{"), b""
-    for name in sorted(set(_names(Region)) - {"digest", "folder", "contacts"}):
+    for name in sorted(set(_names(Region)) - {"digest", "folder", "contacts", "catchments"}):
         value = getattr(region, name)
         hashed.update(separator + _text(name) + b":")
         separator = b","

@@ -8,6 +8,7 @@ from typing import Any
 
 from warning.config_check_hazards import check_hazards
 from warning.config_check_rules import check_contacts, check_rules
+from warning.config_rain import check_rain
 from warning.config_read import Files, Model, Row, Table, did_you_mean
 from warning.config_schema import LimitsRow, SeriesRow, StationRow
 from warning.config_units import factor
@@ -22,6 +23,7 @@ def check_all(files: Files) -> list[Problem]:
         _duplicates,
         _stations,
         _series,
+        check_rain,
         _limits,
         _reaches,
         _loops,
@@ -123,7 +125,7 @@ def _series(files: Files) -> Iterator[Problem]:
         series = row.data
         yield from _unknown(row, "station", series.station, files.stations)
         yield from _unit(row, "unit", series.unit, series.parameter.quantity)
-        if series.feed_unit:
+        if series.feed_unit and not (series.feed_unit == "tips" and series.mm_per_tip):
             yield from _unit(row, "feed_unit", series.feed_unit, series.parameter.quantity)
         if series.plausible_min is not None and series.plausible_max is not None and series.plausible_min >= series.plausible_max:
             what = f"plausible_min {series.plausible_min:g} is not below plausible_max {series.plausible_max:g}"

@@ -221,6 +221,10 @@ class SeriesRow(_Model):
     flat_after_h: Positive | None = None
     flat_within: Annotated[float, Field(ge=0)] = 0.0
     feed_unit: str = ""
+    rain_as: Literal["increment", "total", "tips", "grid"] = "increment"
+    mm_per_tip: Positive | None = None
+    reset_hour: Annotated[float, Field(ge=0, lt=24)] | None = None  # local
+    roll_over: Positive | None = None
 
 
 class LimitsRow(_Model):
