@@ -6,7 +6,7 @@ import dataclasses
 
 import msgspec
 
-from warning.config_build import digest
+from warning.config_digest import digest
 from warning.errors import ConfigError, Problem
 from warning.region import Region
 

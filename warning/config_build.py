@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import heapq
-import json
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, NoReturn, TypeVar
 
-import msgspec
-
+from warning.config_digest import digest
 from warning.config_exposure import exposed
 from warning.config_hazards import zone as hazard_zone
 from warning.config_read import Files
 from warning.config_schema import AlertFile, AssetRow, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.config_units import factor
-from warning.model import Level, Parameter, Status
+from warning.model import Parameter, Status
 from warning.region import (
     AlertRules,
     Asset,
@@ -240,62 +236,3 @@ def _alert(file: AlertFile) -> AlertRules:
     if "at_once" in given:
         given["at_once"] = tuple(given["at_once"])
     return AlertRules(**given)
-
-
-_OTHERWISE = (b"e-", b"e1", b"e2", b"e3", b"0.0000", b"\\")  # msgspec writes small and large numbers otherwise than json, perhaps escapes
-AT_ONCE = 1000
-_SIMPLE = frozenset({str, int, float, bool, type(None)})
-
-
-@cache  # a region of a continent has millions of nouns, of a dozen kinds
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
-
-
-def _plain(value: Any) -> Any:
-    """A noun as JSON: every dataclass by its field names, every class and parameter by its name."""
-    kind: type = type(value)
-    if kind in _SIMPLE:
-        return value
-    if names := _names(kind):
-        fields = {}
-        for name in names:
-            one = getattr(value, name)
-            fields[name] = one if type(one) in _SIMPLE else _plain(one)
-        return fields
-    if isinstance(value, Mapping):
-        return {key._name_ if type(key) is Level else str(key): one if type(one) in _SIMPLE else _plain(one) for key, one in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return getattr(value, "name", value)
-
-
-def digest(region: Region) -> str:
-    """sha256 over what decides: everything but contacts, catchments (whose rain comes as readings), folder and map.
-
-    Contacts are left out on purpose: a telephone number that changes in the middle of a flood must not look like other rules to
-    the workers, and nothing that ``pipeline`` decides depends on one.
-    """
-    hashed, separator = hashlib.sha256(b"{"), b""
-    for name in sorted(set(_names(Region)) - {"digest", "folder", "contacts", "catchments"}):
-        value = getattr(region, name)
-        hashed.update(separator + _text(name) + b":")
-        separator = b","
-        if not isinstance(value, tuple):
-            hashed.update(_text(value))
-            continue
-        hashed.update(b"[")
-        for first in range(0, len(value), AT_ONCE):  # as JSON all of a continent would be gigabytes
-            hashed.update(b","[: bool(first)] + _text(value[first : first + AT_ONCE])[1:-1])
-        hashed.update(b"]")
-    hashed.update(b"}")
-    return hashed.hexdigest()
-
-
-def _text(value: Any) -> bytes:
-    """As ``json`` writes it, with sorted keys."""
-    plain = _plain(value)
-    text = msgspec.json.encode(plain, order="sorted")
-    if any(mark in text for mark in _OTHERWISE):
-        return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    return text
