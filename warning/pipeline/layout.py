@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.science import identity, qc, routing, windows
+from warning.science import identity, qc, qc_activity, qc_manual, routing, windows
 from warning.science.forecast import KNOTS
 
 Field = tuple[str, tuple[int, ...]]  # dtype, shape of a row
 Arrays = dict[str, NDArray[Any]]
 
-SERIES = {**qc.FIELDS, **identity.FIELDS, **windows.FIELDS}
+SERIES = {**qc.FIELDS, **qc_activity.FIELDS, **qc_manual.FIELDS, **identity.FIELDS, **windows.FIELDS}
 ZONES: dict[str, Field] = {
     "median": ("f4", (KNOTS,)),  # forecast, for the zones downstream
     "issued_t": ("u4", ()),  # of the forecast
@@ -43,7 +43,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "z.median": ("median",),
     "z.classes": ("level", "confirmed", "cleared", "expected", "keep"),
     "z.zone": ("value", "issued_t", "arrival_t", "source", "observed_t", "published_t", "alert_due_t"),
-    "s.marks": ("pending_cause", "out"),
+    "s.marks": ("pending_cause", "out", "manual_n", "usual_n", "shift_n", "shift_said"),
+    "s.activity": ("usual", "still_s", "shift_t", "shift_from", "shift_by", "soft_t"),
+    "s.manual": ("manual_from", "manual_to"),
     "s.course": (
         *("last_v", "before_v", "pending_v", "seen_v"),
         *("last_t", "before_t", "pending_t", "seen_t", "heard_t", "flat_t", "raw_n", "word"),

@@ -6,14 +6,14 @@ Then due timers run.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.model import Cause, Parameter, Reading, Rejected, to_json
-from warning.pipeline import zones
+from warning.model import Cause, ManualFlag, Parameter, Reading, Rejected, to_json
+from warning.pipeline import flagged, zones
 from warning.pipeline.beat import Outputs, Readings
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.state import Journal, State
@@ -23,8 +23,8 @@ from warning.science import identity, qc, routing, windows
 RETRY_MS = 3_600_000  # what is out of service gets another try at every full hour: one bad reading, or one bad day of ours, is not for ever
 
 
-def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
-    """Close a beat at ``now_ms`` (log time; never backwards). Works in place, all or nothing.
+def step(plan: Plan, state: State, readings: Readings, now_ms: int, said: Sequence[ManualFlag] = ()) -> Outputs:
+    """Close a beat at ``now_ms`` (log time; never backwards). Works in place, all or nothing. ``said``: by operators in this beat.
 
     A computation that raises is repeated series by series, zone by zone, on the state before it; what fails again is out of
     service, its readings are rejected, and everything else goes on. MemoryError is raised with the state as it was.
@@ -32,13 +32,14 @@ def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
     now_ms = max(state.now_ms, now_ms)
     if now_ms // RETRY_MS > state.now_ms // RETRY_MS and state.s["out"].any():
         _take_back(state)
-    if not len(readings) and now_ms < state.deadline_ms:
+    if not len(readings) and not said and now_ms < state.deadline_ms:
         state.now_ms = now_ms
         state.beats += 1
         return Outputs(now_ms)
     journal = Journal(state)
     try:
-        outputs = _beat(plan, state, journal, readings, now_ms, _take, zones.run)
+        about = flagged.apply(plan, state, journal, said) if said else None
+        outputs = _beat(plan, state, journal, readings, now_ms, _take, zones.run, about)
         journal.close()
         return outputs
     except MemoryError:
@@ -46,14 +47,17 @@ def step(plan: Plan, state: State, readings: Readings, now_ms: int) -> Outputs:
         raise
     except Exception as error:  # data must not kill the basin: what raised is found out one by one
         journal.roll_back()
-        return _carefully(plan, state, readings, now_ms, error)
+        return _carefully(plan, state, readings, now_ms, error, said)
 
 
 Take = Callable[[Plan, State, Journal, Readings, int], qc.Examined]
 Run = Callable[[Plan, State, Journal, Index, int], zones.Told]
 
 
-def _beat(plan: Plan, state: State, journal: Journal, readings: Readings, now_ms: int, take: Take, run: Run) -> Outputs:
+def _beat(
+    plan: Plan, state: State, journal: Journal, readings: Readings, now_ms: int, take: Take, run: Run, about: Index | None = None
+) -> Outputs:
+    """``about``: zones that operators said something about."""
     now_s = now_ms // 1000
     state.now_ms = now_ms
     state.beats += 1
@@ -68,6 +72,8 @@ def _beat(plan: Plan, state: State, journal: Journal, readings: Readings, now_ms
         if plan.derived is not None:
             touched = np.union1d(touched, plan.derived.touched(readings.row))
         applied, rejected, flags = _account(plan, found, readings, now_ms)
+    if about is not None:
+        touched = np.union1d(touched, about)
     told = run(plan, state, journal, touched, now_s)
     return Outputs(now_ms, applied, told.hazards, told.alerts, rejected, flags)
 
@@ -177,7 +183,7 @@ def _rejected(plan: Plan, found: qc.Examined, readings: Readings, places: Index,
 # --- what raised is found out one by one
 
 
-def _carefully(plan: Plan, state: State, readings: Readings, now_ms: int, error: Exception) -> Outputs:
+def _carefully(plan: Plan, state: State, readings: Readings, now_ms: int, error: Exception, said: Sequence[ManualFlag] = ()) -> Outputs:
     """The beat again, in halves of series and halves of zones until what raises is alone: that is out of service."""
     out: dict[tuple[str, Parameter], str] = {}
 
@@ -198,7 +204,8 @@ def _carefully(plan: Plan, state: State, readings: Readings, now_ms: int, error:
 
         return zones.run_carefully(plan, state, touched, now_s, failed)
 
-    outputs = _beat(plan, state, Journal(state), readings, now_ms, take, run)
+    about = flagged.apply_carefully(plan, state, said, put_out) if said else None
+    outputs = _beat(plan, state, Journal(state), readings, now_ms, take, run, about)
     named = {(station, parameter.value): why for (station, parameter), why in out.items()}
     if out and _most_are_out(state):
         _take_back(state)

@@ -98,7 +98,7 @@ def _quiet(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp], n
     seen, zones = scores.observed, scores.zone[wanted]
     series = plan.zone_series[zones]
     there = series >= 0
-    doubted = (there & (state.s["out"][series] | (state.s["pending_t"][series] > 0))).any(axis=1)
+    doubted = (there & (state.s["out"][series] | (state.s["pending_t"][series] > 0) | (state.s["manual_n"][series] > 0))).any(axis=1)
     below = (seen.row[wanted] >= 0) & ~seen.silent[wanted] & (seen.level[wanted] <= 0)
     stale = now_s - seen.time_s[wanted] > plan.zone_silent_s[zones]
     nothing_expected = scores.expectation.level[wanted] <= np.maximum(seen.confirmed[wanted], 0)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warning.model import Cause, Flag
-from warning.science import doubt
+from warning.science import doubt, qc_manual
 from warning.science.identity import known
 
 SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0, -888.0, -8888.0)
@@ -142,6 +142,7 @@ def _static(
             todo[hit] = False
 
     judge(arrays["out"][row], FAIL, Cause.INTERNAL)
+    judge(qc_manual.out_of_order(arrays, row, time_s), FAIL, Cause.MANUAL)
     judge(sentinel, MISSING, Cause.SENTINEL)
     judge(np.isnan(value), MISSING, Cause.MISSING)
     for number in SENTINELS:

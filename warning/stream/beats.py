@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import force_setattr
 
-from warning.model import AlertEvent, Rejected, Switch, Tick, to_json
+from warning.model import AlertEvent, ManualFlag, Rejected, Switch, Tick, to_json
 from warning.pipeline.adopt import Adoption, TakeOver
 from warning.pipeline.beat import Hazards, Outputs, Readings
 from warning.stream.codec import Decoder, reject
@@ -46,6 +46,7 @@ class Beats:
         self.taking: TakeOver | None = None  # under way: the state is of no use to another, and no checkpoint is made
         self._step, self._decoder = pipeline.step, Decoder(plan)
         self._open: list[Readings] = []
+        self._said: list[ManualFlag] = []
         self._rejected: list[Rejected] = []
         self._doubted: tuple[Tick, int] | None = None
 
@@ -56,6 +57,7 @@ class Beats:
         for segment in self._decoder.run(keys, values, first):
             self.position = segment.offset + 1
             self._rejected += segment.rejected
+            self._said += segment.flags
             if len(segment.readings):
                 self._open.append(segment.readings)
             if isinstance(segment.mark, Tick):
@@ -71,7 +73,7 @@ class Beats:
 
     def rewind(self) -> None:
         """Forgets the open beat: its records come again."""
-        self._open, self._rejected, self._doubted, self.position = [], [], None, self.next
+        self._open, self._said, self._rejected, self._doubted, self.position = [], [], [], None, self.next
 
     def _believed(self, tick: Tick, offset: int) -> bool:
         """Time in the log never goes back: one tick of a clock gone wrong would hold it still for as long as it was ahead.
@@ -108,15 +110,20 @@ class Beats:
             force_setattr(each, "partition", self.partition)
         rejected = (*self._rejected, *outputs.rejected)
         hazards = outputs.hazards.numbered(offset)
-        self._open, self._rejected, self.next, self.tick = [], [], offset + 1, identity(tick)
+        self._open, self._said, self._rejected, self.next, self.tick = [], [], [], offset + 1, identity(tick)
         return Closed(self.partition, offset, tick, outputs, rejected, hazards, len(readings))
 
     def _decide(self, readings: Readings, now_ms: int) -> Outputs:
         if self.taking is not None and self.taking.settled(now_ms):
-            return replace(self._step(self.plan, self.state, readings, now_ms), alerts=())
+            return replace(self._stepped(readings, now_ms), alerts=())
         if self.taking is not None:
             self.taking.finish(self.state)
             self.taking = None
+        return self._stepped(readings, now_ms)
+
+    def _stepped(self, readings: Readings, now_ms: int) -> Outputs:
+        if self._said:
+            return self._step(self.plan, self.state, readings, now_ms, tuple(self._said))
         return self._step(self.plan, self.state, readings, now_ms)
 
 

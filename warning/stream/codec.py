@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Protocol
 import msgspec
 import numpy as np
 
-from warning.model import Parameter, Rejected, Switch, Tick
+from warning.model import ManualFlag, Parameter, Rejected, Switch, Tick
 from warning.pipeline.beat import Readings
 from warning.stream import shape
 from warning.stream.frames import Frames
@@ -25,6 +25,9 @@ _Cause = Literal[
     "flat_line", "manual", "internal", "gap", "climatology", "rise_without_rain", "rain_without_rise", "neighbour", "attenuated",
     "datum_shift", "outside_rating",
 ]  # fmt: skip
+
+
+_FLAG = b'{"flag_ms":'  # as ``model.to_json`` begins a ManualFlag
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -63,6 +66,7 @@ class Segment:
     mark: Tick | Switch | None
     offset: int
     records: int
+    flags: tuple[ManualFlag, ...] = ()  # what operators said
 
 
 class Decoder:
@@ -76,6 +80,8 @@ class Decoder:
         self._line = msgspec.json.Decoder(_Line).decode
         self._mark = msgspec.json.Decoder(_Mark).decode
         self._switch = msgspec.json.Decoder(Switch).decode
+        self._flag = msgspec.json.Decoder(ManualFlag).decode
+        self._said: list[ManualFlag] = []  # in the segment that is being read
 
     def run(self, keys: Sequence[bytes | None], values: Sequence[bytes | None], first: int) -> list[Segment]:
         """``first``: offset of the first record. Never raises for what the records hold."""
@@ -92,7 +98,8 @@ class Decoder:
                 else:
                     mark = found
             last = min(stop, end - 1)
-            segments.append(Segment(readings, tuple(rejected), mark, first + last, last - at + 1))
+            segments.append(Segment(readings, tuple(rejected), mark, first + last, last - at + 1, tuple(self._said)))
+            self._said.clear()
             at = stop + 1
         return segments
 
@@ -144,6 +151,9 @@ class Decoder:
             if value is None:
                 rejected.append(reject("empty", f"record {offset}: a key without a value", b"", offset))
                 continue
+            if value.startswith(_FLAG):
+                rejected += self._flagged(value, offset)
+                continue
             try:
                 line = self._line(value)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -160,6 +170,22 @@ class Decoder:
             taken.append(offset)
         self._learn(lines, texts)  # else one broken record a fetch would keep all the others from being read at once
         return _columns(rows, lines), rejected, taken
+
+    def _flagged(self, value: bytes, offset: int) -> list[Rejected]:
+        """What an operator said about a sensor; why it is not taken, if it is not."""
+        try:
+            flag = self._flag(value)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            return [reject(_reason(error), f"record {offset}, a flag: {error}", value, offset)]
+        if flag.station not in self._rows[flag.parameter.value]:
+            words = f"record {offset}: a flag for {flag.parameter.value} at station {flag.station[:80]!a}, no series of this partition"
+            return [reject("unknown_series", words, value, offset, flag.who)]
+        end_ms = LAST_MS if flag.to_ms is None else flag.to_ms
+        if not 0 <= flag.from_ms < end_ms <= LAST_MS:
+            words = f"record {offset}: a flag from {flag.from_ms} to {flag.to_ms} ms: the end must come after the beginning, before 2100"
+            return [reject("bad_field", words, value, offset, flag.who)]
+        self._said.append(flag)
+        return []
 
     def _marked(self, value: bytes | None, offset: int) -> Tick | Switch | Rejected:
         if value is None:

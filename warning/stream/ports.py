@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warning.model import AlertEvent, Parameter
 from warning.pipeline.adopt import published_after
-from warning.pipeline.beat import Outputs, Readings
+from warning.pipeline.beat import Outputs
 from warning.pipeline.held import Held
 from warning.region import Region
 
@@ -97,7 +97,7 @@ class Pipeline:
     plan: Callable[[Region, int], Any]
     empty: Callable[[Any], Any]
     thaw: Callable[[Any, dict[str, Any], dict[str, NDArray[Any]]], Any]
-    step: Callable[[Any, Any, Readings, int], Outputs]
+    step: Callable[..., Outputs]  # plan, state, readings, now_ms and, where operators said something, what they said
     published_after: Callable[[Any, Any, Iterable[AlertEvent]], list[AlertEvent]] = published_after
     code: Callable[[], str] | None = None  # of every plan
 
