@@ -36,7 +36,7 @@ class Spells:
 
 
 def spells(time_s: Seconds, on: NDArray[np.bool_], apart_s: int = APART_S) -> Spells:
-    """Where ``on`` (N,) holds; what begins less than ``apart_s`` after the last moment of another belongs to that. ``time_s`` must not fall."""
+    """Where ``on`` (N,) holds; what begins less than ``apart_s`` after another's last moment belongs to that. ``time_s`` must not fall."""
     if len(time_s) != len(on):
         raise ValueError(f"{len(time_s)} times and {len(on)} values")
     if len(time_s) > 1 and bool((np.diff(time_s) < 0).any()):
