@@ -30,6 +30,10 @@ class Readings:
     def __len__(self) -> int:
         return len(self.row)
 
+    def __getitem__(self, part: slice) -> Readings:
+        """A part of them; its columns are views."""
+        return Readings(self.row[part], self.time_ms[part], self.value[part], self.received_ms[part], self.sentinel[part])
+
     @staticmethod
     def none() -> Readings:
         return Readings(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), np.zeros(0, np.int64), np.zeros(0, np.bool_))
@@ -90,6 +94,10 @@ class Hazards(Sequence[Hazard]):
     def records(self) -> list[tuple[bytes, bytes]]:
         """(zone, the hazard as JSON) of each, as they go to the topic."""
         return [(row.zone.encode(), self._json(row)) for row in self._rows]
+
+    def rows(self) -> Sequence[Any]:
+        """The rows as they are: plain values under the names of ``Hazard``'s fields, classes by name."""
+        return self._rows
 
     def observed(self) -> Iterator[tuple[str, Level, int | None]]:
         """(zone, its level, since when its gauge is silent) of each."""

@@ -28,19 +28,26 @@ class LogRecord(NamedTuple):
     value: bytes
 
 
-def log_with_ticks(region: Region, readings: Iterable[Reading], every_s: int = EVERY_S, tail_s: int | None = None) -> Iterator[LogRecord]:
+def log_with_ticks(
+    region: Region, readings: Iterable[Reading], every_s: int = EVERY_S, tail_s: int | None = None, *, at_readings: bool = False
+) -> Iterator[LogRecord]:
     """The log that a live system would have had, with the ticks of all partitions in step.
 
     ``readings`` in the order of ``received_ms`` (in a replay a reading is received at its own time); ``InputError`` if not. A tick
     stands at every full ``every_s`` of log time that passes, also where nothing came, so that silence is noticed; a reading at that
     very moment is before it. After the last reading the ticks go on for ``tail_s`` (default: until an alert that could be cleared by the
-    last readings is; not so long that every gauge falls silent because the file ends).
+    last readings is; not so long that every gauge falls silent because the file ends). ``at_readings``: a tick also after the readings
+    of each moment, in the partitions that have some, as near to a live system's as history knows.
     """
     step_ms = every_s * 1000
     due: int | None = None  # the next tick
     last = 0
+    touched: dict[int, None] = {}  # partitions with readings of the moment ``last``
     for reading in readings:
         moment = reading.received_ms
+        if moment > last and touched:
+            yield from _ticks(last, touched)
+            touched = {}
         if moment < last:
             raise InputError(
                 f"reading of {reading.station} received at {moment} comes after one received at {last}",
@@ -51,21 +58,24 @@ def log_with_ticks(region: Region, readings: Iterable[Reading], every_s: int = E
         last = moment
         due = -(-moment // step_ms) * step_ms if due is None else due
         while moment > due:
-            yield from _ticks(region, due)
+            yield from _ticks(due, range(region.partitions))
             due += step_ms
         basin = region.station_by_id[reading.station].basin
+        if at_readings:
+            touched[region.basins[basin]] = None
         yield LogRecord(region.basins[basin], basin.encode(), to_json(reading))
     if due is None:
         return
+    yield from _ticks(last, touched)
     tail_ms = 1000 * (region.alert.clear_after_s + 2 * every_s if tail_s is None else tail_s)
     while due < last + step_ms + tail_ms:
-        yield from _ticks(region, due)
+        yield from _ticks(due, range(region.partitions))
         due += step_ms
 
 
-def _ticks(region: Region, moment_ms: int) -> Iterator[LogRecord]:
+def _ticks(moment_ms: int, partitions: Iterable[int]) -> Iterator[LogRecord]:
     value = to_json(Tick(tick_ms=moment_ms, writer=WRITER))
-    for partition in range(region.partitions):
+    for partition in partitions:
         yield LogRecord(partition, None, value)
 
 
