@@ -12,16 +12,23 @@ from typing import Any
 
 from lxml import etree
 
-from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, class_name, clean, phrases
+from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, class_name, clean, hazard_of, phrases
 from warning.alerts.message import area_words, arrival_ms, check_code, description, headline, instruction
 from warning.alerts.parsed import NAMESPACE, ParsedAlert, parse
-from warning.model import Alert, Certainty, EventKind, Level, Parameter, Status
-from warning.region import Region, Ring, named
+from warning.model import Alert, Certainty, EventKind, Level, Status
+from warning.region import QUANTITIES, Region, Ring, named
 
 __all__ = ["ParsedAlert", "document", "message_type", "parse", "severity", "time", "urgency"]
 
 CATEGORY = "Met"
-EVENT_CODE = ("OET:v1.2", "OET-081")  # OASIS event terms list: flood
+# OASIS event terms list, and our own word; the list's code for rain is not known to us. Flash flood and heat: as the feeds of other
+# services use them (Syria's MHEWS, 2026); verify with the list before status Actual.
+EVENT_CODES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "flood": (("OET:v1.2", "OET-081"),),
+    "flash_flood": (("OET:v1.2", "OET-079"), ("ews:hazard", "flash_flood")),
+    "heat": (("OET:v1.2", "OET-098"), ("ews:hazard", "heat")),
+    "heavy_rain": (("ews:hazard", "heavy_rain"),),
+}
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _SEVERITY: Mapping[Level, str] = {
@@ -41,6 +48,12 @@ _RESPONSES: Mapping[Level, tuple[str, ...]] = {
     Level.HIGH: ("Prepare", "Avoid"),
     Level.VERY_HIGH: ("Evacuate",),
     Level.EXCEPTIONAL: ("Evacuate",),
+}
+_HEAT_RESPONSES: Mapping[Level, tuple[str, ...]] = {
+    **_RESPONSES,
+    Level.HIGH: ("Avoid",),
+    Level.VERY_HIGH: ("Shelter",),
+    Level.EXCEPTIONAL: ("Shelter",),
 }
 _DEFAULT: Any = {None: NAMESPACE}
 _IMMEDIATE_MS, _EXPECTED_MS = 6 * 3_600_000, 24 * 3_600_000
@@ -105,13 +118,15 @@ def _info(root: Any, alert: Alert, region: Region, language: str) -> None:
     info = _put(root, "info")
     _put(info, "language", language)
     _put(info, "category", CATEGORY)
-    _put(info, "event", phrases(language).event)
-    for response in _RESPONSES[alert.level if alert.active else Level.NORMAL]:
+    hazard = hazard_of(alert.hazard.quantity)
+    _put(info, "event", phrases(language, hazard).event)
+    for response in (_HEAT_RESPONSES if hazard == "heat" else _RESPONSES)[alert.level if alert.active else Level.NORMAL]:
         _put(info, "responseType", response)
     _put(info, "urgency", urgency(alert))
     _put(info, "severity", severity(alert))
     _put(info, "certainty", (alert.certainty if alert.active else Certainty.OBSERVED).value)
-    _pair(info, "eventCode", *EVENT_CODE)
+    for name, value in EVENT_CODES[hazard]:
+        _pair(info, "eventCode", name, value)
     _put(info, "effective", time(alert.sent_ms, region))
     onset_ms = alert.sent_ms if alert.arrival_ms is None else max(alert.arrival_ms, alert.sent_ms)
     if alert.active and onset_ms // 1000 < alert.expires_ms // 1000:  # water that comes after this document's end: a parameter says when
@@ -131,12 +146,12 @@ def _info(root: Any, alert: Alert, region: Region, language: str) -> None:
 def _parameters(alert: Alert, region: Region, language: str) -> Iterable[tuple[str, str]]:
     """Machine-readable facts, the same in every language but for the class's local name. SI values, as the system judged them."""
     hazard = alert.hazard
-    unit = {parameter.quantity: parameter.unit for parameter in Parameter}.get(hazard.quantity, "")
+    unit = QUANTITIES[hazard.quantity].unit if hazard.quantity in QUANTITIES else ""
     yield "zone", alert.zone
     yield "revision", str(alert.revision)
     yield "kind", alert.kind.value
     yield "level", alert.level.value
-    yield "levelName", class_name(alert.level, region, language)
+    yield "levelName", class_name(alert.level, region, language, hazard_of(hazard.quantity))
     yield "previousLevel", alert.previous_level.value
     yield "quantity", hazard.quantity
     yield "value", "" if hazard.value is None else f"{hazard.value:.3f} {unit}".rstrip()

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import smsutil
 
-from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, amount, class_name, clean, clip, duration, local_time, phrases, place
+from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, amount, class_name, clean, clip, duration, hazard_of, local_time, phrases, place
+from warning.alerts.phrases import Phrases
 from warning.alerts.reasons import words
 from warning.model import Alert, EventKind, Level, Status
 from warning.region import Region, Zone, named
@@ -61,7 +62,7 @@ def sms(alert: Alert, region: Region, language: str) -> Message:
     Too long: first the value goes, then the word that the class or the time is new, then the place name is cut. Action, class, time
     and code always stay.
     """
-    texts = phrases(language)
+    texts = _texts(alert, language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
     code = texts.words["code"].format(code=check_code(alert.identifier))
     full, plain = situation(alert, to_contact=True), situation(alert, to_contact=True, course=False)
@@ -88,6 +89,10 @@ def _count(text: str, language: str, *, complete: bool = True) -> Message:
     return Message(text, language, "GSM-7" if narrow else "UCS-2", len(split.parts), units, complete)
 
 
+def _texts(alert: Alert, language: str) -> Phrases:
+    return phrases(language, hazard_of(alert.hazard.quantity))
+
+
 def _mark(alert: Alert, language: str) -> str:
     texts = phrases(language)
     return {Status.EXERCISE: texts.exercise, Status.TEST: texts.test}.get(alert.status, "")
@@ -97,7 +102,7 @@ def _value(alert: Alert, region: Region, language: str) -> str:
     hazard = alert.hazard
     if hazard.value is None or hazard.level is Level.UNKNOWN:  # the last word of a silent gauge is not "now"
         return ""
-    text = phrases(language).words.get(f"value_{hazard.quantity}", "{value}.")
+    text = _texts(alert, language).words.get(f"value_{hazard.quantity}", "{value}.")
     return text.format(value=amount(hazard.value, hazard.quantity, region, language))
 
 
@@ -144,9 +149,10 @@ def _sentence(which: str, alert: Alert, region: Region, language: str, name: str
         time_ms = alert.sent_ms
     else:
         time_ms = alert.hazard.observed_ms
-    template = phrases(language).sentences[which]
+    template = _texts(alert, language).sentences[which]
     time = local_time(alert.sent_ms if time_ms is None else time_ms, region, language)
-    return template.format(level=class_name(alert.level, region, language), place=name, time=time)
+    level = class_name(alert.level, region, language, hazard_of(alert.hazard.quantity))
+    return template.format(level=level, place=name, time=time)
 
 
 def headline(alert: Alert, region: Region, language: str) -> str:
@@ -157,17 +163,18 @@ def headline(alert: Alert, region: Region, language: str) -> str:
 
 def instruction(alert: Alert, region: Region, language: str) -> str:
     """What to do, for the class."""
-    return _mark(alert, language) + phrases(language).instructions[alert.level if alert.active else Level.NORMAL]
+    return _mark(alert, language) + _texts(alert, language).instructions[alert.level if alert.active else Level.NORMAL]
 
 
 def description(alert: Alert, region: Region, language: str) -> str:
     """What is known and why: the reasons with their numbers, how old the newest reading is, the official limits, the districts."""
-    texts = phrases(language)
+    texts = _texts(alert, language)
     stop = texts.words["stop"]
     zone = region.zone_by_id.get(alert.zone)
     said = [_mark(alert, language) + what(alert, region, language)]
     if alert.kind in (EventKind.UPGRADE, EventKind.DOWNGRADE, EventKind.CLEAR):
-        said.append(texts.words["before"].format(level=class_name(alert.previous_level, region, language)))
+        before = class_name(alert.previous_level, region, language, hazard_of(alert.hazard.quantity))
+        said.append(texts.words["before"].format(level=before))
     for reason in alert.hazard.reasons:
         text = words(reason, region, language, alert.hazard.quantity)
         said.append(text[:1].upper() + text[1:] + stop)
@@ -184,7 +191,7 @@ def _limits(zone: Zone, region: Region, language: str) -> str:
     if not zone.limits.values:
         return ""
     limits = texts.words["comma"].join(
-        f"{class_name(level, region, language)} {amount(value, zone.limits.quantity, region, language)}"
+        f"{class_name(level, region, language, zone.hazard)} {amount(value, zone.limits.quantity, region, language)}"
         for level, value in sorted(zone.limits.values.items(), key=lambda item: item[0].rank)
     )
     source = clean(" ".join(filter(None, (zone.limits.source, zone.limits.date))))
@@ -192,8 +199,8 @@ def _limits(zone: Zone, region: Region, language: str) -> str:
 
 
 def area_words(zone: Zone, region: Region, language: str) -> str:
-    """CAP areaDesc: the reach and its districts."""
-    texts = phrases(language)
+    """CAP areaDesc: the reach or place and its districts."""
+    texts = phrases(language, zone.hazard)
     known = [region.district_by_id[district] for district in zone.districts if district in region.district_by_id]
     districts = texts.words["comma"].join(clean(named(district.names, texts.language)) for district in known)
     which = "area" if districts else "area_alone"

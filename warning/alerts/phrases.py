@@ -1,4 +1,4 @@
-"""The noun that a language's texts are, and which languages there are. The texts stand in english.py, urdu.py and sinhala.py."""
+"""The nouns that a language's texts are. The texts stand in english.py, urdu.py and sinhala.py, of other hazards in NAME_weather.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from warning.model import Level
+
+
+@dataclass(frozen=True, slots=True)
+class HazardTexts:
+    """What a language says otherwise of one hazard than of a flood: as ``Phrases``; what is not here is said as there."""
+
+    event: str
+    classes: Mapping[Level, str]
+    actions: Mapping[Level, str]
+    instructions: Mapping[Level, str]
+    sentences: Mapping[str, str]
+    reasons: Mapping[str, tuple[str, ...]]
+    parameters: Mapping[str, str]
+    units: Mapping[str, str]
+    words: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

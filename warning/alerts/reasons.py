@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 
-from warning.alerts.display import amount, class_name, clean, local_time, phrases, place
+from warning.alerts.display import amount, class_name, clean, hazard_of, local_time, phrases, place
 from warning.alerts.phrases import Phrases
 from warning.model import Level, Reason
 from warning.region import Region
 
-_AMOUNTS = ("value", "limit", "rate", "upstream_value", "share")
+_AMOUNTS = ("value", "limit", "rate", "upstream_value", "share", "rain", "threshold", "antecedent")
 _SUFFIXES = {"_m3s": "discharge", "_m3_s": "discharge", "_m": "stage", "_mm": "rain"}
 _LAST_MS = 253_370_764_800_000  # year 9999
 Value = float | int | str | None
@@ -22,8 +22,9 @@ def words(reason: Reason, region: Region, language: str, quantity: str = "") -> 
     ``quantity`` (stage, discharge) says what the numbers are where the reason has no ``parameter``; without it the quantity that all
     zones of the region share. An unknown code is shown as it is, with its numbers. Never raises.
     """
-    texts = phrases(language)
-    fields = _fields(reason, region, language, texts, quantity or _common_quantity(region))
+    quantity = quantity or _common_quantity(region)
+    texts = phrases(language, hazard_of(quantity))
+    fields = _fields(reason, region, language, texts, quantity)
     code = reason.code
     rate = reason.values.get("rate_per_h")
     if code == "trend" and isinstance(rate, int | float) and rate < 0:
@@ -56,7 +57,7 @@ def _fields(reason: Reason, region: Region, language: str, texts: Phrases, quant
     for name, value in values.items():
         if value is None:
             continue
-        known = _field(name, value, region, language, texts)
+        known = _field(name, value, region, language, texts, hazard_of(quantity))
         if known is not None:
             fields[known[0]] = known[1]
         elif isinstance(value, int | float):
@@ -76,24 +77,26 @@ def _quantity(name: str, own: str) -> tuple[str, str]:
     return name, own
 
 
-def _field(name: str, value: Value, region: Region, language: str, texts: Phrases) -> tuple[str, str] | None:
+def _field(name: str, value: Value, region: Region, language: str, texts: Phrases, hazard: str) -> tuple[str, str] | None:
     """A value that is not an amount: (name in the template, text)."""
     if isinstance(value, str):
-        return name, _word(name, value, region, language, texts)
+        return name, _word(name, value, region, language, texts, hazard)
     if value is None:
         return None
     if name.endswith("_ms"):
         return name.removesuffix("_ms"), local_time(int(value), region, language) if 0 <= value < _LAST_MS else "?"
-    if name == "probability":
+    if name in ("probability", "wetness"):
         return name, f"{100 * value:.0f} %"
+    if name in ("temperature", "humidity"):
+        return name, amount(value, name, region, language)
     if name.endswith("_h") and name != "rate_per_h":
         return name.removesuffix("_h"), f"{value:.0f}" if abs(value) >= 10 else f"{value:.3g}"
     return (name, f"{value:.0f}") if name == "points" else None
 
 
-def _word(name: str, value: str, region: Region, language: str, texts: Phrases) -> str:
+def _word(name: str, value: str, region: Region, language: str, texts: Phrases, hazard: str) -> str:
     if name in ("level", "upstream_level") and value in Level.__members__:
-        return class_name(Level[value], region, language)
+        return class_name(Level[value], region, language, hazard)
     if name == "upstream":
         return place(region.zone_by_id.get(value), clean(value), language)
     if name == "parameter":

@@ -144,7 +144,7 @@ def _pick(columns: Sequence[NDArray[Any]], which: NDArray[Any]) -> NDArray[Any]:
 
 
 def _judged(formula: NDArray[np.int8], t: NDArray[np.float64], h: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(formula[:, None] == 0, heat.heat_index(t, h), heat.wet_bulb(t, h))
+    return np.asarray(np.round(np.where(formula[:, None] == 0, heat.heat_index(t, h), heat.wet_bulb(t, h)), 3), np.float64)
 
 
 def _rain(out: Members, mine: NDArray[np.bool_], derived: Derived, number: Index, s: Arrays, rows: Index) -> None:
@@ -185,7 +185,7 @@ def _over(derived: Derived, number: Index, fell: NDArray[np.float64], index: NDA
     flash = derived.formula[number] == 3
     if flash.any():
         rain[flash] = judged(derived, number[flash], fell[flash], index[flash]).ratio.reshape(-1, stations)
-    return np.asarray(rain)
+    return np.round(rain, 3)
 
 
 def judged(derived: Derived, number: Index, fell: NDArray[np.float64], index: NDArray[np.float64]) -> flashflood.Judged:
@@ -203,7 +203,7 @@ def grounds(derived: Derived, s: Arrays, zone: int, row: int, zone_rows: Index) 
         humid = int(derived.humidity[number][np.flatnonzero(zone_rows == row)[0]])
         last = {name: (float(s["last_v"][r]), int(s["last_t"][r]) * 1000) for name, r in (("temperature", row), ("humidity", humid))}
         values: dict[str, float | int | str | None] = {name: value for name, (value, _) in last.items()}
-        return Reason(code="heat_of", values=values | {f"{name}_ms": time for name, (_, time) in last.items()})
+        return Reason(code="heat_of", values=values | {f"{name}_at_ms": time for name, (_, time) in last.items()})
     fell = totals(s, rows, s["last_t"][rows].astype(np.int64))
     if derived.formula[number] == 2:
         hours = int(_HOURS[derived.hours[number]])
