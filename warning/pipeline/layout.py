@@ -1,8 +1,8 @@
 """Where a state's fields are in memory: tables of records, so that what is needed together lies together.
 
-A row of a table is one series, one zone or one history. A reading touches a handful of cache lines of its series, however many series
-there are; a field is a view of its table. A checkpoint is the tables' bytes, in this order: what every beat writes comes first, and
-is soon out of its way.
+A row of a table is one series, zone, history or series of rain. A reading touches a handful of cache lines of its series, however many
+series there are; a field is a view of its table. A checkpoint is the tables' bytes, in this order: what every beat writes comes first,
+and is soon out of its way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.science import identity, qc, qc_activity, qc_manual, routing, windows
+from warning.science import identity, qc, qc_activity, qc_manual, rain_counters, rainfall, routing, windows
 from warning.science.forecast import KNOTS
 
 Field = tuple[str, tuple[int, ...]]  # dtype, shape of a row
@@ -35,7 +35,7 @@ ZONES: dict[str, Field] = {
     "alert_due_t": ("u4", ()),  # when the life cycle wants to look again; 0: not
     "due_t": ("u4", ()),  # when the zone must be scored again though nothing came
 }
-FIELDS: dict[str, dict[str, Field]] = {"z": ZONES, "s": SERIES, "h": routing.FIELDS}
+FIELDS: dict[str, dict[str, Field]] = {"z": ZONES, "s": SERIES, "h": routing.FIELDS, "r": {**rain_counters.FIELDS, **rainfall.FIELDS}}
 
 # Records without a gap: a gap's bytes would be anything, and a checkpoint is a function of the log.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -53,6 +53,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "s.minutes": ("minutes",),
     "s.raw": ("raw_t", "raw_v"),
     "h.past": ("h_t", "h_v", "e_t", "e_v"),
+    "r.counter": ("base_v", "base_t", "c_odd", "d_day"),
+    "r.times": ("c_t",),
+    "r.values": ("c_v",),
+    "r.days": ("d_mm",),
     "s.counts": ("w_count",),
     "s.buckets": ("w_min", "w_max", "w_over", "w_last", "w_last_t"),
 }
@@ -67,7 +71,7 @@ def table(name: str, rows: int, slots: int | None = None) -> NDArray[Any]:
 
 
 def views(tables: Arrays, letter: str) -> Arrays:
-    """field -> view, of the tables of series (``s``), zones (``z``) or histories (``h``)."""
+    """field -> view, of the tables of series (``s``), zones (``z``), histories (``h``) or series of rain (``r``)."""
     out = {}
     for name, names in TABLES.items():
         if name[0] == letter:

@@ -14,9 +14,10 @@ Arrays = dict[str, NDArray[Any]]
 
 def from_2(head: dict[str, Any], arrays: Arrays) -> Arrays:
     """Version 2 had the names of the rows in its head. What it did not have of a row is as if nothing had been measured: zero."""
-    rows = {letter: len(head["rows"][letter]) for letter in "szh"}
+    named = {**head["rows"], "r": []}
+    rows = {letter: len(lines) for letter, lines in named.items()}
     new = {name: _table(name, rows[name[0]], arrays) for name in TABLES}
-    return new | {f"{letter}.names": packed(head["rows"][letter]) for letter in "szh"}
+    return new | {f"{letter}.names": packed(lines) for letter, lines in named.items()}
 
 
 def _table(name: str, rows: int, old: Arrays) -> NDArray[Any]:

@@ -18,11 +18,13 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def names(plan: Plan) -> Arrays:
-    """``s.names``, ``z.names``, ``h.names``: of series (station/parameter), zones and histories (zones), in the order of their rows."""
+    """``s.names`` ...: of series (station/parameter), zones, histories (zones) and rain (stations), in the order of their rows."""
+    rain = [] if plan.rain is None else plan.rain.series.tolist()
     return {
         "s.names": packed(f"{one.station}/{one.parameter.value}" for one in plan.series),
         "z.names": packed(zone.id for zone in plan.zones),
         "h.names": packed(zone.id for zone, row in zip(plan.zones, plan.history_row.tolist(), strict=True) if row >= 0),
+        "r.names": packed(plan.series[row].station for row in rain),
     }
 
 

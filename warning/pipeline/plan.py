@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from warning import __version__
 from warning.model import CLASSES, Parameter
 from warning.pipeline.derived import Derived
+from warning.pipeline.quality import further_limits
+from warning.pipeline.rain import Rain
 from warning.region import QUANTITIES, Region, Series, Station, Zone
 from warning.science import routing
 from warning.science.fingerprint import fingerprint
-from warning.science.qc import SeriesLimits
+from warning.science.qc_limits import SeriesLimits
 
 Index = NDArray[np.intp]
 
@@ -70,6 +72,7 @@ class Plan:
     silent_after_s: NDArray[np.int64]  # (S,)
     zone_of_row: Index  # (S,) the zone whose gauge it is, -1: none
     derived: Derived | None  # None: no zone's quantity is derived
+    rain: Rain | None  # None: no series is rain
     zone_series: Index  # (Z, K)
     zone_limits: NDArray[np.float64]  # (Z, 5)
     zone_cleared: NDArray[np.float64]  # (Z, 5) the limits less the margin
@@ -126,10 +129,11 @@ class Plan:
             series=series,
             row=row,
             zones=zones,
-            limits=_series_limits(series),
+            limits=_series_limits(series, row),
             silent_after_s=np.array([here[one.station].silent_after_s for one in series], np.int64),
             zone_of_row=zone_of_row,
             derived=derived,
+            rain=Rain.of(series),
             zone_series=zone_series,
             zone_limits=limits,
             zone_cleared=cleared,
@@ -174,7 +178,7 @@ def _zone_series(zones: Sequence[Zone], stations: dict[str, Station], row: Mappi
     return out
 
 
-def _series_limits(series: Sequence[Series]) -> SeriesLimits:
+def _series_limits(series: Sequence[Series], row: Mapping[tuple[str, Parameter], int]) -> SeriesLimits:
     def column(get: Callable[[Series], float | None]) -> NDArray[np.float64]:
         return np.array([np.nan if (value := get(one)) is None else value for one in series], np.float64)
 
@@ -186,6 +190,7 @@ def _series_limits(series: Sequence[Series]) -> SeriesLimits:
         spike=column(lambda one: one.spike),
         flat_after=column(lambda one: one.flat_after_s),
         flat_within=column(lambda one: one.flat_within),
+        more=further_limits(series, row),
     )
 
 

@@ -33,13 +33,14 @@ __all__ = ["NEVER", "READS", "VERSION", "Journal", "State"]
 
 @dataclass(slots=True)
 class State:
-    """The tables, and views of their fields: of series (``s``), zones (``z``) and histories (``h``); the active alerts by zone."""
+    """The tables, and views of their fields: of series (``s``), zones (``z``), histories (``h``), rain (``r``); active alerts by zone."""
 
     plan: Plan
     tables: Arrays
     s: Arrays
     z: Arrays
     h: Arrays
+    r: Arrays
     due: Due
     names: Arrays  # of the rows, as a checkpoint has them; never written
     code: str  # of the code and the configuration that decide
@@ -57,13 +58,13 @@ class State:
     @staticmethod
     def empty(plan: Plan) -> State:
         """The state before the first record of the log."""
-        rows = {"s": len(plan.series), "z": len(plan.zones), "h": plan.histories}
+        rows = {"s": len(plan.series), "z": len(plan.zones), "h": plan.histories, "r": 0 if plan.rain is None else len(plan.rain.series)}
         tables = {name: table(name, rows[name[0]], plan.history_slots if name == "h.past" else None) for name in TABLES}
-        s, z, h = (views(tables, letter) for letter in "szh")
+        s, z, h, r = (views(tables, letter) for letter in "szhr")
         z["median"][:] = np.nan
         z["value"][:] = np.nan
         z["level"][:] = -1
-        return State(plan, tables, s, z, h, Due(z["due_t"]), names(plan), plan.code, plan.region.digest)
+        return State(plan, tables, s, z, h, r, Due(z["due_t"]), names(plan), plan.code, plan.region.digest)
 
     def freeze(self) -> tuple[dict[str, Any], Arrays]:
         """What a checkpoint holds: a head of JSON, the tables (references: copy them before the next beat) and their rows' names."""
@@ -75,7 +76,7 @@ class State:
         One at a time: the one before gets no more of what is overwritten.
         """
         written: dict[int, tuple[str, str | None]] = {id(array): (name, None) for name, array in self.tables.items()}
-        for letter, fields in (("s", self.s), ("z", self.z), ("h", self.h)):
+        for letter, fields in (("s", self.s), ("z", self.z), ("h", self.h), ("r", self.r)):
             for name, names_of in TABLES.items():
                 if name[0] == letter and len(names_of) > 1:
                     written |= {id(fields[each]): (name, each) for each in names_of}
@@ -131,7 +132,7 @@ class State:
         if head["version"] == 2:
             arrays = from_2(head, arrays)
         state = State.empty(plan)
-        for letter in "szh":
+        for letter in "szhr":
             own = [name for name in TABLES if name[0] == letter]
             to, of = pairs(state.names[f"{letter}.names"], arrays[f"{letter}.names"], len(arrays[own[0]]))
             for name in own:

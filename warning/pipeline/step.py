@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warning.model import Cause, ManualFlag, Parameter, Reading, Rejected, to_json
-from warning.pipeline import flagged, zones
+from warning.pipeline import flagged, rain, zones
 from warning.pipeline.beat import Outputs, Readings
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.state import Journal, State
@@ -80,7 +80,11 @@ def _beat(
 
 def _take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
     """Quality control, then what counts goes into identities, windows and histories."""
-    s = state.s
+    s, sent = state.s, len(readings)
+    if plan.rain is not None:
+        readings, counters = rain.increments(plan.rain, s, state.r, readings, now_s)
+        for name, rows, values in counters:
+            journal.put(state.r[name], rows, values)
     time_s = readings.time_ms // 1000
     found = qc.examine(s, plan.limits, readings.row, time_s, readings.value, readings.received_ms // 1000, readings.sentinel, now_s)
     for name, (rows, values) in found.fields.items():
@@ -95,6 +99,10 @@ def _take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s:
         _replace(plan, state, journal, row, time, old, None)
     for row, time, old, new in found.revised:
         _replace(plan, state, journal, row, time, old, new)
+    if plan.rain is not None:
+        for name, rows, values in rain.remember(plan.rain, state.r, found):
+            journal.put(state.r[name], rows, values)
+        found.flag, found.cause = found.flag[:sent], found.cause[:sent]  # of what came, not of what was made of it
     return found
 
 
