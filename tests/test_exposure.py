@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tests.alert_region import T0, H, raised
 from tests.regions import edit, write_region
 from warning import config, config_archive
+from warning.alerts import cap, exposed
+from warning.alerts.display import LANGUAGES
+from warning.alerts.lint import lint
+from warning.alerts.message import MOST_PARTS, check_code, description, sms, words
 from warning.config_exposure import distance_m
 from warning.errors import ConfigError
+from warning.model import Alert, EventKind, Level, Reason
 from warning.region import Exposure, Region
 
 PLACES = """\
@@ -142,3 +149,112 @@ def test_the_indus_below_guddu() -> None:
     assert found.people == sum(town.people for town in found.largest)
     assert all(asset.source for asset in region.assets)
     assert not {"gwadar-port", "khunjerab"} & {asset for zone in region.zones if zone.exposure for asset in zone.exposure.assets}
+
+
+# --- in words
+
+
+def _indus_alert(level: Level = Level.HIGH, kind: EventKind = EventKind.RAISE) -> tuple[Alert, Region]:
+    """A warning for the reach below Guddu, with its exposure as a reason."""
+    region = config.load("indus")
+    zone = region.zone_by_id["IND-GUDDU"]
+    assert zone.exposure is not None
+    alert = raised(region, zone, expected=Level.HIGH, arrival_ms=T0 + 30 * H, reasons=(exposed.reason(zone.exposure),))
+    return msgspec.structs.replace(alert, level=level, kind=kind), region
+
+
+EXPOSED = {
+    "en": "in the zone along the river, 12 km wide (not an inundation map): 3 towns with 700,000 people, 2 bridges, "
+    "Lansdowne and Ayub bridges at Rohri, M-5 motorway at Rohri, Guddu thermal power station",
+    "ur": "دریا کے ساتھ 12 کلومیٹر چوڑے علاقے میں (یہ زیر آب آنے کا نقشہ نہیں): 3 شہر، آبادی 7 لاکھ، 2 پل، "
+    "لینس ڈاؤن اور ایوب پل روہڑی، ایم 5 موٹروے روہڑی، گدو تھرمل بجلی گھر",
+}
+
+
+@pytest.mark.parametrize("language", sorted(EXPOSED))
+def test_what_lies_there_in_few_words(language: str) -> None:
+    alert, region = _indus_alert()
+
+    assert words(alert.hazard.reasons[0], region, language) == EXPOSED[language]
+    assert EXPOSED[language][1:] in description(alert, region, language)
+
+
+NUMBERS = ((950, "950"), (995, "1,000"), (12_345, "12,000"), (999_999, "1 million"), (1_234_567, "1.2 million"), (20_345_678, "20 million"))
+LAKHS = ((99_400, "99,000"), (563_851, "5.6 لاکھ"), (1_234_567, "12 لاکھ"), (20_345_678, "2 کروڑ"))
+
+
+def test_numbers_of_people_are_no_more_exact_than_they_are_known() -> None:
+    assert [exposed.number(people, LANGUAGES["en"]) for people, _ in NUMBERS] == [said for _, said in NUMBERS]
+    assert [exposed.number(people, LANGUAGES["ur"]) for people, _ in LAKHS] == [said for _, said in LAKHS]
+
+
+def test_an_asset_that_the_region_no_longer_has_is_named_by_its_id() -> None:
+    region = config.load("indus")
+    values = {"basis": "distance", "within_km": 10.0, "towns": 0, "people": 0, "unsized": 0, "largest": "", "assets": "gone|kotri-barrage"}
+
+    said = words(Reason(code="exposure", values=values), region, "en")
+
+    assert said == "within 10 km of the gauge (not an inundation map): no town on the list, gone, Kotri barrage road"
+
+
+def test_a_reason_without_a_basis_is_shown_as_it_is() -> None:
+    said = words(Reason(code="exposure", values={"towns": 2}), config.load("indus"), "en")
+
+    assert said == "exposure (towns 2)"
+
+
+def test_the_document_says_it_for_machines_and_lints() -> None:
+    alert, region = _indus_alert()
+    xml = cap.document(alert, region)
+
+    info = cap.parse(xml).infos[0]
+    assert info.parameter("exposureBasis") == "polygon 12 km"
+    assert (info.parameter("townsExposed"), info.parameter("peopleInTownsExposed")) == ("3", "695986")
+    assert info.parameter("assetsExposed").split("; ")[-1] == "Guddu thermal power station"
+    assert lint(xml, region=region) == []
+
+
+def test_an_ended_warning_names_nothing_at_risk() -> None:
+    alert, region = _indus_alert(Level.NORMAL, EventKind.CLEAR)
+
+    assert cap.parse(cap.document(alert, region)).infos[0].parameter("assetsExposed") == ""
+    assert "At risk" not in sms(alert, region, "en", "operator").text
+
+
+@pytest.mark.parametrize("language", ["en", "ur"])
+def test_an_operator_is_told_of_assets_within_two_parts(language: str) -> None:
+    alert, region = _indus_alert()
+    plain, told = sms(alert, region, language), sms(alert, region, language, "operator")
+
+    assert told.parts <= MOST_PARTS
+    first = exposed.name("guddu-barrage", region, LANGUAGES[language])
+    assert first in told.text
+    assert first not in plain.text
+    texts = LANGUAGES[language]
+    kept = (texts.actions[Level.HIGH], "Guddu" if language == "en" else "گدو", check_code(alert.identifier))
+    assert [piece in told.text for piece in kept] == [True] * 3
+
+
+def test_an_operator_hears_of_as_many_as_fit_and_the_value_gives_way_to_the_first() -> None:
+    alert, region = _indus_alert()
+
+    english, urdu = (sms(alert, region, language, "operator").text for language in ("en", "ur"))
+
+    assert "cusec. At risk: Guddu barrage road, Sukkur barrage road" in english
+    assert " +4" in urdu
+    assert "کیوسک" not in urdu
+
+
+@pytest.mark.parametrize("role", ["official", "responder"])
+def test_officials_are_told_of_people_only_where_it_costs_nothing(role: str) -> None:
+    alert, region = _indus_alert()
+    for language in ("en", "ur"):
+        plain, told = sms(alert, region, language), sms(alert, region, language, role)
+        assert told.parts == plain.parts
+    assert "700,000 people in towns there." in sms(alert, region, "en", role).text
+
+
+def test_the_public_is_told_what_to_do_and_nothing_more() -> None:
+    alert, region = _indus_alert()
+
+    assert sms(alert, region, "en", "public") == sms(alert, region, "en")

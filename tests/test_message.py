@@ -129,7 +129,7 @@ def test_every_language_says_all_that_english_says(language):
         assert placeholders(own.words[which]) <= placeholders(template), which
     for code, variants in english.reasons.items():
         assert [placeholders(one) for one in own.reasons[code]] == [placeholders(one) for one in variants], code
-        assert not placeholders(variants[-1]) or code in ("unconfirmed", "out_of_service", "expected", "peak")
+        assert not placeholders(variants[-1]) or code in ("unconfirmed", "out_of_service", "expected", "peak", "likelihood", "exposure")
     assert set(own.causes) == {cause.value for cause in Cause} and set(own.parameters) == {parameter.value for parameter in Parameter}
     assert set(own.actions) == set(own.instructions) == {Level.NORMAL, *CLASSES}
     assert len(own.months) == 12 and len(set(own.months)) == 12

@@ -33,7 +33,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
 
     channel = SmsChannel(
         Deployment(smpp_port=await telecom.start(), smpp_user="ews", smpp_password="pw", sms_sender="8080"),
-        lambda event, language: text_of(message.sms(event.alert, region, language).text),
+        lambda event, language, role: text_of(message.sms(event.alert, region, language, role).text),
         receipt,
         lambda up: None,
         answer_within_s=2.0,
@@ -163,7 +163,7 @@ async def test_a_wrong_password_is_said_and_nothing_is_sent(tmp_path: Path) -> N
     telecom = Telecom(password="other")
     states: list[bool] = []
     where = Deployment(smpp_port=await telecom.start(), smpp_user="ews", smpp_password="pw")
-    channel = SmsChannel(where, lambda event, language: Text(("x",), False), None, states.append)
+    channel = SmsChannel(where, lambda event, language, role: Text(("x",), False), None, states.append)
     await channel.start()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(channel.ready(), 1.0)
@@ -171,7 +171,7 @@ async def test_a_wrong_password_is_said_and_nothing_is_sent(tmp_path: Path) -> N
     await telecom.stop()
     assert states == [] and telecom.parts == []
     with pytest.raises(ConfigError, match=r"smpp_password: has 9 characters, SMPP 3\.4 allows 8"):
-        SmsChannel(replace(where, smpp_password="123456789"), lambda event, language: Text(("x",), False), None, states.append)
+        SmsChannel(replace(where, smpp_password="123456789"), lambda event, language, role: Text(("x",), False), None, states.append)
 
 
 def test_a_text_is_cut_where_phones_expect_it() -> None:

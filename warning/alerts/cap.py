@@ -12,6 +12,7 @@ from typing import Any
 
 from lxml import etree
 
+from warning.alerts import exposed
 from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, class_name, clean, hazard_of, phrases
 from warning.alerts.message import area_words, arrival_ms, check_code, description, headline, instruction
 from warning.alerts.parsed import NAMESPACE, ParsedAlert, parse
@@ -162,9 +163,22 @@ def _parameters(alert: Alert, region: Region, language: str) -> Iterable[tuple[s
     expected = arrival_ms(alert)
     yield "expectedArrival", "" if expected is None else time(expected, region)
     yield "probability", f"{hazard.probability:.3f}" if hazard.level_expected > Level.NORMAL else ""
+    yield from _exposure(alert, region)
     yield "checkCode", check_code(alert.identifier)
     yield "configuration", region.digest[:12]
     yield "translation", "draft, not reviewed by a native speaker" if language.split("-")[0] in DRAFT_LANGUAGES else ""
+
+
+def _exposure(alert: Alert, region: Region) -> Iterable[tuple[str, str]]:
+    """Who and what lies there, while the warning stands: people in towns whose centre lies inside, and assets by their English names."""
+    found = next((reason.values for reason in alert.hazard.reasons if reason.code == "exposure"), None)
+    if found is None or not alert.active:
+        return
+    within = found.get("within_km")
+    yield "exposureBasis", f"{found.get('basis')} {within:g} km" if isinstance(within, int | float) and within else str(found.get("basis"))
+    yield "townsExposed", str(found.get("towns"))
+    yield "peopleInTownsExposed", str(found.get("people"))
+    yield "assetsExposed", "; ".join(exposed.name(one, region, phrases("en")) for one in exposed.ids(found))
 
 
 def _area(info: Any, alert: Alert, region: Region, language: str) -> None:

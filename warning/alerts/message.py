@@ -7,14 +7,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import smsutil
 
-from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, amount, class_name, clean, clip, duration, hazard_of, local_time, phrases, place
+from warning.alerts import exposed
+from warning.alerts.display import (
+    DRAFT_LANGUAGES,
+    LANGUAGES,
+    amount,
+    class_name,
+    clean,
+    clip,
+    duration,
+    hazard_of,
+    local_time,
+    phrases,
+    place,
+)
 from warning.alerts.phrases import Phrases
 from warning.alerts.reasons import words
-from warning.model import Alert, EventKind, Level, Status
+from warning.model import Alert, EventKind, Level, Reason, Status
 from warning.region import Region, Zone, named
 
 __all__ = [
@@ -56,11 +70,12 @@ def check_code(identifier: str) -> str:
     return base64.b32encode(hashlib.blake2b(identifier.encode(), digest_size=5).digest()).decode()[:5]
 
 
-def sms(alert: Alert, region: Region, language: str) -> Message:
+def sms(alert: Alert, region: Region, language: str, role: str = "") -> Message:
     """The SMS of a revision: action, what and where, one time, the value, the check code; two parts at most.
 
     Too long: first the value goes, then the word that the class or the time is new, then the place name is cut. Action, class, time
-    and code always stay.
+    and code always stay. ``role``: an operator is told which assets are at risk, as many as the two parts hold, and the value gives way
+    to the first; officials and responders how many people live there, where that costs no further part and nothing gives way.
     """
     texts = _texts(alert, language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
@@ -68,18 +83,40 @@ def sms(alert: Alert, region: Region, language: str) -> Message:
     full, plain = situation(alert, to_contact=True), situation(alert, to_contact=True, course=False)
     name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
 
-    def message(which: str, name: str, value: str = "", *, complete: bool = True) -> Message:
-        pieces = (start, _sentence(which, alert, region, language, name), value, code)
+    def message(which: str, name: str, *more: str, complete: bool = True) -> Message:
+        pieces = (start, _sentence(which, alert, region, language, name), *more, code)
         return _count(" ".join(filter(None, pieces)), language, complete=complete)
 
-    for said in (message(full, name, _value(alert, region, language)), message(full, name), message(plain, name)):
+    value = _value(alert, region, language)
+    for which, more in ((full, value), (full, ""), (plain, "")):
+        said = message(which, name, more)
         if said.parts <= MOST_PARTS:
-            return said
+            most = MOST_PARTS if role == "operator" else said.parts
+            told = dict.fromkeys((more, "" if role == "operator" else more))  # to an operator an asset is worth more than the value
+            fuller = (message(which, name, kept, line) for kept in told for line in _at_risk(alert, region, language, role))
+            return next((one for one in fuller if one.parts <= most), said)
     for most in range(len(name) - 1, 0, -1):
         said = message(plain, clip(name, most), complete=False)
         if said.parts <= MOST_PARTS:
             return said
     return _count(f"{start} {code}", language, complete=False)
+
+
+def _at_risk(alert: Alert, region: Region, language: str, role: str) -> Iterator[str]:
+    """What a role is told of what lies there, the longest first."""
+    texts = phrases(language)
+    found = next((reason.values for reason in alert.hazard.reasons if reason.code == "exposure"), None)
+    if found is None or not alert.active:
+        return
+    if role == "operator":
+        names = [exposed.name(one, region, texts) for one in exposed.ids(found)]
+        for most in range(len(names), 0, -1):
+            more = f" +{len(names) - most}" if most < len(names) else ""
+            yield texts.words["at_risk"].format(assets=texts.words["comma"].join(names[:most]) + more)
+    elif role in ("official", "responder"):
+        people = found.get("people")
+        if isinstance(people, int) and people > 0:
+            yield texts.words["people"].format(people=exposed.number(people, texts))
 
 
 def _count(text: str, language: str, *, complete: bool = True) -> Message:
@@ -176,7 +213,8 @@ def description(alert: Alert, region: Region, language: str) -> str:
         before = class_name(alert.previous_level, region, language, hazard_of(alert.hazard.quantity))
         said.append(texts.words["before"].format(level=before))
     for reason in alert.hazard.reasons:
-        text = words(reason, region, language, alert.hazard.quantity)
+        short = {name: value for name, value in reason.values.items() if name != "source"}  # the line of limits names it
+        text = words(Reason(code=reason.code, values=short), region, language, alert.hazard.quantity)
         said.append(text[:1].upper() + text[1:] + stop)
     if alert.hazard.observed_ms is not None:
         said.append(texts.words["age"].format(age=duration(alert.sent_ms - alert.hazard.observed_ms, language)))

@@ -46,4 +46,7 @@ class Phrases:
     causes: Mapping[str, str]
     units: Mapping[str, str]
     months: tuple[str, ...]
+    likelihoods: Mapping[str, str]  # terms of science.likelihood
+    assets: Mapping[str, str]  # kind -> several of them, {number}
+    counts: tuple[tuple[int, str], ...]  # large numbers of people: unit, {number} of it; the largest unit first
     words: Mapping[str, str]  # value_stage, value_discharge, code, limits, districts, age, minutes, hours, days, before, comma, stop

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
+from warning.alerts import exposed
 from warning.alerts.display import amount, class_name, clean, hazard_of, local_time, phrases, place
 from warning.alerts.phrases import Phrases
 from warning.model import Level, Reason
@@ -29,6 +30,8 @@ def words(reason: Reason, region: Region, language: str, quantity: str = "") -> 
     rate = reason.values.get("rate_per_h")
     if code == "trend" and isinstance(rate, int | float) and rate < 0:
         code = "trend_falling"
+    if code == "exposure":
+        fields |= exposed.fields(reason.values, region, texts)
     for template in texts.reasons.get(code, ()):
         if _names(template) <= fields.keys():
             return template.format_map(fields)
@@ -101,6 +104,8 @@ def _word(name: str, value: str, region: Region, language: str, texts: Phrases, 
         return place(region.zone_by_id.get(value), clean(value), language)
     if name == "parameter":
         return texts.parameters.get(value, clean(value))
+    if name == "likelihood":
+        return texts.likelihoods.get(value, clean(value))
     if name == "cause":
         return texts.causes.get(value, clean(value))
     return clean(value)

@@ -72,7 +72,7 @@ class Dispatcher:
         self._wall_ms = self._clock.now_ms
         self._newest_ms = 0
         self._people = People()
-        self._texts: dict[tuple[str, str], Text] = {}
+        self._texts: dict[tuple[str, str, str], Text] = {}
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
         channels: list[Channel] = [self._webhooks]
         if deployment.smpp_user:
@@ -199,13 +199,13 @@ class Dispatcher:
 
     # --- what the channels ask
 
-    def _words(self, event: AlertEvent, language: str) -> Text:
-        """The same for every contact of a language; made once."""
-        key = event.alert.identifier, language
+    def _words(self, event: AlertEvent, language: str, role: str) -> Text:
+        """The same for every contact of a language and role; made once."""
+        key = event.alert.identifier, language, role
         if key not in self._texts:
             if len(self._texts) >= MOST_TEXTS:
                 self._texts.clear()
-            self._texts[key] = text_of(message.sms(event.alert, self._region, language).text)
+            self._texts[key] = text_of(message.sms(event.alert, self._region, language, role).text)
         return self._texts[key]
 
     async def _receipt(self, receipt: PartReceipt) -> None:

@@ -51,7 +51,7 @@ class Text:
     unicode: bool
 
 
-Words = Callable[[AlertEvent, str], Text]  # event, language -> text
+Words = Callable[[AlertEvent, str, str], Text]  # event, language, role
 
 
 @dataclass
@@ -96,7 +96,7 @@ class SmsChannel:
         await self.link.bound()
 
     async def send(self, sending: Sending) -> Outcome:
-        text = self.words(sending.event, sending.language)
+        text = self.words(sending.event, sending.language, sending.contact.role)
         numbers = [number for number in range(1, len(text.parts) + 1) if number not in sending.skip]
         messages = [self._submit(sending, text, number) for number in numbers]
         answers = await asyncio.gather(*(self._offer(message) for message in messages))

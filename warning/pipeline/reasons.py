@@ -6,13 +6,19 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from warning.alerts import exposed
 from warning.model import Cause, Level, Reason
 from warning.pipeline import derived
 from warning.pipeline.plan import Plan
 from warning.pipeline.state import State
-from warning.science import hazard, qc_manual
+from warning.region import Limits
+from warning.science import forecast, hazard, likelihood, qc_manual
+from warning.science.normal import exceedance
 from warning.science.qc import CAUSES
+
+Values = dict[str, float | int | str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +43,30 @@ class Scored:
     neighbour: int  # upstream zone that confirms a reading; -1: none
     twin: bool  # a second sensor confirms
     second: bool  # a second reading confirms
+    median: NDArray[np.float64]  # of the forecast (L,), NaN where there is no evidence
+    sigma: NDArray[np.float64]
     peak: tuple[float, int] | None  # highest of the median forecast, and its time in ms
 
 
 def reasons(plan: Plan, state: State, one: Scored, now_s: int) -> tuple[Reason, ...]:
     """Why the zone is judged as it is, the most important first."""
-    out = [*_observation(plan, state, one, now_s), *_expectation(plan, state, one)]
+    out = [*_observation(plan, state, one, now_s), *_expectation(plan, state, one, now_s)]
+    exposure = plan.zones[one.zone].exposure
+    if exposure is not None and max(one.level, one.confirmed, one.cleared, one.expected, one.keep) > 0:
+        out.append(exposed.reason(exposure))
     return tuple(out)
 
 
 def _observation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reason]:
-    zone = plan.zones[one.zone]
-    out: list[Reason] = []
     rows = [int(row) for row in plan.zone_series[one.zone] if row >= 0]
-    for row in rows:
-        if state.s["out"][row]:
-            out.append(Reason(code="out_of_service", values={"parameter": plan.series[row].parameter.value, "cause": Cause.INTERNAL.value}))
-        elif state.s["manual_n"][row] and any(begin <= now_s < end for begin, end in qc_manual.stretches(state.s, row)):
-            out.append(Reason(code="out_of_service", values={"parameter": plan.series[row].parameter.value, "cause": Cause.MANUAL.value}))
+    out = _out_of_service(plan, state, rows, now_s)
     if one.row < 0:
         return [*out, Reason(code="never_spoke")]
-    observed_ms = one.observed_s * 1000
     if one.silent:
-        out.append(Reason(code="silent_since", values={"observed_ms": observed_ms}))
+        out.append(Reason(code="silent_since", values={"observed_ms": one.observed_s * 1000}))
     else:
-        made = plan.derived is not None and plan.derived.place[one.zone] >= 0
-        parameter = zone.limits.quantity if made else plan.series[one.row].parameter.value
-        limit = _limit(plan, one.zone, one.level)
-        if limit is not None:
-            out.append(
-                Reason(
-                    code="observed_above",
-                    values={
-                        "value": one.value,
-                        "limit": limit,
-                        "level": Level.of_rank(one.level).value,
-                        "parameter": parameter,
-                        "observed_ms": observed_ms,
-                    },
-                )
-            )
-        else:
-            lowest = zone.limits.values.get(next(iter(zone.limits.values)))
-            out.append(Reason(code="observed_below", values={"value": one.value, "limit": lowest, "observed_ms": observed_ms}))
-        if made and plan.derived is not None:
+        out.append(_reading(plan, one))
+        if plan.derived is not None and plan.derived.place[one.zone] >= 0:
             out.append(derived.grounds(plan.derived, state.s, one.zone, one.row, plan.zone_series[one.zone]))
         if one.level > max(one.confirmed, 0):
             out.append(Reason(code="unconfirmed", values={"value": one.value, "level": Level.of_rank(one.level).value}))
@@ -88,18 +74,50 @@ def _observation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reas
             out += _support(plan, one)
         if now_s - one.observed_s > plan.zone_silent_s[one.zone]:
             out.append(Reason(code="stale_reading", values={"age_h": round((now_s - one.observed_s) / 3600.0, 1)}))
+    return out + [_suspect(plan, state, one, row) for row in rows if state.s["pending_t"][row]]
+
+
+def _out_of_service(plan: Plan, state: State, rows: list[int], now_s: int) -> list[Reason]:
+    out: list[Reason] = []
     for row in rows:
-        if state.s["pending_t"][row]:
-            cause = CAUSES[int(state.s["pending_cause"][row])].value
-            values: dict[str, float | int | str | None] = {
-                "cause": cause,
-                "value": float(state.s["pending_v"][row]),
-                "observed_ms": int(state.s["pending_t"][row]) * 1000,
-            }
-            if plan.zones[one.zone].hazard != "flood":  # it is not the zone's quantity
-                values["parameter"] = plan.series[row].parameter.value
-            out.append(Reason(code="suspect", values=values))
+        manual = state.s["manual_n"][row] and any(begin <= now_s < end for begin, end in qc_manual.stretches(state.s, row))
+        if state.s["out"][row] or manual:
+            cause = Cause.INTERNAL if state.s["out"][row] else Cause.MANUAL
+            out.append(Reason(code="out_of_service", values={"parameter": plan.series[row].parameter.value, "cause": cause.value}))
     return out
+
+
+def _reading(plan: Plan, one: Scored) -> Reason:
+    """The newest reading against the limit that it reached, or against the lowest one."""
+    zone, observed_ms = plan.zones[one.zone], one.observed_s * 1000
+    limit = _limit(plan, one.zone, one.level)
+    if limit is None:
+        return Reason(code="observed_below", values={"value": one.value, "limit": plan.lowest[one.zone], "observed_ms": observed_ms})
+    made = plan.derived is not None and plan.derived.place[one.zone] >= 0
+    values: Values = {
+        "value": one.value,
+        "limit": limit,
+        "level": Level.of_rank(one.level).value,
+        "parameter": zone.limits.quantity if made else plan.series[one.row].parameter.value,
+        "observed_ms": observed_ms,
+    }
+    return Reason(code="observed_above", values=values | _authority(zone.limits))
+
+
+def _suspect(plan: Plan, state: State, one: Scored, row: int) -> Reason:
+    values: Values = {
+        "cause": CAUSES[int(state.s["pending_cause"][row])].value,
+        "value": float(state.s["pending_v"][row]),
+        "observed_ms": int(state.s["pending_t"][row]) * 1000,
+    }
+    if plan.zones[one.zone].hazard != "flood":  # it is not the zone's quantity
+        values["parameter"] = plan.series[row].parameter.value
+    return Reason(code="suspect", values=values)
+
+
+def _authority(limits: Limits) -> Values:
+    """Whose limits they are, and which version of them."""
+    return {"source": ", ".join(filter(None, (limits.source, limits.date))), "version": limits.version}
 
 
 def _support(plan: Plan, one: Scored) -> list[Reason]:
@@ -110,17 +128,18 @@ def _support(plan: Plan, one: Scored) -> list[Reason]:
     return []
 
 
-def _expectation(plan: Plan, state: State, one: Scored) -> list[Reason]:
+def _expectation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reason]:
     out: list[Reason] = []
     if one.expected <= max(one.confirmed, 0):  # what is there needs no expectation
         return out
-    values: dict[str, float | int | str | None] = {
+    values: Values = {
         "level": Level.of_rank(one.expected).value,
         "probability": round(one.probability, 3),
         "arrival_ms": one.arrival_s * 1000 if one.arrival_s else None,
         "limit": _limit(plan, one.zone, one.expected),
     }
-    out.append(Reason(code="expected", values=values))
+    out.append(Reason(code="expected", values=values | _authority(plan.zones[one.zone].limits)))
+    out.append(_likelihood(plan, one, now_s))
     if one.wave_from >= 0:
         out.append(_wave(plan, state, one, values["arrival_ms"]))
     elif not math.isnan(one.slope):
@@ -129,6 +148,18 @@ def _expectation(plan: Plan, state: State, one: Scored) -> list[Reason]:
     if one.peak is not None and one.peak[0] > (0.0 if math.isnan(one.value) else one.value):
         out.append(Reason(code="peak", values={"value": one.peak[0], "peak_ms": one.peak[1]}))
     return out
+
+
+def _likelihood(plan: Plan, one: Scored, now_s: int) -> Reason:
+    """How sure, in a word of a fixed scale, and between when and when the limit is reached in eight cases of ten."""
+    values: Values = {"likelihood": likelihood.term(one.probability), "probability": round(one.probability, 3)}
+    limit = _limit(plan, one.zone, one.expected)
+    if limit is not None:
+        chance = exceedance(one.median, one.sigma, np.array(limit))
+        for name, lead, at_s in zip(("early", "late"), ("low", "high"), likelihood.span_s(chance, forecast.knots(now_s)), strict=True):
+            if at_s:
+                values |= {f"{name}_ms": at_s * 1000, f"lead_{lead}_h": round((at_s - now_s) / 3600.0, 1)}
+    return Reason(code="likelihood", values=values)
 
 
 def _wave(plan: Plan, state: State, one: Scored, arrival_ms: float | int | str | None) -> Reason:
@@ -145,7 +176,7 @@ def _wave(plan: Plan, state: State, one: Scored, arrival_ms: float | int | str |
     value = float(state.z["value"][up])
     place = np.array([up], np.intp)
     rank = int(hazard.rank(state.z["value"][place], plan.zone_limits[place], plan.resolution[place])[0])  # as last measured
-    values: dict[str, float | int | str | None] = {
+    values: Values = {
         "upstream": plan.zones[up].id,
         "upstream_value": None if math.isnan(value) else value,
         "upstream_level": None if rank < 0 else Level.of_rank(rank).value,

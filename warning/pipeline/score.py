@@ -69,6 +69,8 @@ class Scores:
             neighbour=int(seen.neighbour[place]),
             twin=bool(seen.twin[place]),
             second=bool(seen.second[place]),
+            median=np.where(self.course.evidence[place], self.course.median[place], np.nan),
+            sigma=self.course.sigma[place],
             peak=(round(float(self.peak[place]), 3), int(self.peak_s[place]) * 1000) if self.peak_s[place] else None,
         )
 
