@@ -119,7 +119,15 @@ ENGLISH = Phrases(
         "stale_reading": ("the newest reading is {age} h old", "the newest reading is old"),
         "end_unconfirmed": ("no reading confirms the end, so the warning stays",),
     },
-    parameters={"stage": "water level", "discharge": "flow", "inflow": "inflow", "outflow": "outflow", "rain": "rain"},
+    parameters={
+        "stage": "water level",
+        "discharge": "flow",
+        "inflow": "inflow",
+        "outflow": "outflow",
+        "rain": "rain",
+        "temperature": "air temperature",
+        "humidity": "humidity",
+    },
     causes={
         "none": "no cause given",
         "missing": "missing",

@@ -111,7 +111,15 @@ SINHALA = Phrases(
         "stale_reading": ("නවතම මිනුම පැය {age} ක් පැරණියි", "නවතම මිනුම පැරණියි"),
         "end_unconfirmed": ("අවසානය තහවුරු කරන මිනුමක් නැති බැවින් අනතුරු ඇඟවීම පවතී",),
     },
-    parameters={"stage": "ජල මට්ටම", "discharge": "ජල ප්‍රවාහය", "inflow": "ඇතුළට ගලන ජලය", "outflow": "පිටවන ජලය", "rain": "වර්ෂාව"},
+    parameters={
+        "stage": "ජල මට්ටම",
+        "discharge": "ජල ප්‍රවාහය",
+        "inflow": "ඇතුළට ගලන ජලය",
+        "outflow": "පිටවන ජලය",
+        "rain": "වර්ෂාව",
+        "temperature": "වායු උෂ්ණත්වය",
+        "humidity": "ආර්ද්‍රතාවය",
+    },
     causes={
         "none": "හේතුව සඳහන් නැත",
         "missing": "නොමැත",

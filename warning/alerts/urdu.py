@@ -115,7 +115,15 @@ URDU = Phrases(
         "stale_reading": ("تازہ ترین پیمائش {age} گھنٹے پرانی ہے", "تازہ ترین پیمائش پرانی ہے"),
         "end_unconfirmed": ("کوئی پیمائش خطرہ ختم ہونے کی تصدیق نہیں کرتی، اس لیے وارننگ برقرار ہے",),
     },
-    parameters={"stage": "پانی کی سطح", "discharge": "بہاؤ", "inflow": "آمد", "outflow": "اخراج", "rain": "بارش"},
+    parameters={
+        "stage": "پانی کی سطح",
+        "discharge": "بہاؤ",
+        "inflow": "آمد",
+        "outflow": "اخراج",
+        "rain": "بارش",
+        "temperature": "درجہ حرارت",
+        "humidity": "نمی",
+    },
     causes={
         "none": "وجہ درج نہیں",
         "missing": "غائب",
