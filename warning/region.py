@@ -21,6 +21,29 @@ def named(names: Names, language: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """Further tests of one series (``quality.csv``; ``science.qc_activity``, ``science.qc_neighbours``). None, "": not made. SI units."""
+
+    gap_s: int | None = None
+    spike: float | None = None  # least departure of a spike by the series' own past
+    spike_factor: float | None = None  # times its usual change
+    still_s: int | None = None  # least standstill that is too long by its own past
+    still_factor: float | None = None  # times its longest
+    shift: float | None = None  # least step of a datum shift
+    neighbours: tuple[str, ...] = ()  # stations whose series of the same parameter move with it
+    twin: str = ""  # station of a second sensor of the same parameter at the same water
+    twin_within: float | None = None
+    attenuated: float | None = None  # least range in 24 h ...
+    while_moving: float | None = None  # ... while a neighbour moves by more than this
+    alone: float | None = None  # range in 24 h that some neighbour shares a tenth of
+    rain: str = ""  # station of the rain that it rises with
+    rise: float | None = None  # in 6 h, not without ...
+    dry_mm: float | None = None  # ... so much rain in 24 h
+    wet_mm: float | None = None  # so much rain in 24 h is not without a rise
+    months: tuple[tuple[float, float], ...] = ()  # twelve times (least, greatest) of the season
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One parameter at one station, with its quality limits. A limit of None means: test not evaluated; 0 is a limit."""
 
@@ -38,6 +61,7 @@ class Series:
     mm_per_tip: float | None = None  # of a tipping bucket: senders may use the unit tips
     reset_s: int | None = None  # second of the UTC day at which a total begins again; None: not by the clock
     roll_over_mm: float | None = None  # where a counter begins again at 0
+    quality: Quality | None = None  # further tests
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ departs from the mean of its neighbours by more than a threshold, and lies outsi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +16,18 @@ from numpy.typing import NDArray
 from warning.model import Cause
 
 _CAUSES = tuple(Cause)
+_HARD = (Cause.RATE_OF_RISE, Cause.RATE_OF_FALL, Cause.SPIKE)  # what the next reading can show to have been real
 
 
 def is_spike(before: Any, middle: Any, after: Any, threshold: Any) -> Any:
     """Whether the middle one of three departs by more than ``threshold`` (NaN: never) and to the same side of both. Arrays or numbers."""
     return (np.abs(middle - (before + after) / 2.0) > threshold) & ((middle - before) * (middle - after) > 0.0)
+
+
+def is_unusual(before: Any, middle: Any, after: Any, threshold: Any) -> Any:
+    """The same by what is usual: further than ``threshold`` (NaN: never) from both, and the one after is back at least half of the way."""
+    there, back = np.abs(middle - before), np.abs(middle - after)
+    return (there > threshold) & (back > threshold) & ((middle - before) * (middle - after) > 0.0) & (np.abs(after - before) <= 0.5 * there)
 
 
 @dataclass(slots=True)
@@ -33,6 +41,7 @@ class Course:
     before: tuple[int, float, int]
     pending: tuple[int, float, int]
     pending_cause: Cause
+    soft_t: int = 0  # newest reading that counts though it is suspect
     counted: list[tuple[int, float]] = field(default_factory=list)
     spikes: list[int] = field(default_factory=list)
     confirmed: list[int] = field(default_factory=list)
@@ -46,15 +55,27 @@ class Course:
             return int(arrays[f"{name}_t"][row]), float(arrays[f"{name}_v"][row]), -1
 
         cause = _CAUSES[int(arrays["pending_cause"][row])]
-        return cls(float(rise), float(fall), float(spike), reading("last"), reading("before"), reading("pending"), cause)
+        soft_t = int(arrays["soft_t"][row])
+        return cls(float(rise), float(fall), float(spike), reading("last"), reading("before"), reading("pending"), cause, soft_t)
 
-    def take(self, time_s: int, value: float, flat: bool, where: int) -> Cause:
-        """The next reading; returns why it is suspect, or Cause.NONE."""
+    def take(
+        self, time_s: int, value: float, flat: bool, where: int, usual: float = math.nan, soft: Cause = Cause.NONE, low: bool = False
+    ) -> Cause:
+        """The next reading; returns why it is suspect, or Cause.NONE.
+
+        ``usual``: what a spike departs by, as the series moves now. ``soft``: why others doubt it; ``low``: they say that it shows too
+        little. Then it does not count unless it is above the last one, for nothing is cleared by it; else it counts once the next confirms
+        it, and so do all that follow at once.
+        """
         if flat:
             return Cause.FLAT_LINE
+        if low and value <= self.last[1]:
+            return soft
+        waits = soft not in (Cause.NONE, Cause.DATUM_SHIFT) and self.soft_t != self.last[0]
         if self.pending[0]:
             if self._rate(self.pending, time_s, value) is Cause.NONE:  # the next reading agrees with it: it was real
-                self.confirmed.append(self.pending[2])
+                if self.pending_cause in _HARD:
+                    self.confirmed.append(self.pending[2])
                 self._count(self.pending)
             elif self._rate(self.last, time_s, value) is Cause.NONE:  # back on the old course: it was a spike
                 self.spikes.append(self.pending[2])
@@ -63,14 +84,23 @@ class Course:
             self.pending = (0, 0.0, -1)
         elif self._rate(self.last, time_s, value) is not Cause.NONE:
             return self._wait(time_s, value, where)
-        if self.before[0] and is_spike(self.before[1], self.last[1], value, self.spike):
+        elif waits:
+            self.pending, self.pending_cause = (time_s, value, where), soft
+            return soft
+        if self.before[0] and self._exposes(value, usual):
             self._retract()
         self._count((time_s, value, where))
-        return Cause.NONE
+        if soft is not Cause.NONE:
+            self.soft_t = time_s
+        return soft
+
+    def _exposes(self, value: float, usual: float) -> bool:
+        three = self.before[1], self.last[1], value
+        return bool(is_spike(*three, self.spike) or is_unusual(*three, usual))
 
     def state(self) -> dict[str, float]:
         """The fields of the state."""
-        out: dict[str, float] = {"pending_cause": _CAUSES.index(self.pending_cause) if self.pending[0] else 0}
+        out: dict[str, float] = {"pending_cause": _CAUSES.index(self.pending_cause) if self.pending[0] else 0, "soft_t": self.soft_t}
         for name, reading in (("last", self.last), ("before", self.before), ("pending", self.pending)):
             out[f"{name}_t"], out[f"{name}_v"] = reading[0], reading[1]
         return out

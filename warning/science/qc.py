@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from warning.model import Cause, Flag
 from warning.science import doubt, qc_manual
 from warning.science.identity import known
+from warning.science.qc_further import further as further_tests
+from warning.science.qc_limits import SeriesLimits
 
 SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0, -888.0, -8888.0)
 FUTURE_S = 300  # further ahead of the gateway's or the log's clock: FAIL
@@ -49,19 +51,6 @@ FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
 
 Arrays = dict[str, NDArray[Any]]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesLimits:
-    """Limits per series (S); NaN: the test is not evaluated. Values in the series' SI unit, rates per hour, ``flat_after`` in s."""
-
-    least: NDArray[np.float64]
-    greatest: NDArray[np.float64]
-    rise: NDArray[np.float64]
-    fall: NDArray[np.float64]
-    spike: NDArray[np.float64]
-    flat_after: NDArray[np.float64]
-    flat_within: NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -112,7 +101,7 @@ def examine(
     current = ~late
     accepted = [(rows[late], times[late], values[late])]
     found.flag[index[late]] = NOT_EVALUATED
-    accepted += _in_order(found, arrays, limits, rows[current], times[current], values[current], index[current])
+    accepted += _in_order(found, arrays, limits, rows[current], times[current], values[current], index[current], now_s)
     _late(found, arrays, rows[late], times[late], values[late])
     rows, times, values = (np.concatenate(part) for part in zip(*accepted, strict=True))
     order = np.lexsort((times, rows))
@@ -194,6 +183,7 @@ def _in_order(
     time_s: Ints,
     value: NDArray[np.float64],
     index: NDArray[np.intp],
+    now_s: int,
 ) -> list[tuple[NDArray[np.intp], Ints, NDArray[np.float64]]]:
     """Readings newer than all before, sorted by (row, time): what counts of them. Fills flags and state fields."""
     n = len(row)
@@ -217,11 +207,21 @@ def _in_order(
     doubtful = has & ((rate > limits.rise[row]) | (-rate > limits.fall[row]))
     doubtful |= has & (older_t > 0) & doubt.is_spike(older_v, before_v, value, limits.spike[row])
     flat_t, flat = _flat(arrays, limits, row, time_s, value, first, start, segment)
+    further = None
+    if limits.more is not None and limits.more.asked[series].any():
+        further = further_tests(arrays, limits.more, row, time_s, value, series, start, end, now_s)
+        flat |= further.still
+        doubtful |= (further.soft > 0) | (has & (older_t > 0) & doubt.is_unusual(older_v, before_v, value, further.usual))
     doubtful |= flat | (arrays["pending_t"][row] > 0)
     doubted = np.zeros(len(series), np.bool_)
     doubted[segment[doubtful]] = True
     evaluated = has | ~np.isnan(limits.least[row]) | ~np.isnan(limits.greatest[row])
     found.flag[index] = np.where(evaluated, GOOD, NOT_EVALUATED)
+    if further is not None:
+        gap = has & (time_s - before_t > limits.more.gap_s[row])  # type: ignore[union-attr]
+        found.flag[index[gap]], found.cause[index[gap]] = NOT_EVALUATED, CODE[Cause.GAP]
+        for name, values in further.fields.items():
+            found.fields[name] = (further.series, values)
     plain, ends = ~doubted[segment], ~doubted
     found.fields["seen_t"], found.fields["seen_v"] = (series, time_s[end]), (series, value[end])
     found.fields["flat_t"] = (series, flat_t[end])
@@ -233,12 +233,14 @@ def _in_order(
         "pending_t": np.zeros(len(series), np.int64),
         "pending_v": np.zeros(len(series)),
         "pending_cause": np.zeros(len(series), np.int8),
+        "soft_t": arrays["soft_t"][series],
     }
     accepted = [(row[plain], time_s[plain], value[plain])]
     for place in np.flatnonzero(~ends):
         span = slice(int(start[place]), int(end[place]) + 1)
+        why = None if further is None else (further.usual[span], further.soft[span], further.low[span])
         accepted.append(
-            _doubt(found, arrays, limits, int(place), int(series[place]), time_s[span], value[span], flat[span], index[span], state)
+            _doubt(found, arrays, limits, int(place), int(series[place]), time_s[span], value[span], flat[span], index[span], state, why)
         )
     for name, values in state.items():
         found.fields[name] = (series, values)
@@ -256,11 +258,16 @@ def _doubt(
     flat: NDArray[np.bool_],
     index: NDArray[np.intp],
     state: Arrays,
+    further: tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_]] | None,
 ) -> tuple[NDArray[np.intp], Ints, NDArray[np.float64]]:
-    """One series reading by reading; writes its place of ``state``."""
+    """One series reading by reading; writes its place of ``state``. ``further``: what the tests by its past and by others say."""
     course = doubt.Course.of(arrays, row, limits.rise[row], limits.fall[row], limits.spike[row])
-    for time, number, is_flat, where in zip(time_s.tolist(), value.tolist(), flat.tolist(), index.tolist(), strict=True):
-        verdict = course.take(time, number, is_flat, where)
+    columns = [time_s.tolist(), value.tolist(), flat.tolist(), index.tolist()]
+    if further is not None:
+        usual, soft, low = further
+        columns += [usual.tolist(), [CAUSES[code] for code in soft.tolist()], low.tolist()]
+    for each in zip(*columns, strict=True):
+        where, verdict = each[3], course.take(*each)
         if verdict is not Cause.NONE:
             found.flag[where], found.cause[where] = SUSPECT, CODE[verdict]
     for where in filter(_of_this_beat, course.spikes):  # that the next one exposed

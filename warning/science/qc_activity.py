@@ -1,10 +1,25 @@
 """How a series usually moves, and what departs from it: spikes, standstills, steps that stay. By its own past, reading by reading.
 
-A fixed threshold fits one river at one pace of sampling. These tests scale with what the series did lately: ``usual`` is the mean change
-from one reading to the next (exponential, over 48 readings), ``still`` the longest standstill (slowly forgotten).
+A fixed threshold fits one river at one pace of sampling. These tests scale with what the series did lately:
+
+- ``usual``: mean change from one reading to the next, exponential over 48 readings; a single change enters with four times itself at most.
+- ``still``: the longest standstill, forgotten by 0.2 % a change (half of it in 350 changes).
+
+Spike: QARTOD's last but one, with max(``spike``, ``spike_factor`` * usual) as its threshold; and the reading after it must be back, else it
+is a crest. Standstill: flat line by elapsed time, longer than max(``still_s``, ``still_factor`` * still). Datum shift: a step greater than
+max(``shift``, 8 * usual) after which the series stays where it went (within a tenth of the step and twice the usual change) for three
+readings and two hours, while no neighbour moved by a quarter of it in six hours. A flood that steps up goes on rising or falls.
+
+Every reading is judged on those before it only, in order of time, whatever beat it came in. S series, n readings.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "usual": ("f4", ()),  # mean change from reading to reading
@@ -17,3 +32,149 @@ FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "shift_said": ("?", ()),  # it is called a datum shift
     "soft_t": ("u4", ()),  # newest reading that counts though it is suspect
 }
+FOLLOWED = ("usual", "usual_n", "still_s", "shift_t", "shift_from", "shift_by", "shift_n", "shift_said", "flat_t")
+
+OVER = 48  # readings
+KNOWN_FROM = 6  # readings: before, nothing departs from anything
+STILL_FROM = 10
+STILL_KEEPS = 0.998
+STEP_FACTOR = 8.0
+STAYS = 0.1  # part of the step
+SHIFT_READINGS, SHIFT_S = 3, 7200
+SHIFT_HELD_S = 3 * 86_400  # nobody said anything for so long: it is the level now
+SHARED = 0.25  # part of the step that a neighbour moved
+
+Arrays = dict[str, NDArray[Any]]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Limits per series (S), NaN: the test is not made. Values in the series' SI unit, times in s."""
+
+    spike: Floats
+    spike_factor: Floats
+    still_s: Floats
+    still_factor: Floats
+    within: Floats  # changes up to this are none
+    shift: Floats
+
+
+@dataclass(slots=True)
+class Followed:
+    """Per reading (n): the threshold of a spike (NaN: by the fixed one only), too long a standstill, in a datum shift and to which side."""
+
+    spike: Floats
+    still: Bools
+    shifted: NDArray[np.int8]  # 1 up, -1 down, 0 not
+    fields: Arrays  # of ``series``, as the last of its readings leaves them
+
+
+def follow(
+    arrays: Arrays,
+    limits: Activity,
+    series: NDArray[np.intp],
+    start: NDArray[np.intp],
+    count: NDArray[np.intp],
+    time_s: NDArray[np.int64],
+    value: Floats,
+    neighbours_moved: Floats,
+) -> Followed:
+    """Readings of ``series`` (s): ``count`` each from ``start`` on, in order of time. ``neighbours_moved`` (s): NaN where nobody knows."""
+    n = len(value)
+    out = Followed(np.full(n, np.nan), np.zeros(n, np.bool_), np.zeros(n, np.int8), {})
+    now: Arrays = {name: arrays[name][series].astype(np.float64) for name in FOLLOWED}
+    now["t"], now["v"] = arrays["seen_t"][series].astype(np.float64), arrays["seen_v"][series].astype(np.float64)
+    own = {name: getattr(limits, name)[series] for name in Activity.__slots__}
+    for rank in range(int(count.max(initial=0))):
+        which = np.flatnonzero(count > rank)
+        at = start[which] + rank
+        _next(out, at, {name: values[which] for name, values in own.items()}, now, which, time_s[at], value[at], neighbours_moved[which])
+    out.fields = {name: now[name].astype(FIELDS[name][0]) for name in FOLLOWED if name != "flat_t"}
+    return out
+
+
+def _next(
+    out: Followed,
+    at: NDArray[np.intp],
+    own: Arrays,
+    now: Arrays,
+    which: NDArray[np.intp],
+    time: NDArray[np.int64],
+    value: Floats,
+    moved: Floats,
+) -> None:
+    """One more reading of each of the series ``which``. State is rounded as it is kept, so that a beat's end changes nothing."""
+    old = {name: values[which] for name, values in now.items()}
+    first = old["t"] == 0
+    change = np.where(first, 0.0, value - old["v"])
+    size = np.abs(change)
+    known = old["usual_n"] >= KNOWN_FROM
+    out.spike[at] = np.where(known, np.fmax(own["spike"], own["spike_factor"] * old["usual"]), np.nan)
+    _standstill(out, at, own, now, which, old, time, size, first)
+    _shift(out, at, own, now, which, old, time, value, change, known & ~first, moved)
+    least = np.fmax(old["usual"], np.nan_to_num(own["spike"]) / 8.0)
+    taken = np.where(old["usual_n"] >= 3, np.minimum(size, 4.0 * least), size)
+    usual = old["usual"] + (taken - old["usual"]) / np.minimum(old["usual_n"] + 1, OVER)
+    now["usual"][which] = np.where(first, old["usual"], usual).astype(np.float32)
+    now["usual_n"][which] = np.where(first, old["usual_n"], np.minimum(old["usual_n"] + 1, 255))
+    now["t"][which], now["v"][which] = time, value
+
+
+def _standstill(
+    out: Followed,
+    at: NDArray[np.intp],
+    own: Arrays,
+    now: Arrays,
+    which: NDArray[np.intp],
+    old: Arrays,
+    time: NDArray[np.int64],
+    size: Floats,
+    first: Bools,
+) -> None:
+    moves = first | (size > own["within"])
+    longest = np.fmax(own["still_s"], own["still_factor"] * old["still_s"])
+    ready = (old["usual_n"] >= STILL_FROM) & ~first
+    out.still[at] = ready & ~moves & (time - old["flat_t"] > longest)
+    was = ready & (old["t"] - old["flat_t"] > longest)  # a standstill that was too long is not what is usual
+    stood = np.where(was, 0.0, time - old["flat_t"])
+    still = np.where(moves & ~first, np.fmax(old["still_s"] * STILL_KEEPS, stood), old["still_s"])
+    now["still_s"][which] = still.astype(np.float32)
+    now["flat_t"][which] = np.where(moves, time, old["flat_t"])
+
+
+def _shift(
+    out: Followed,
+    at: NDArray[np.intp],
+    own: Arrays,
+    now: Arrays,
+    which: NDArray[np.intp],
+    old: Arrays,
+    time: NDArray[np.int64],
+    value: Floats,
+    change: Floats,
+    known: Bools,
+    moved: Floats,
+) -> None:
+    watched, said = old["shift_t"] > 0, old["shift_said"] > 0
+    by, age = old["shift_by"], time - old["shift_t"]
+    stays = np.abs(value - (old["shift_from"] + by)) <= STAYS * np.abs(by) + 2.0 * old["usual"]
+    number = np.where(watched & stays, np.minimum(old["shift_n"] + 1, 255), 0)
+    shared = moved >= SHARED * np.abs(by)  # False where nobody knows
+    now_said = watched & ~said & stays & (number >= SHIFT_READINGS) & (age >= SHIFT_S) & ~shared
+    back = np.abs(value - old["shift_from"]) < 0.5 * np.abs(by)
+    beyond = (by < 0) & (value >= old["shift_from"])
+    over = said & (back | beyond | (age > SHIFT_HELD_S))
+    left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
+    keeps = watched & ~over & ~left
+    begins = known & ~keeps & (np.abs(change) > np.fmax(own["shift"], STEP_FACTOR * old["usual"])) & ~np.isnan(own["shift"])
+    out.shifted[at] = np.where(keeps & (said | now_said), np.sign(by), 0)
+    for name, fresh, stay in (
+        ("shift_t", time, old["shift_t"]),
+        ("shift_from", old["v"], old["shift_from"]),
+        ("shift_by", change, by),
+        ("shift_n", 0, number),
+        ("shift_said", 0, said | now_said),
+    ):
+        now[name][which] = np.where(begins, fresh, np.where(keeps, stay, 0)).astype(FIELDS[name][0])
