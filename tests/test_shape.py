@@ -43,7 +43,7 @@ def same(these: Readings, those: Readings) -> bool:
 
 
 def agree(values: list[bytes], some: Decoder) -> None:
-    readings, rejected, _ = some._by_msgspec(values, range(7, 7 + len(values)))
+    readings, rejected, _ = some._by_msgspec(values, np.arange(7, 7 + len(values)))
     for given_as in (values, Frames.of(values)):
         [segment] = some.run([b"k"] * len(values), given_as, 7)
         assert same(segment.readings, readings) and list(segment.rejected) == rejected

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Annotated, Literal, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ import numpy as np
 from warning.model import ManualFlag, Parameter, Rejected, Switch, Tick
 from warning.pipeline.beat import Readings
 from warning.stream import shape
-from warning.stream.frames import Frames
+from warning.stream.frames import Frames, Ints
 
 LAST_MS = 4_102_444_800_000  # 2100-01-01: what is later is no time but an error of unit
 MOST_BYTES = 128 << 10  # of a rejected record that are kept: six times that, escaped, is below 1 MiB. The log has all of it
@@ -81,50 +82,56 @@ class Decoder:
         self._mark = msgspec.json.Decoder(_Mark).decode
         self._switch = msgspec.json.Decoder(Switch).decode
         self._flag = msgspec.json.Decoder(ManualFlag).decode
-        self._said: list[ManualFlag] = []  # in the segment that is being read
+        self._said: list[tuple[int, ManualFlag]] = []  # (offset, what an operator said) in the run that is being read
 
     def run(self, keys: Sequence[bytes | None], values: Sequence[bytes | None], first: int) -> list[Segment]:
         """``first``: offset of the first record. Never raises for what the records hold."""
-        segments, at, end = [], 0, len(keys)
-        for stop in [*_absent(keys), end]:  # marks have no key
+        self._said.clear()
+        stops, end = _absent(keys), len(keys)  # marks have no key
+        found = self._readings(_without(values, stops), _offsets(first, end, stops))
+        segments, at = [], 0
+        for stop in [*stops, end]:
             if at == end:
                 break
-            readings, rejected = self._readings(values[at:stop], first + at)
+            readings, rejected = found.before(first + stop)
             mark: Tick | Switch | None = None
             if stop < end:
-                found = self._marked(values[stop], first + stop)
-                if isinstance(found, Rejected):
-                    rejected.append(found)
+                marked = self._marked(values[stop], first + stop)
+                if isinstance(marked, Rejected):
+                    rejected.append(marked)
                 else:
-                    mark = found
+                    mark = marked
             last = min(stop, end - 1)
-            segments.append(Segment(readings, tuple(rejected), mark, first + last, last - at + 1, tuple(self._said)))
-            self._said.clear()
+            said = tuple(flag for offset, flag in self._said if first + at <= offset < first + stop) if self._said else ()
+            segments.append(Segment(readings, tuple(rejected), mark, first + last, last - at + 1, said))
             at = stop + 1
         return segments
 
-    def _readings(self, values: Sequence[bytes | None], first: int) -> tuple[Readings, list[Rejected]]:
+    def _readings(self, values: Sequence[bytes | None], offsets: Ints) -> _Found:
         if len(values) >= shape.FEWEST and (frames := _frames(values)) is not None:
+            if not self._shape.taught:  # the first run of a life need not be read one by one as a whole
+                self._by_msgspec(list(frames[: shape.FEWEST]), offsets[: shape.FEWEST])
             columns = self._shape.read(frames)
             if columns is not None:
-                return self._completed(columns, frames, first)
+                return self._completed(columns, frames, offsets)
             values = list(frames)
-        readings, rejected, _ = self._by_msgspec(values, range(first, first + len(values)))
-        return readings, rejected
+        return _Found(*self._by_msgspec(values, offsets))
 
-    def _completed(self, columns: shape.Columns, values: Frames, first: int) -> tuple[Readings, list[Rejected]]:
+    def _completed(self, columns: shape.Columns, values: Frames, offsets: Ints) -> _Found:
         """What is of our gateway's shape has been read; msgspec reads the rest, each reading in its place."""
         good, count = columns.good, len(columns.row)
         plain = Readings(columns.row, columns.time_ms, columns.value, columns.received_ms, np.zeros(count, np.bool_))
+        if count == len(good):
+            return _Found(plain, [], offsets)
         others = np.flatnonzero(~good)
-        if not len(others):
-            return plain, []
-        readings, rejected, taken = self._by_msgspec([values[at] for at in others], (others + first).tolist())
-        place = np.argsort(np.concatenate((np.flatnonzero(good), np.asarray(taken, np.int64) - first)), kind="stable")
-        both = Readings.concatenate([plain, readings])
-        return Readings(*(getattr(both, name)[place] for name in Readings.__slots__)), rejected
+        readings, rejected, taken = self._by_msgspec([values[at] for at in others.tolist()], offsets[others])
+        if not len(readings):
+            return _Found(plain, rejected, offsets[good])
+        both, where = Readings.concatenate([plain, readings]), np.concatenate((offsets[good], taken))
+        place = np.argsort(where, kind="stable")
+        return _Found(Readings(*(getattr(both, name)[place] for name in Readings.__slots__)), rejected, where[place])
 
-    def _by_msgspec(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> tuple[Readings, list[Rejected], Sequence[int]]:
+    def _by_msgspec(self, values: Sequence[bytes | None], offsets: Ints) -> tuple[Readings, list[Rejected], Ints]:
         """Also the offsets of those that were taken."""
         if not values:
             return Readings.none(), [], offsets
@@ -133,7 +140,7 @@ class Decoder:
             lines = [decode(value) for value in values]  # type: ignore[arg-type]
             readings = _columns([rows[line.parameter][line.station] for line in lines], lines)
         except (msgspec.MsgspecError, ValueError, LookupError, RecursionError, TypeError):
-            return self._one_by_one(values, offsets)
+            return self._one_by_one(values, offsets.tolist())
         self._learn(lines, values)
         return readings, [], offsets
 
@@ -141,7 +148,7 @@ class Decoder:
         if len(lines) >= shape.FEWEST:
             self._shape.learn({line.provider: value for line, value in zip(lines, values, strict=True) if value is not None}.values())
 
-    def _one_by_one(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> tuple[Readings, list[Rejected], Sequence[int]]:
+    def _one_by_one(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> tuple[Readings, list[Rejected], Ints]:
         rows: list[int] = []
         lines: list[_Line] = []
         texts: list[bytes] = []
@@ -169,7 +176,7 @@ class Decoder:
             texts.append(value)
             taken.append(offset)
         self._learn(lines, texts)  # else one broken record a fetch would keep all the others from being read at once
-        return _columns(rows, lines), rejected, taken
+        return _columns(rows, lines), rejected, np.asarray(taken, np.int64)
 
     def _flagged(self, value: bytes, offset: int) -> list[Rejected]:
         """What an operator said about a sensor; why it is not taken, if it is not."""
@@ -184,7 +191,7 @@ class Decoder:
         if not 0 <= flag.from_ms < end_ms <= LAST_MS:
             words = f"record {offset}: a flag from {flag.from_ms} to {flag.to_ms} ms: the end must come after the beginning, before 2100"
             return [reject("bad_field", words, value, offset, flag.who)]
-        self._said.append(flag)
+        self._said.append((offset, flag))
         return []
 
     def _marked(self, value: bytes | None, offset: int) -> Tick | Switch | Rejected:
@@ -205,8 +212,39 @@ class Decoder:
         return reject("missing_key", words, value, offset)
 
 
+class _Found:
+    """The readings of a run and its rejects, both in order, to be handed out up to one mark after the other."""
+
+    def __init__(self, readings: Readings, rejected: list[Rejected], offsets: Ints) -> None:
+        self._readings, self._rejected, self._offsets = readings, rejected, offsets
+        self._at = self._reject = 0
+
+    def before(self, offset: int) -> tuple[Readings, list[Rejected]]:
+        """What stands before this record and was not handed out yet."""
+        begin, self._at = self._at, int(np.searchsorted(self._offsets, offset))
+        first = self._reject
+        while self._reject < len(self._rejected) and self._rejected[self._reject].offset < offset:
+            self._reject += 1
+        return self._readings[begin : self._at], self._rejected[first : self._reject]
+
+
 def _absent(keys: Sequence[bytes | None]) -> list[int]:
     return keys.absent() if isinstance(keys, Frames) else [at for at, key in enumerate(keys) if key is None]
+
+
+def _without(values: Sequence[bytes | None], stops: list[int]) -> Sequence[bytes | None]:
+    """Readings alone: what stands between the marks is read in one go."""
+    if not stops:
+        return values
+    if isinstance(values, Frames):
+        return Frames(values.buffer, np.delete(values.start, stops), np.delete(values.size, stops))
+    kept = [values[begin + 1 : end] for begin, end in pairwise([-1, *stops, len(values)])]
+    return list(chain.from_iterable(kept))
+
+
+def _offsets(first: int, count: int, stops: list[int]) -> Ints:
+    offsets = np.arange(first, first + count)
+    return np.delete(offsets, stops) if stops else offsets
 
 
 def _frames(values: Sequence[bytes | None]) -> Frames | None:

@@ -11,7 +11,9 @@ A test holds all of it against msgspec.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from warning.stream.frames import PAD, Frames, Ints, Words, lowest_byte, words_at
 
 FEWEST = 256  # records; below, msgspec costs less
-PIECE = 8192  # records at a time: what fits into a core's cache
+PIECE = 16384  # records at a time: what fits into a core's cache
 MOST_PREFIX = 12  # words of 8 bytes up to the time; a station with a longer name is left to msgspec
 MOST_PROVIDERS = 16  # remembered
 _SHORTEST = 43  # bytes of the prefix of a station without a name whose parameter is ``rain``
@@ -54,15 +56,38 @@ def _first_bytes(words: int) -> Words:
     return np.array(rows, np.uint64)
 
 
-def _last_bytes() -> Words:
-    """(17, 2): row n has the bits of the last n bytes of 16."""
-    return ~_first_bytes(2)[::-1]
+def _table(most: int) -> _Layouts:
+    """``_Layouts`` of numbers of fewer than ``most`` bytes."""
+    of_last = ~_first_bytes(2)[::-1]  # n -> the bits of the last n bytes of 16
+    stay, digits = np.zeros((2, 1 << 10), np.uint64), np.zeros((2, 1 << 10), np.uint64)
+    divisor, least = np.ones(1 << 10), np.full(1 << 10, _NEVER)
+    for negative, size, dot in itertools.product(range(2), range(1, most), range(most + 1)):
+        whole = dot >= size  # no dot in it
+        decimals = 0 if whole else size - 1 - dot
+        count = size - negative - (not whole)
+        if not 1 <= count <= 15 or count <= decimals or (not whole and not decimals):
+            continue
+        code = negative << 9 | size << 5 | dot
+        stay[:, code], digits[:, code] = of_last[16 if whole else decimals], of_last[count]
+        divisor[code] = (-1.0 if negative else 1.0) * 10.0**decimals
+        least[code] = 10 ** (count - 1) if count - decimals > 1 else 0  # no zero in front
+        if negative and whole:
+            least[code] = max(1, least[code])  # an integer -0 is msgspec's to judge
+    return _Layouts(stay, digits, divisor, least)
 
 
-_LAST_HIGH, _LAST_LOW = np.ascontiguousarray(_last_bytes().T)
+class _Layouts(NamedTuple):
+    """For each layout of a number, ``negative << 9 | size << 5 | place of the dot``. Words: of its last 16 bytes, the earlier one first."""
+
+    stay: Words  # (2, n): the bytes that stand behind the dot
+    digits: Words  # (2, n): the bytes of all digits, once what stands before the dot has moved over it
+    divisor: NDArray[np.float64]
+    least: Ints  # the digits as one number are no less; ``_NEVER``: there is no such number, or it is msgspec's
+
+
+_NEVER = 1 << 62
+_LAYOUTS = _table(16)
 _PROVIDERS = _first_bytes(4)
-_TENS = 10.0 ** np.arange(23)
-_TEN = np.array([10**power for power in range(17)], np.int64)
 _BYTE = np.uint64(8)
 _HIGH, _ZEROS, _ONES = np.uint64(0x8080808080808080), _word(b"0" * 8), np.uint64(0x0101010101010101)
 
@@ -90,49 +115,46 @@ class _Number(NamedTuple):
     good: NDArray[np.bool_]
 
 
-def _number(buffer: NDArray[np.uint8], at: Ints, first: Words, second: Words) -> _Number:
-    """Decimal numbers that begin ``at`` and end before a comma; ``first``, ``second``: their 16 bytes from there on."""
+def _number(buffer: NDArray[np.uint8], at: Ints, first: Words) -> _Number:
+    """Decimal numbers that begin ``at`` and end before a comma; ``first``: their 8 bytes from there on."""
     size, dot = lowest_byte(_marks(first, b",")), lowest_byte(_marks(first, b"."))
-    short = bool((size < 8).all())
+    short = bool(size.max(initial=0) < 8)
     if not short:
+        second = words_at(buffer, at + 8, 1)[:, 0]
         size = np.where(size == 8, 8 + lowest_byte(_marks(second, b",")), size)
         dot = np.where(dot == 8, 8 + lowest_byte(_marks(second, b".")), dot)
-    whole = dot >= size  # no dot in it
-    negative = (first & _bits(8)) == ord("-")
-    decimals = np.where(whole, 0, size - 1 - dot)
-    digits = size - negative - ~whole
-    good = (size < 16) & (digits >= 1) & (digits <= 15) & (digits > decimals) & (whole | (decimals > 0))
-    digits = np.clip(digits, 0, 16)
-    before = np.where(whole, 16, decimals)  # bytes at the end that stay in their places
+    layout = np.minimum(size, 15) << 5
+    layout |= dot
+    layout |= ((first & _bits(8)) == ord("-")).astype(np.int64) << 9
     if short:
-        number, fits = _eight_digits(_aligned(first << (np.uint64(64) - (size << 3).astype(np.uint64)), None, before, digits, _LAST_LOW))
+        shift = np.uint64(64) - (size << 3).astype(np.uint64)  # of 64 bits it gives 0, as it should
+        number, good = _eight_digits(_aligned(first << shift, None, layout, 1))
     else:
         words = words_at(buffer, at + size - 24, 3)
-        high, fits = _eight_digits(_aligned(words[:, 1], words[:, 0], before, digits, _LAST_HIGH))
-        number, also = _eight_digits(_aligned(words[:, 2], words[:, 1], before, digits, _LAST_LOW))
+        high, good = _eight_digits(_aligned(words[:, 1], words[:, 0], layout, 0))
+        number, fits = _eight_digits(_aligned(words[:, 2], words[:, 1], layout, 1))
         number += high * 100_000_000
-        fits &= also
-    good &= fits
-    good &= (number >= _TEN.take(np.maximum(digits - 1, 0))) | (digits - decimals == 1)  # no zero in front
-    good &= ~(negative & whole & (number == 0))  # an integer -0 is msgspec's to judge
-    value = number / _TENS.take(decimals)
-    np.negative(value, out=value, where=negative)
-    return _Number(value, size, good)
+        good &= fits & (size < 16)
+    good &= number >= _LAYOUTS.least.take(layout)
+    return _Number(number / _LAYOUTS.divisor.take(layout), size, good)
 
 
-def _aligned(words: Words, previous: Words | None, before: Ints, digits: Ints, last: Words) -> Words:
+def _aligned(words: Words, previous: Words | None, layout: Ints, half: int) -> Words:
     """Eight bytes of numbers that end with a word: what stands before the dot moves one byte towards the end, over the dot, zeros in front.
 
-    ``previous``: the eight bytes before them; ``last``: n -> the bits that belong to the last n bytes of the number.
+    ``previous``: the eight bytes before them; ``half``: 1 for the last eight bytes, 0 for those before.
     """
     moved = words << _BYTE
     if previous is not None:
         moved |= previous >> np.uint64(56)
-    return _chosen(_chosen(words, moved, last.take(before)), _ZEROS, last.take(digits))
+    return _chosen(_chosen(words, moved, _LAYOUTS.stay[half].take(layout)), _ZEROS, _LAYOUTS.digits[half].take(layout))
 
 
 def _chosen(those: Words, others: Words | np.uint64, mask: Words) -> Words:
-    return others ^ ((others ^ those) & mask)
+    differ = others ^ those
+    differ &= mask
+    differ ^= others
+    return differ
 
 
 class Shape:
@@ -151,28 +173,36 @@ class Shape:
         self._words = -(-longest // 8)
         fitting = {text: at for text, at in texts.items() if len(text) <= 8 * self._words}
         padded = b"".join(text.ljust(8 * self._words, b"\0") for text in fitting)
-        self._prefix = np.frombuffer(padded, "<u8").reshape(len(fitting), self._words)
+        self._prefix = np.frombuffer(padded, f"V{8 * self._words}")
         self._size = np.fromiter(map(len, fitting), np.int64, len(fitting))
         self._row = np.fromiter(fitting.values(), np.int32, len(fitting))
-        self._masks = _first_bytes(self._words)
         self._shift = np.uint64(64 - max(4, (8 * len(fitting)).bit_length()))
-        self._hashed = min(map(len, fitting), default=_SHORTEST) // 8
-        size, number = 1 << (64 - int(self._shift)), np.arange(len(fitting))
+        self._common = min(map(len, fitting), default=_SHORTEST) // 8  # words that the prefix of every series has
+        self._ends = np.ascontiguousarray(_first_bytes(self._words)[:, self._common :])
+        words, number = np.frombuffer(padded, "<u8").reshape(len(fitting), self._words), np.arange(len(fitting))
+        self._hashed = [column for column in range(1, self._common) if (words[:, column] != words[:1, column]).any()] or [1]
+        size = 1 << (64 - int(self._shift))
         self._tables = np.zeros(size, np.int32), np.zeros(size, np.int32)
-        self._tables[0][self._slots(self._prefix, 0)] = number
-        self._tables[1][self._slots(self._prefix, 1)[::-1]] = number[::-1]  # of two that begin alike, each has a table
+        self._tables[0][self._slots(words, 0)] = number
+        self._tables[1][self._slots(words, 1)[::-1]] = number[::-1]  # of two that begin alike, each has a table
         self._providers: dict[int, list[Words]] = {}
 
     def _slots(self, words: Words, turn: int) -> Ints:
-        """By as many words as the prefix of every series has."""
-        mixed = words[:, 1] * np.uint64(_MIXERS[0])
-        for column in range(2, self._hashed):
+        """By the words in which the prefixes differ, of those that all have."""
+        mixed = words[:, self._hashed[0]] * np.uint64(_MIXERS[0])
+        for column in self._hashed[1:]:
             mixed ^= mixed >> np.uint64(29)
             mixed += words[:, column]
             mixed *= np.uint64(_MIXERS[0])
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(_MIXERS[1 + turn])
-        return (mixed >> self._shift).astype(np.int64)
+        mixed >>= self._shift
+        return mixed.astype(np.int64)
+
+    @property
+    def taught(self) -> bool:
+        """It knows a provider."""
+        return bool(self._providers)
 
     def learn(self, values: Iterable[bytes]) -> None:
         """Remembers the providers of values that msgspec has taken."""
@@ -189,59 +219,70 @@ class Shape:
 
     def read(self, values: Frames) -> Columns | None:
         """None: too few of them, or nothing to compare with yet."""
-        if len(values) < FEWEST or not self._providers or not len(self._row):
+        if len(values) < FEWEST or not self.taught or not len(self._row):
             return None
-        pieces = [self._piece(values[at : at + PIECE]) for at in range(0, len(values), PIECE)]
+        count = -(-len(values) // PIECE)
+        edges = [number * len(values) // count for number in range(count + 1)]
+        pieces = [self._piece(values[begin:end]) for begin, end in pairwise(edges)]
         return pieces[0] if len(pieces) == 1 else Columns(*map(np.concatenate, zip(*pieces, strict=True)))
 
     def _piece(self, values: Frames) -> Columns:
-        buffer = np.frombuffer(values.buffer, np.uint8)
-        # Words are loaded around each value: one at the very edge of the buffer is left to msgspec.
-        inside = (values.start >= 8) & (values.start + 8 * self._words + PAD <= len(buffer)) & (values.size >= 0)
-        start, size = (values.start, values.size) if inside.all() else (values.start[inside], values.size[inside])
-        series, good = self._series(words_at(buffer, start, self._words))
-        time_at = start + self._size.take(series)
+        buffer, start, size = np.frombuffer(values.buffer, np.uint8), values.start, values.size
+        inside = None
+        if start.min() < 8 or start.max() + 8 * self._words + PAD > len(buffer) or size.min() < 0:
+            # Words are loaded around each value: one at the very edge of the buffer is left to msgspec.
+            inside = (start >= 8) & (start + 8 * self._words + PAD <= len(buffer)) & (size >= 0)
+            start, size = start[inside], size[inside]
+        series, prefix, good = self._series(words_at(buffer, start, self._words))
+        time_at = start + prefix
         time_ms, number, fits = _time_and_value(buffer, time_at)
         good &= fits
-        received_at = time_at + 22 + np.minimum(number.size, 16)
+        received_at = time_at + 22
+        received_at += np.minimum(number.size, 16)
         received_ms, name_at, fits = _received(buffer, received_at)
-        good &= fits & self._known(buffer, name_at, start + size)
-        inside[inside] = good
+        good &= fits
+        good &= self._known(buffer, name_at, start + size)
         row, columns = self._row.take(series), (time_ms, number.value, received_ms)
         if not good.all():
             row, columns = row[good], (time_ms[good], number.value[good], received_ms[good])
-        return Columns(inside, row, *columns)
+        if inside is not None:
+            inside[inside] = good
+        return Columns(good if inside is None else inside, row, *columns)
 
-    def _series(self, words: Words) -> tuple[Ints, NDArray[np.bool_]]:
-        series = self._tables[0][self._slots(words, 0)].astype(np.int64)
-        good = self._same(words, series)
+    def _series(self, words: Words) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """(series, size of its prefix, whether it is this one) of values that begin with these words."""
+        series = self._tables[0].take(self._slots(words, 0)).astype(np.int64)
+        size, good = self._same(words, series)
         if not good.all():
             other = np.flatnonzero(~good)
-            series[other] = self._tables[1][self._slots(words[other], 1)]
-            good[other] = self._same(words[other], series[other])
-        return series, good
+            series[other] = self._tables[1].take(self._slots(words[other], 1))
+            size[other], good[other] = self._same(words[other], series[other])
+        return series, size, good
 
-    def _same(self, words: Words, series: Ints) -> NDArray[np.bool_]:
-        differ = words ^ self._prefix.take(series, axis=0)
-        differ &= self._masks.take(self._size.take(series), axis=0)
-        found = differ[:, 0].copy()
-        for column in range(1, self._words):
+    def _same(self, words: Words, series: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        size = self._size.take(series)
+        differ = self._prefix[series].view("<u8").reshape(words.shape)
+        differ ^= words
+        differ[:, self._common :] &= self._ends.take(size, axis=0)
+        found = differ[:, 0] | differ[:, 1]
+        for column in range(2, self._words):
             found |= differ[:, column]
         same: NDArray[np.bool_] = found == 0
-        return same
+        return size, same
 
     def _known(self, buffer: NDArray[np.uint8], name_at: Ints, end: Ints) -> NDArray[np.bool_]:
         """The rest of these values is a provider that we know, with its quote and brace."""
         size = end - name_at
-        words = words_at(buffer, np.minimum(name_at, len(buffer) - 32), 4)
+        width = -(-max(self._providers) // 8)
+        words = words_at(buffer, np.minimum(name_at, len(buffer) - 8 * width), width)
         known = np.zeros(len(size), np.bool_)
         for length, names in self._providers.items():
             fits = size == length
             for name in names:
-                same = fits.copy()
-                for column in range(-(-length // 8)):
-                    same &= (words[:, column] & _PROVIDERS[length, column]) == name[column]
-                known |= same
+                differ = (words[:, 0] ^ name[0]) & _PROVIDERS[length, 0]
+                for column in range(1, -(-length // 8)):
+                    differ |= (words[:, column] ^ name[column]) & _PROVIDERS[length, column]
+                known |= fits & (differ == 0)
         return known
 
 
@@ -252,32 +293,42 @@ def _plain(text: str) -> bool:
 
 def _time_and_value(buffer: NDArray[np.uint8], at: Ints) -> tuple[Ints, _Number, NDArray[np.bool_]]:
     """``1753920000000,"value":20.123,``"""
-    words = words_at(buffer, at, 5)
-    middle, tail, end = words[:, 1], words[:, 2], words[:, 3]
-    time_ms, good = _eight_digits(words[:, 0])
-    last, fits = _eight_digits((middle << np.uint64(24)) | _word(b"000"))
-    time_ms *= 100_000
-    time_ms += last
-    good &= fits & (time_ms >= _FROM_MS) & (time_ms <= _TO_MS)
-    good &= ((middle >> np.uint64(40)) == _word(_TIME[:3])) & ((tail & _bits(48)) == _word(_TIME[3:]))
-    first = (tail >> np.uint64(48)) | (end << np.uint64(16))
-    second = (end >> np.uint64(48)) | (words[:, 4] << np.uint64(16))
-    number = _number(buffer, at + 22, first, second)
+    words = words_at(buffer, at - 3, 5)
+    time_ms, good = _time(words[:, 0] >> np.uint64(24), words[:, 1])
+    good &= time_ms >= _FROM_MS
+    other = words[:, 2] ^ _word(_TIME[:8])
+    other |= (words[:, 3] ^ _word(_TIME[8:])) & _bits(8)
+    good &= other == 0
+    number = _number(buffer, at + 22, (words[:, 3] >> _BYTE) | (words[:, 4] << np.uint64(56)))
     good &= number.good
     return time_ms, number, good
 
 
 def _received(buffer: NDArray[np.uint8], at: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """``,"received_ms":1753920000000,"provider":"`` and where it ends."""
-    words = words_at(buffer, at, 6)
-    head, end = words[:, 1], words[:, 3]
-    received_ms, good = _eight_digits(words[:, 2])
-    last, fits = _eight_digits((end << np.uint64(32)) | _word(b"0000"))
-    lead = (head >> np.uint64(56)).astype(np.int64) - ord("0")
-    received_ms *= 10_000
-    received_ms += last + lead * 1_000_000_000_000
-    good &= fits & (lead >= 1) & (lead <= 9) & (received_ms <= _TO_MS)
-    good &= (words[:, 0] == _word(_RECEIVED[:8])) & ((head & _bits(56)) == _word(_RECEIVED[8:]))
-    good &= ((end >> np.uint64(32)) == _word(_PROVIDER[:4])) & (words[:, 4] == _word(_PROVIDER[4:12]))
-    good &= (words[:, 5] & _bits(8)) == _PROVIDER[12]
+    words = words_at(buffer, at - 4, 6)
+    middle, end = words[:, 2], words[:, 5]
+    received_ms, good = _time(middle >> np.uint64(24), words[:, 3])
+    good &= received_ms >= _FROM_MS
+    other = (words[:, 0] >> np.uint64(32)) ^ _word(_RECEIVED[:4])
+    other |= words[:, 1] ^ _word(_RECEIVED[4:12])
+    other |= (middle ^ _word(_RECEIVED[12:])) & _bits(24)
+    other |= words[:, 4] ^ _word(_PROVIDER[:8])
+    other |= (end ^ _word(_PROVIDER[8:])) & _bits(40)
+    good &= other == 0
     return received_ms, at + 41, good
+
+
+def _time(lead: Words, rest: Words) -> tuple[Ints, NDArray[np.bool_]]:
+    """Times of 13 digits: five, which are the same for a day, and eight. (ms, whether they are digits and no later than ``_TO_MS``)"""
+    time_ms, good = _eight_digits(rest)
+    day = int(lead[0]).to_bytes(8, "little")[:5] if len(lead) else b""
+    if day.isdigit() and (lead == lead[0]).all():
+        time_ms += int(day) * 100_000_000
+    else:
+        days, fits = _eight_digits((lead << np.uint64(24)) | _word(b"000"))
+        days *= 100_000_000
+        time_ms += days
+        good &= fits
+    good &= time_ms <= _TO_MS
+    return time_ms, good
