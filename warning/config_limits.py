@@ -12,13 +12,15 @@ import csv
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from warning import config
+from warning.config_build import FrozenDict
+from warning.config_digest import digest
 from warning.config_units import factor
 from warning.errors import ConfigError, Problem
 from warning.model import CLASSES, Level, Parameter
@@ -177,6 +179,30 @@ def region_of(folder: Path, limits: Path, heard: Heard) -> Made:
             return Made(config.load(made), notes, table.equal)
         except ConfigError as error:  # what the tables have in common with any region's, and said in its words
             raise ConfigError([Problem(p.where.replace(made, str(folder)), p.what, p.fix) for p in error.problems]) from None
+
+
+def with_limits(region: Region, limits: Path) -> Made:
+    """A configured region with other limits: each zone's as in the table, a zone that it does not name keeps its own.
+
+    Raises ConfigError: a table that cannot be read, a station that is no zone of the region, another quantity than its own.
+    """
+    table = read_limits(limits)
+    zones, problems = {zone.id: zone for zone in region.zones}, []
+    for row in table.rows:
+        zone = zones.get(row.station)
+        if zone is None:
+            problems.append(Problem(str(limits), f"{row.station} is no zone of {region.id}", f"one of {', '.join(zones)}"))
+        elif zone.limits.quantity != row.quantity:
+            what = f"{row.station} has limits of {row.quantity}, the region's are of {zone.limits.quantity}"
+            problems.append(Problem(str(limits), what, "write quantity as in the region"))
+        else:
+            unit = factor(row.unit, row.quantity)
+            values = FrozenDict({level: value * unit for level, value in row.values.items()})
+            zones[row.station] = replace(zone, limits=replace(zone.limits, values=values, source=str(limits.name)))
+    if problems:
+        raise ConfigError(problems)
+    changed = replace(region, zones=tuple(zones.values()))
+    return Made(replace(changed, digest=digest(changed)), table.notes, table.equal)
 
 
 def _rows(path: Path, *keys: str) -> dict[str, dict[str, str]]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,17 @@ class Rows:
         return len(self.readings) + len(self.refused)
 
 
-def read(path: Path, region: Region) -> Rows:
-    """All rows of a replay file. Raises InputError if it is no such file; a row that is wrong is in ``refused``."""
+def read(path: Path, region: Region, station: Callable[[str], str] | None = None) -> Rows:
+    """All rows of a replay file. Raises InputError if it is no such file; a row that is wrong is in ``refused``.
+
+    ``station`` makes a station's id of what the file calls it.
+    """
     formats = Formats(region)
     readings: list[Reading] = []
     refused: list[RefusedRow] = []
     for line, row in _rows(path):
+        if station is not None and row.get("station"):
+            row["station"] = station(row["station"])
         try:
             readings.append(from_row(row, formats))
         except InputError as error:
@@ -67,6 +73,17 @@ def read(path: Path, region: Region) -> Rows:
             refused.append(RefusedRow(line, error, kept))
     readings.sort(key=lambda reading: reading.time_ms)
     return Rows(tuple(readings), tuple(refused))
+
+
+def outline(path: Path) -> Iterator[tuple[str, str, int]]:
+    """(station, parameter, time in ms) of each row whose time can be read, as they stand; nothing else is looked at."""
+    for _, row in _rows(path):
+        try:
+            time = datetime.fromisoformat(str(row["time"]).strip())
+        except ValueError:
+            continue
+        if time.tzinfo is not None:
+            yield str(row["station"] or "").strip(), str(row["parameter"] or "").strip(), round(time.timestamp() * 1000)
 
 
 def from_row(row: Mapping[str, str | list[str] | None], formats: Formats) -> Reading:

@@ -1,0 +1,133 @@
+"""A hindcast judged: every class and method by the same events, with the intervals of the bootstrap; the forecasts by their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warning.model import CLASSES, Level
+from warning.region import Region, Zone, named
+from warning.science import verify, verify_baselines, verify_bootstrap
+from warning.science.verify import Judged, Skill
+from warning.science.verify_bootstrap import Difference, Units
+from warning.verification.forecasts import Forecasts, forecasts
+from warning.verification.observed import Track
+from warning.verification.said import Said
+
+OURS = "ours"
+THRESHOLD = "threshold"
+LINES = {f"straight line {ahead} h": ahead for ahead in verify_baselines.AHEAD_H}
+METHODS = (OURS, THRESHOLD, *LINES)
+SEED = 20250827  # of the bootstrap: the same figures each time; the day on which the Chenab rose
+RESOLUTION = {"stage": 0.001, "discharge": 0.1}
+
+Equal = frozenset[tuple[str, Level]]  # (zone, class) whose limit is that of the class above it
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One class: ``judged[method]`` per zone of ``zones``, in that order."""
+
+    level: Level
+    name: str
+    zones: tuple[str, ...]
+    judged: Mapping[str, tuple[Judged, ...]]
+    skill: Mapping[str, Skill]
+    units: Units  # of METHODS
+    intervals: Mapping[int, tuple[float, float]]  # lead in hours -> timely CSI of ours
+    differences: Mapping[tuple[str, int], Difference]  # (baseline, lead in hours) -> ours less it
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """All of a hindcast. ``tracks`` and ``said`` by zone."""
+
+    region: Region
+    within_s: int
+    tracks: Mapping[str, Track]
+    said: Mapping[str, Said]
+    classes: tuple[Judgement, ...]
+    forecasts: Forecasts
+
+    def of(self, level: Level) -> Judgement | None:
+        return next((each for each in self.classes if each.level is level), None)
+
+
+def limit_of(zone: Zone, level: Level, equal: Equal = frozenset()) -> float | None:
+    """The limit of the class at that zone; where the table gave two classes the same one, that of the class above."""
+    values = zone.limits.values
+    if level in values or (zone.id, level) not in equal:
+        return values.get(level)
+    return next((values[above] for above in CLASSES if above > level and above in values), None)
+
+
+def class_name(region: Region, level: Level) -> str:
+    names = region.class_names.get(level)
+    return named(names, "en") if names else level.name.lower()
+
+
+def assess(
+    region: Region, tracks: Mapping[str, Track], said: Mapping[str, Said], equal: Equal = frozenset(), within_s: int = verify.WITHIN_S
+) -> Assessment:
+    """Judges every class that a zone of the region has. Zones without a reading count for nothing."""
+    rng = np.random.default_rng(SEED)
+    zones = [zone for zone in region.zones if zone.id in tracks and zone.id in said]
+    classes = []
+    for level in CLASSES:
+        limits = {zone.id: limit for zone in zones if (limit := limit_of(zone, level, equal)) is not None}
+        if limits:
+            classes.append(_judge(region, level, limits, tracks, said, within_s, rng))
+    quantities = {zone.id: zone.limits.quantity for zone in zones}
+    by_class = {level: {zone.id: value for zone in zones if (value := limit_of(zone, level, equal)) is not None} for level in CLASSES}
+    found = forecasts(quantities, by_class, tracks, said)
+    return Assessment(region, within_s, tracks, said, tuple(classes), found)
+
+
+def _judge(
+    region: Region,
+    level: Level,
+    limits: Mapping[str, float],
+    tracks: Mapping[str, Track],
+    said: Mapping[str, Said],
+    within_s: int,
+    rng: np.random.Generator,
+) -> Judgement:
+    judged: dict[str, list[Judged]] = {method: [] for method in METHODS}
+    for zone, limit in limits.items():
+        track, resolution = tracks[zone], RESOLUTION[region.zone_by_id[zone].limits.quantity]
+        events = verify.crossings(track.time_s, track.value, limit, resolution)
+        covered_s = int(track.time_s[-1] - track.time_s[0])
+        speaks = {OURS: said[zone].alerts(level), THRESHOLD: _spells(track, track.value, limit, resolution)}
+        for name, ahead_h in LINES.items():
+            speaks[name] = _spells(track, verify_baselines.straight_line(track.time_s, track.value, ahead_h), limit, resolution)
+        for method, alerts in speaks.items():
+            judged[method].append(verify.judge(events, alerts, within_s, covered_s))
+    units = verify_bootstrap.units([judged[method] for method in METHODS], within_s)
+    return Judgement(
+        level=level,
+        name=class_name(region, level),
+        zones=tuple(limits),
+        judged={method: tuple(each) for method, each in judged.items()},
+        skill={method: verify.skill(each) for method, each in judged.items()},
+        units=units,
+        intervals={lead: verify_bootstrap.interval(verify_bootstrap.draws(units, lead, rng)[0]) for lead in verify.LEADS_H},
+        differences=differences([units], rng),
+    )
+
+
+def _spells(track: Track, value: NDArray[np.float64], limit: float, resolution: float) -> verify.Spells:
+    return verify.spells(track.time_s, verify.reached(value, limit, resolution))
+
+
+def differences(sets: Sequence[Units], rng: np.random.Generator, leads_h: Sequence[int] = (3, 6)) -> dict[tuple[str, int], Difference]:
+    """Ours less each other method, all sets of units taken as one; paired by event."""
+    sample = verify_bootstrap.pooled(sets)
+    return {
+        (method, lead): verify_bootstrap.difference(sample, 0, number, lead, rng)
+        for number, method in enumerate(METHODS)
+        if number
+        for lead in leads_h
+    }
