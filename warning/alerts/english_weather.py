@@ -22,7 +22,7 @@ _PARAMETERS = {
     "rain_6h": "rain in 6 h",
     "rain_24h": "rain in 24 h",
     "rain_72h": "rain in 72 h",
-    "flash_flood": "rain against what makes the stream flood",
+    "flash_flood": "rain, of what makes the stream flood,",
 }
 _UNITS = {"degC": "C", "degF": "F", "%": "%", "ratio": "%"}
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warning.model import Parameter, Reason
+from warning.pipeline.rain import Rain
 from warning.region import QUANTITIES, Zone
 from warning.science import flashflood, heat, rainfall, windows
 
@@ -35,11 +36,12 @@ class Derived:
     humidity: Index  # (D, K) rows; those of temperature and rain stand in ``Plan.zone_series``
     curve_number: NDArray[np.float64]  # (D,)
     runoff: NDArray[np.float64]  # (D, hours) NaN: not judged
+    rain: Index  # (S,) which series of rain each series is
     feeds_from: Index  # (S + 1,) the zones that series r feeds: feeds[feeds_from[r] : feeds_from[r + 1]]
     feeds: Index
 
     @staticmethod
-    def of(zones: Sequence[Zone], row: Mapping[tuple[str, Parameter], int], zone_series: Index) -> Derived | None:
+    def of(zones: Sequence[Zone], row: Mapping[tuple[str, Parameter], int], zone_series: Index, rain: Rain | None) -> Derived | None:
         """None: every zone is a gauge's, and nothing here costs anything."""
         own = [place for place, zone in enumerate(zones) if QUANTITIES[zone.limits.quantity].derived]
         if not own:
@@ -64,6 +66,7 @@ class Derived:
             humidity=humidity,
             curve_number=np.array([noun.guidance.curve_number if noun.guidance else np.nan for noun in nouns]),
             runoff=runoff,
+            rain=np.zeros(0, np.intp) if rain is None else rain.row,
             feeds_from=np.concatenate(([0], np.cumsum(fed))).astype(np.intp),
             feeds=np.array([z for _, z in pairs], np.intp),
         )
@@ -93,8 +96,11 @@ class Members:
     heard: NDArray[np.int64]
 
 
-def members(derived: Derived, s: Arrays, zones: Index, rows: Index) -> Members | None:
-    """None: none of ``zones`` is derived. ``rows`` (Z, K): their series of temperature or rain, -1 where there is none."""
+def members(derived: Derived, s: Arrays, r: Arrays, zones: Index, rows: Index) -> Members | None:
+    """None: none of ``zones`` is derived. ``rows`` (Z, K): their series of temperature or rain, -1 where there is none.
+
+    ``s``, ``r``: the tables of series and of rain.
+    """
     number = derived.place[zones]
     at = np.flatnonzero(number >= 0)
     if not len(at):
@@ -108,7 +114,7 @@ def members(derived: Derived, s: Arrays, zones: Index, rows: Index) -> Members |
     if hot.any():
         _heat(out, hot, derived.formula[number[hot]], s, rows[hot], derived.humidity[number[hot]])
     if not hot.all():
-        _rain(out, ~hot, derived, number[~hot], s, rows[~hot])
+        _rain(out, ~hot, derived, number[~hot], s, r, rows[~hot])
     return out
 
 
@@ -147,7 +153,7 @@ def _judged(formula: NDArray[np.int8], t: NDArray[np.float64], h: NDArray[np.flo
     return np.asarray(np.round(np.where(formula[:, None] == 0, heat.heat_index(t, h), heat.wet_bulb(t, h)), 3), np.float64)
 
 
-def _rain(out: Members, mine: NDArray[np.bool_], derived: Derived, number: Index, s: Arrays, rows: Index) -> None:
+def _rain(out: Members, mine: NDArray[np.bool_], derived: Derived, number: Index, s: Arrays, r: Arrays, rows: Index) -> None:
     there = (rows >= 0) & ~s["out"][rows]
     time = np.where(there, s["last_t"][rows].astype(np.int64), 0)
     before_t = np.where(time > 0, s["before_t"][rows].astype(np.int64), 0)
@@ -157,7 +163,7 @@ def _rain(out: Members, mine: NDArray[np.bool_], derived: Derived, number: Index
     widths = np.array([windows.RINGS[0][0]] * 3 + [windows.RINGS[1][0], windows.RINGS[2][0]])
     together = before_t[..., None] // widths == time[..., None] // widths
     earlier = np.where(together, np.maximum(fell - s["last_v"][rows][..., None], 0.0), earlier)
-    index = _antecedent(s, rows, fell)
+    index = _antecedent(derived, r, rows, time)
     out.time[mine] = time
     value = _over(derived, number, fell, index)
     known = (time > 0) & ~np.isnan(value)
@@ -173,9 +179,9 @@ def totals(s: Arrays, rows: Index, until_s: NDArray[np.int64]) -> NDArray[np.flo
     return np.stack([found[hours] for hours in rainfall.HOURS], axis=-1).reshape(*rows.shape, len(_HOURS))
 
 
-def _antecedent(s: Arrays, rows: Index, fell: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Antecedent rain with the newest in it, mm, of each of ``rows``."""
-    return fell[..., -1]
+def _antecedent(derived: Derived, r: Arrays, rows: Index, until_s: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Antecedent precipitation index at ``until_s``, with the rain up to then, of each of ``rows``, mm."""
+    return rainfall.api(r, derived.rain[np.maximum(rows, 0)].ravel(), until_s.ravel() - 1).reshape(rows.shape)
 
 
 def _over(derived: Derived, number: Index, fell: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -195,20 +201,21 @@ def judged(derived: Derived, number: Index, fell: NDArray[np.float64], index: ND
     return flashflood.judge(fell.reshape(len(each), -1), index.ravel(), derived.curve_number[each], derived.runoff[each])
 
 
-def grounds(derived: Derived, s: Arrays, zone: int, row: int, zone_rows: Index) -> Reason:
+def grounds(derived: Derived, s: Arrays, r: Arrays, zone: int, row: int, zone_rows: Index) -> Reason:
     """From what the value of a zone comes that its member with the series ``row`` decides."""
     number = int(derived.place[zone])
     rows = np.array([[row]])
     if derived.formula[number] <= 1:
         humid = int(derived.humidity[number][np.flatnonzero(zone_rows == row)[0]])
-        last = {name: (float(s["last_v"][r]), int(s["last_t"][r]) * 1000) for name, r in (("temperature", row), ("humidity", humid))}
+        last = {name: (float(s["last_v"][one]), int(s["last_t"][one]) * 1000) for name, one in (("temperature", row), ("humidity", humid))}
         values: dict[str, float | int | str | None] = {name: value for name, (value, _) in last.items()}
         return Reason(code="heat_of", values=values | {f"{name}_at_ms": time for name, (_, time) in last.items()})
-    fell = totals(s, rows, s["last_t"][rows].astype(np.int64))
+    until_s = s["last_t"][rows].astype(np.int64)
+    fell = totals(s, rows, until_s)
     if derived.formula[number] == 2:
         hours = int(_HOURS[derived.hours[number]])
         return Reason(code="rain_fell", values={"rain_mm": round(float(fell[0, 0, derived.hours[number]]), 1), "duration_h": hours})
-    index = _antecedent(s, rows, fell)
+    index = _antecedent(derived, r, rows, until_s)
     found = judged(derived, np.array([number]), fell, index)
     return Reason(
         code="flash_flood",
@@ -217,6 +224,6 @@ def grounds(derived: Derived, s: Arrays, zone: int, row: int, zone_rows: Index) 
             "duration_h": int(_HOURS[found.duration[0]]),
             "threshold_mm": round(float(found.threshold[0]), 1),
             "wetness": round(float(found.wetness[0]), 2),
-            "antecedent_mm": round(float(index[0, 0]), 1),
+            "antecedent_mm": round(max(float(index[0, 0] - found.rain[0]), 0.0), 1),
         },
     )

@@ -106,7 +106,8 @@ class Plan:
         number = {zone.id: place for place, zone in enumerate(zones)}
         zone_series = _zone_series(zones, here, row)
         zone_of_row = np.full(len(series), -1, np.intp)
-        derived = Derived.of(zones, row, zone_series)
+        rain = Rain.of(series)
+        derived = Derived.of(zones, row, zone_series, rain)
         for place, rows in enumerate(zone_series):
             if derived is None or derived.place[place] < 0:
                 zone_of_row[rows[rows >= 0]] = place
@@ -133,7 +134,7 @@ class Plan:
             silent_after_s=np.array([here[one.station].silent_after_s for one in series], np.int64),
             zone_of_row=zone_of_row,
             derived=derived,
-            rain=Rain.of(series),
+            rain=rain,
             zone_series=zone_series,
             zone_limits=limits,
             zone_cleared=cleared,

@@ -67,7 +67,7 @@ def _observation(plan: Plan, state: State, one: Scored, now_s: int) -> list[Reas
     else:
         out.append(_reading(plan, one))
         if plan.derived is not None and plan.derived.place[one.zone] >= 0:
-            out.append(derived.grounds(plan.derived, state.s, one.zone, one.row, plan.zone_series[one.zone]))
+            out.append(derived.grounds(plan.derived, state.s, state.r, one.zone, one.row, plan.zone_series[one.zone]))
         if one.level > max(one.confirmed, 0):
             out.append(Reason(code="unconfirmed", values={"value": one.value, "level": Level.of_rank(one.level).value}))
         elif one.level > 0:

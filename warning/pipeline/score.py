@@ -113,7 +113,7 @@ def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int
     there = (rows >= 0) & ~s["out"][rows]
     times = np.where(there, s["last_t"][rows].astype(np.int64), 0)
     last, heard_t, pending_t = s["last_v"][rows], s["heard_t"][rows].astype(np.int64), s["pending_t"][rows].astype(np.int64)
-    made = None if plan.derived is None else derived.members(plan.derived, s, zones, rows)
+    made = None if plan.derived is None else derived.members(plan.derived, s, state.r, zones, rows)
     if made is not None:
         times[made.at], last[made.at], heard_t[made.at], pending_t[made.at] = made.time, made.value, made.heard, 0
     newest = times.max(axis=1)

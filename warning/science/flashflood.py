@@ -57,7 +57,8 @@ def judge(rain: Values, index: Values, average: Values, runoff: Values) -> Judge
     """The highest ratio of rain to its threshold.
 
     ``rain`` (n, D): what fell in the hours up to the newest reading, NaN where nothing is known; ``index`` (n,): antecedent precipitation
-    index with that rain in it, which is taken out: the rain that is judged must not wet the ground before it falls. ``average`` (n,): curve
+    index with that rain in it, which is taken out: the rain that is judged must not wet the ground before it falls
+    (what fell before midnight UTC counts nine tenths in the index, so up to a tenth of it is taken out too much). ``average`` (n,): curve
     number; ``runoff`` (n, D): what just floods, NaN: that duration is not judged.
     """
     wet = wetness(index[:, None] - np.nan_to_num(rain))

@@ -90,18 +90,19 @@ def remember(arrays: Arrays, row: Index, time_s: NDArray[np.int64], mm: NDArray[
     return [("d_mm", series, np.maximum(table, 0.0)), ("d_day", series, now.astype(np.uint32))]
 
 
-def api(arrays: Arrays, rows: Index, now_s: int, decay: float = DECAY) -> NDArray[np.float64]:
-    """Antecedent precipitation index in mm of each of ``rows`` (of R): the last 32 days up to today, each day weighed by ``decay``.
+def api(arrays: Arrays, rows: Index, now_s: int | NDArray[np.int64], decay: float = DECAY) -> NDArray[np.float64]:
+    """Antecedent precipitation index in mm of each of ``rows`` (of R): the 32 days up to ``now_s`` (one for all, or each its own).
 
     API_t = decay * API_{t-1} + P_t, with P_t the rain of day t: Kohler and Linsley, Predicting the runoff from storm rainfall, U.S.
     Weather Bureau Research Paper 34, 1951, who give 0.85 to 0.98. What fell before the 32 days would weigh at most 0.9^32 = 3 %.
     A series that never spoke has 0: whoever needs to know asks ``newest``.
     """
-    today = now_s // DAY_S
+    today = np.asarray(now_s) // DAY_S
+    here = np.arange(len(rows))
     mm, day = arrays["d_mm"][rows], arrays["d_day"][rows].astype(np.int64)
     total = np.zeros(len(rows))
     for ago in range(DAYS - 1, -1, -1):
         number = today - ago
-        here = (number <= day) & (number > day - DAYS)
-        total = total * decay + np.where(here, mm[:, number % DAYS], 0.0)
+        known = (number <= day) & (number > day - DAYS)
+        total = total * decay + np.where(known, mm[here, number % DAYS], 0.0)
     return total
