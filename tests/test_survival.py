@@ -23,7 +23,7 @@ from warning.stream.decisions import PIPELINE
 from warning.stream.watch import Watch
 
 step_module: Any = importlib.import_module("warning.pipeline.step")  # the package has a function of that name
-_take = step_module._take
+_take = step_module.take_in
 Records = list[tuple[bytes | None, bytes]]
 DAY = 24 * HOUR
 
@@ -124,7 +124,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
             raise TypeError("a bug of ours")
         return _take(*arguments)
 
-    monkeypatch.setattr(step_module, "_take", take)
+    monkeypatch.setattr(step_module, "take_in", take)
     yield on
 
 
@@ -159,7 +159,7 @@ def test_one_poison_reading_costs_one_series_an_hour(oak: Region, monkeypatch: p
             raise ZeroDivisionError("poison")
         return _take(plan, state, journal, readings, now_s)
 
-    monkeypatch.setattr(step_module, "_take", take)
+    monkeypatch.setattr(step_module, "take_in", take)
     story = Story(oak)
     for station in "ABC":
         story.push(station, 0, 1.0)

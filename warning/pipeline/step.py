@@ -39,7 +39,7 @@ def step(plan: Plan, state: State, readings: Readings, now_ms: int, said: Sequen
     journal = Journal(state)
     try:
         about = flagged.apply(plan, state, journal, said) if said else None
-        outputs = _beat(plan, state, journal, readings, now_ms, _take, zones.run, about)
+        outputs = _beat(plan, state, journal, readings, now_ms, take_in, zones.run, about)
         journal.close()
         return outputs
     except MemoryError:
@@ -78,7 +78,7 @@ def _beat(
     return Outputs(now_ms, applied, told.hazards, told.alerts, rejected, flags)
 
 
-def _take(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
+def take_in(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
     """Quality control, then what counts goes into identities, windows and histories."""
     s, sent = state.s, len(readings)
     if plan.rain is not None:
@@ -250,7 +250,7 @@ def _take_carefully(plan: Plan, state: State, readings: Readings, now_s: int, fa
         part = Readings(*(getattr(readings, name)[mine] for name in Readings.__slots__))
         journal = Journal(state)
         try:
-            found = _take(plan, state, journal, part, now_s)
+            found = take_in(plan, state, journal, part, now_s)
             whole.flag[mine], whole.cause[mine] = found.flag, found.cause
             journal.close()
         except MemoryError:
