@@ -41,8 +41,10 @@ HOMES = {
     "httpx": {"dispatch", "ingest"},
     "httpx_secure": {"dispatch", "ingest"},
     "prometheus_client": {"operate"},
-    "numpy": {"science", "pipeline", "stream", "verification"},
-    "xarray": {"science", "pipeline", "stream"},
+    "numpy": {"science", "pipeline", "stream", "verification", "ingest", "rehearsal"},
+    "xarray": {"science", "pipeline", "stream", "ingest"},
+    "netCDF4": {"ingest", "rehearsal"},
+    "exactextract": {"ingest"},
     "pydantic": {"config", "operate"},
     "yaml": {"config"},
     "shapely": {"config", "alerts"},
@@ -244,5 +246,5 @@ def test_homes_name_real_libraries() -> None:
     depends = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + "numpy mode starlette"
     for library in HOMES:
         assert library not in sys.stdlib_module_names
-        named = {"yaml": "pyyaml", "faust": "faust-streaming"}.get(library, library).replace("_", "-")
+        named = {"yaml": "pyyaml", "faust": "faust-streaming", "netCDF4": "netcdf4"}.get(library, library).replace("_", "-")
         assert named in depends, f"{library} is in no dependency"

@@ -38,7 +38,7 @@ class Right:
     prefixed: bool = False
 
 
-PROCESSES = ("worker", "ingest", "dispatch", "api", "export", "replay")
+PROCESSES = ("worker", "ingest", "grids", "dispatch", "api", "export", "replay")
 
 
 def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
@@ -64,6 +64,10 @@ def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
             topic(to.rejected, "what it cannot take", WRITE),
             topic(to.inbox, "readings of those who have Kafka", READ),
             Right("group", f"{to.prefix}inbox", (READ,), "how far the inbox is read"),
+        ),
+        "grids": (
+            topic(to.readings, "readings of catchments in", WRITE),
+            topic(to.rejected, "what it cannot take", WRITE),
         ),
         "dispatch": (
             topic(to.alerts, "warnings to send", READ),

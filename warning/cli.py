@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from warning import __version__, cli_bench, cli_export, cli_people, cli_replay
+from warning import __version__, cli_bench, cli_export, cli_grids, cli_people, cli_replay
 from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
@@ -31,6 +31,7 @@ app.command()(cli_people.silence)
 app.command()(cli_replay.replay)
 app.command()(cli_replay.demo)
 app.command()(cli_export.export_log)
+app.command()(cli_grids.grids)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -79,7 +79,7 @@ class KeyStore:
     def __init__(
         self, url: str, clock: Callable[[], int], *, remember_s: float = 2.0, outage_s: float = 300.0, within_s: float = 3.0
     ) -> None:
-        self._engine = _engine(url, within_s)
+        self._engine = open_engine(url, within_s)
         self._clock, self._remember_s, self._outage_s, self._within_s = clock, remember_s, outage_s, within_s
         self._remembered: dict[str, _Remembered] = {}
         self._lookups: dict[str, asyncio.Task[_Remembered | None]] = {}
@@ -194,7 +194,7 @@ class KeyStore:
                 return
 
 
-def _engine(url: str, within_s: float) -> AsyncEngine:
+def open_engine(url: str, within_s: float) -> AsyncEngine:
     if not url.startswith("sqlite"):
         name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
         return create_async_engine(name, pool_pre_ping=True, pool_timeout=within_s, connect_args={"timeout": within_s})

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,11 +25,15 @@ _GRANULE = re.compile(r"(Start|Stop)GranuleDateTime=([0-9T:.-]+)Z")
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Rain fell in ``start_s`` .. ``end_s``. ``less``: the step whose amount is contained in this one's, where it accumulates."""
+    """Rain fell in ``start_s`` .. ``end_s``. ``less``: the step whose amount is contained in this one's, where it accumulates.
+
+    ``whole`` False: the file does not have that step, so what came since is not known.
+    """
 
     start_s: int
     end_s: int
     less: int | None = None
+    whole: bool = True
 
     @property
     def seconds(self) -> int:
@@ -81,12 +86,18 @@ def _of_ecmwf(dataset: xr.Dataset, attrs: Mapping[Any, Any]) -> bool:
 
 
 def _since_midnight(stamps: list[int]) -> tuple[Interval, ...]:
-    """Amounts since 00 UTC; 00:00 has all of the day before. A step without the one before it in its day has all since midnight."""
+    """Amounts since 00 UTC; 00:00 has all of the day before. The first step of a file tells only if it is the first of its day, too."""
+    step = min((after - before for before, after in pairwise(stamps)), default=3600)
+    if step <= 0:
+        _wrong("time", "", "does not rise", "sort the steps by time")
     out = []
     for place, stamp in enumerate(stamps):
         midnight = (stamp - 1) // DAY_S * DAY_S
-        before = stamps[place - 1] if place and midnight < stamps[place - 1] < stamp else None
-        out.append(Interval(before if before is not None else midnight, stamp, None if before is None else place - 1))
+        before = stamps[place - 1] if place and midnight < stamps[place - 1] else None
+        if before is not None:
+            out.append(Interval(before, stamp, place - 1))
+        else:
+            out.append(Interval(midnight, stamp, None, stamp - midnight <= step))
     return tuple(out)
 
 

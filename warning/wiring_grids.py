@@ -1,0 +1,68 @@
+"""``warning grids``: files of gridded rain in, readings of the stations of grids out, through the gate that every reading passes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warning import access, access_check
+from warning.deployment import Deployment
+from warning.errors import Unavailable
+from warning.region import Region
+from warning.wiring import admitted, clock_ms
+
+if TYPE_CHECKING:
+    from warning.ingest.grid_feed import Fed
+    from warning.science.rain_grid import Asked
+
+PATIENCE_S = 30.0
+
+
+async def grids(
+    region: Region,
+    deployment: Deployment,
+    stop: asyncio.Event,
+    files: Sequence[Path],
+    watch: Path | None,
+    asked: Asked,
+    told: Callable[[str, int, int], None],
+    still_s: float | None = None,
+) -> Fed:
+    """Takes the ``files``, then what comes into the folder ``watch`` until ``stop`` is set. ``asked``: what the files do not say.
+
+    Raises ConfigError where the region has no catchments or the libraries are not there, Unavailable where no broker answers at the start.
+    """
+    from warning.ingest.gateway import Gateway
+    from warning.ingest.grid_feed import STILL_S, Feed
+    from warning.ingest.grid_journal import Journal
+    from warning.ingest.grids import Grids
+    from warning.ingest.log import KafkaLog
+
+    reader = Grids(region, asked)
+    await admitted(deployment, "grids")
+    async with AsyncExitStack() as stack:
+        log = KafkaLog(
+            deployment.bootstrap,
+            Gateway.topics(region, deployment),
+            idempotent=not deployment.embedded,
+            security=partial(access.security, deployment),
+            check=partial(access_check.check, deployment, "grids"),
+        )
+        await log.start()
+        stack.push_async_callback(log.stop)
+        if not await log.until_up(PATIENCE_S) and watch is None:
+            raise Unavailable(f"no log to write to: {log.why}")
+        journal = Journal(deployment.database, clock_ms)
+        stack.push_async_callback(journal.close)
+        gateway = Gateway(region, deployment, log, clock_ms)
+        feed = Feed(reader, gateway, journal, time.time, stop, STILL_S if still_s is None else still_s)
+        with suppress(Unavailable):  # once stop is set; what was not acknowledged is not entered as done
+            await feed.files(files, told)
+            if watch is not None and not stop.is_set():
+                await feed.watch(watch, told)
+        return feed.fed
