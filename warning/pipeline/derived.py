@@ -170,7 +170,8 @@ def _rain(out: Members, mine: NDArray[np.bool_], derived: Derived, number: Index
     out.value[mine] = np.where(known, value, _NEVER)
     out.heard[mine] = np.where(known, s["heard_t"][rows].astype(np.int64), 0)
     out.before_t[mine] = before_t
-    out.before[mine] = np.where(before_t > 0, _over(derived, number, earlier, index), np.nan)
+    ground = np.maximum(index - s["last_v"][rows], 0.0)  # as it was then
+    out.before[mine] = np.where(before_t > 0, _over(derived, number, earlier, ground), np.nan)
 
 
 def totals(s: Arrays, rows: Index, until_s: NDArray[np.int64]) -> NDArray[np.float64]:
