@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from warning import __version__, cli_bench, cli_export, cli_grids, cli_people, cli_replay
+from warning import __version__, cli_bench, cli_check, cli_export, cli_grids, cli_hindcast, cli_people, cli_replay
 from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
@@ -26,11 +26,14 @@ app = typer.Typer(
 )
 app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_bench.bench, name="bench")
+app.command()(cli_check.check)
+app.command("travel-times")(cli_check.travel_times)
 app.command()(cli_people.approve)
 app.command()(cli_people.silence)
 app.command()(cli_replay.replay)
 app.command()(cli_replay.demo)
 app.command()(cli_export.export_log)
+app.command()(cli_hindcast.hindcast)
 app.command()(cli_grids.grids)
 
 
@@ -80,21 +83,6 @@ def _process(name: str, region_name: str, **given: Any) -> None:
     if code:
         print(f"{name} ends with exit code {int(code)} ({code.name})", file=sys.stderr)
         raise typer.Exit(code)
-
-
-@app.command()
-def check(region: Annotated[str, typer.Argument(help="name of a region, or the path of its folder")]) -> None:
-    """Print everything that is wrong with a region's folder: file, line or key, and the fix."""
-    from warning import config
-    from warning.alerts.budget import budget_problems
-
-    problems = config.check(region, also=(budget_problems,))
-    for problem in problems:
-        print(problem)
-    fatal = sum(problem.fatal for problem in problems)
-    print(f"{region}: {fatal} errors, {len(problems) - fatal} warnings")
-    if fatal:
-        raise typer.Exit(ExitCode.CONFIG)
 
 
 @app.command()

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from warning import config, config_limits
 from warning.config_limits import Heard, Made
 from warning.errors import ConfigError, InputError, Problem
 from warning.ingest import rows
-from warning.model import Parameter, Reading
+from warning.model import Level, Parameter, Reading
 from warning.region import Region
+from warning.rehearsal import summary
 from warning.stream.replay import log_with_ticks, replay_file
+from warning.verification import official, pooling
+from warning.verification.assessment import Assessment, assess
+from warning.verification.observed import tracks
 from warning.verification.said import Listener
+from warning.verification.tables import document as document_of
+from warning.verification.tables import tables
 
 Progress = Callable[[str, int, int], None]
 TICK_S = 600
@@ -130,6 +137,66 @@ def with_parts(region: Region, said: Listener, part: Listener, zones: set[str]) 
     said.zones.update({zone: part.zones[zone] for zone in zones})
 
 
-def exercise(region: Region) -> Region:
-    """Nothing here can reach anybody, and nothing looks as if it could."""
-    return replace(region, contacts=())
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a hindcast is asked for. ``within_s``: so long before an event an alert counts for it."""
+
+    region: str
+    readings: Path
+    limits: Path | None = None
+    model: Path | None = None
+    leave_one_out: str | None = None  # river | basin
+    official: Path | None = None
+    within_s: int = 24 * 3600
+    pool: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A hindcast that ran."""
+
+    assessment: Assessment
+    warnings: tuple[official.Official, ...]
+    compared: dict[Level, official.Comparison]
+    tables: list[summary.Table]
+    document: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def hindcast(asked: Asked, progress: Progress) -> Done:
+    """Reads, runs the pipeline, judges. Raises ConfigError and InputError for what is wrong with the files."""
+    found = history(asked.region, asked.readings, asked.limits)
+    region = found.region
+    warnings = official.read(asked.official, region) if asked.official else ()
+    pooled = [pooling.read(path) for path in asked.pool]
+    listener = _said(asked, found, progress)
+    judged = assess(region, tracks(region, found.readings), listener.zones, found.made.equal, asked.within_s)
+    compared = {each.level: official.compare(each, warnings, asked.within_s) for each in judged.classes} if warnings else {}
+    about = {"readings": len(found.readings), "refused": found.refused, "files": asked.readings.name}
+    about |= {"from_ms": found.readings[0].time_ms, "to_ms": found.readings[-1].time_ms, "leave_one_out": asked.leave_one_out}
+    shown, document = tables(judged, compared), document_of(judged, compared, about)
+    if pooled:
+        together = pooling.together(judged, pooled)
+        shown.append(pooling.table(together))
+        document["figures"] |= pooling.figures(together)
+    drawn = [summary.Table(each.title, each.columns, each.rows) for each in shown]
+    return Done(judged, warnings, compared, drawn, document, found.notes)
+
+
+def _said(asked: Asked, found: History, progress: Progress) -> Listener:
+    region, readings = found.region, found.readings
+    return listen(region, readings, progress, len(readings), tick_of(readings))
+
+
+def report(done: Done, folder: Path) -> list[Path]:
+    """Figures and the page; returns what was written. Raises ConfigError without matplotlib, or if the folder cannot be written."""
+    try:
+        from warning.verification import page
+    except ImportError as error:
+        fix = "pip install 'flood-warning[plots]'"
+        raise ConfigError([Problem("--out", f"figures need matplotlib, which is not installed ({error})", fix)]) from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return page.write(folder, done.assessment, done.warnings, done.tables)
+    except OSError as error:
+        raise ConfigError([Problem(f"--out {folder}", f"cannot be written: {error.strerror}", "name a folder that can be made")]) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.model import AlertEvent, Hazard, Level, Rejected
+from warning.model import AlertEvent, Hazard, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +91,20 @@ class Hazards(Sequence[Hazard]):
     def __hash__(self) -> int:
         return hash(tuple(row.zone for row in self._rows))
 
-    def records(self) -> list[tuple[bytes, bytes]]:
-        """(zone, the hazard as JSON) of each, as they go to the topic."""
-        return [(row.zone.encode(), self._json(row)) for row in self._rows]
-
     def rows(self) -> Sequence[Any]:
-        """The rows as they are: plain values under the names of ``Hazard``'s fields, classes by name."""
+        """As they are: plain values under the names of ``Hazard``'s fields, classes by name (a hindcast reads them)."""
         return self._rows
 
-    def observed(self) -> Iterator[tuple[str, Level, int | None]]:
-        """(zone, its level, since when its gauge is silent) of each."""
-        return ((row.zone, Level(row.level), row.silent_since_ms) for row in self._rows)
+    def records(self) -> list[tuple[bytes, bytes]]:
+        """(zone, the hazard as JSON) of each, as they go to the topic."""
+        for row in self._rows:
+            row.n = self._n
+        return [(row.zone.encode(), _encode(row)) for row in self._rows]
+
+    def other_than(self, told: Mapping[str, str]) -> list[tuple[str, str, int | None]]:
+        """(zone, name of its level, since when its gauge is silent) of those whose level is not the one that was ``told`` of them."""
+        newest = {row.zone: row for row in self._rows}
+        return [(zone, row.level, row.silent_since_ms) for zone, row in newest.items() if told.get(zone) != row.level]
 
     def _json(self, row: Any) -> bytes:
         row.n = self._n
