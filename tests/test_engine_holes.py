@@ -323,6 +323,7 @@ class Coordinator:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+        self.thread_loop = asyncio.new_event_loop()  # never run; open, until a test closes it
 
     def _ensure_consumer(self) -> Coordinator:
         return self
@@ -332,6 +333,35 @@ class Coordinator:
 
     async def call_thread(self, work: Any) -> Any:
         return await work()
+
+
+async def test_a_stop_in_the_middle_of_a_commit_is_a_refusal_and_no_crash() -> None:
+    """Stock: aiokafka cancels its own commit when it closes during a rebalance, and the thread's loop ends under whoever waits."""
+    gate = Gate()
+    gate._thread = Coordinator(asyncio.CancelledError())  # type: ignore[assignment]
+    assert await gate.commit_at(HERE, 5, "") == transport.STOPPED
+    gate._thread = Coordinator(RuntimeError("Event loop is closed"))  # type: ignore[assignment]
+    with pytest.raises(RuntimeError):  # while the loop lives it is some other error
+        await gate.commit_at(HERE, 5, "")
+    gate._thread.thread_loop.close()
+    assert await gate.commit_at(HERE, 5, "") == transport.STOPPED
+
+
+async def test_who_is_told_to_end_while_it_commits_ends() -> None:
+    gate = Gate()
+    gate._thread = Sleeper()  # type: ignore[assignment]
+    task = asyncio.create_task(gate.commit_at(HERE, 5, ""))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+class Sleeper:
+    """A consumer thread that never answers."""
+
+    async def call_thread(self, work: Any) -> Any:
+        await asyncio.sleep(3600)
 
 
 async def test_a_refused_commit_is_never_taken_for_done() -> None:

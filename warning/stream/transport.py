@@ -33,6 +33,7 @@ from warning.stream.marked import MarkedRecords
 SCHEME = "runs"  # broker URL scheme: runs://host:port
 MAX_OPEN = 2  # runs handed on and not finished, per partition
 READ_AHEAD = 16 << 20  # bytes: aiokafka's 64 KiB made it stop and start the socket sixteen times a MiB, a fifth of all CPU in a backlog
+STOPPED = "the consumer stopped meanwhile: the group cannot be asked any more"
 _TOPICS: set[str] = set()
 _Bytes = Sequence[bytes | None]
 _Run = tuple[_Bytes, _Bytes, tuple[int, int]]  # keys, values, (time, its type) of the last batch
@@ -233,9 +234,28 @@ class Consumer(base.Consumer):
                 await self._thread._ensure_consumer().commit({TopicPartition(*tp): OffsetAndMetadata(offset, metadata)})
             except (CommitFailedError, IllegalStateError) as error:
                 return f"{type(error).__name__}: {error}"
+            except asyncio.CancelledError:  # not ours: aiokafka's coordinator closes while it commits, in a stop during a rebalance
+                if _cancelled():
+                    raise
+                return STOPPED
             return ""
 
-        return str(await self._thread.call_thread(go))
+        try:
+            return str(await self._thread.call_thread(go))
+        except asyncio.CancelledError:
+            if _cancelled():
+                raise
+            return STOPPED
+        except RuntimeError:
+            if not self._thread.thread_loop.is_closed():
+                raise
+            return STOPPED
+
+
+def _cancelled() -> bool:
+    """Whether this task itself was told to end, and not just what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Transport(base.Transport):
