@@ -256,7 +256,7 @@ class ReachRow(_Model):
     downstream: Word | None = None
     travel_low_h: Positive | None = None
     travel_high_h: Positive | None = None
-    basis: Literal["published", "assumed"] = "assumed"
+    basis: Literal["published", "learnt", "assumed"] = "assumed"
     share_low: Part = 0.6
     share_high: Annotated[float, Field(gt=0, le=2)] = 1.0
     districts: Listed = ()

@@ -207,7 +207,7 @@ class Reach:
     downstream: str
     travel_low_s: int | None
     travel_high_s: int | None
-    basis: str  # published | assumed
+    basis: str  # published | learnt | assumed
     share_low: float = 0.6
     share_high: float = 1.0
 

@@ -1,0 +1,65 @@
+"""``warning check`` and ``warning travel-times``: what is wrong in a region's folder, what to know of it, what a history says of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from warning.cli_options import Json, write_json
+from warning.errors import ExitCode, InputError
+
+if TYPE_CHECKING:
+    from warning.region import Region
+
+Name = Annotated[str, typer.Argument(help="name of a region, or the path of its folder")]
+Against = Annotated[Path | None, typer.Option("--against", help="the folder that is in use: what would this one drop?", file_okay=False)]
+Readings = Annotated[
+    list[Path], typer.Option("--readings", help="CSV: station, parameter, time, value, unit; again for more", exists=True, dir_okay=False)
+]
+
+
+def check(region: Name, against: Against = None) -> None:
+    """Print everything that is wrong with a region's folder: file, line or key, and the fix; then notes that nobody need heed."""
+    from warning import config, config_survey
+    from warning.alerts.budget import budget_problems
+
+    problems = config.check(region, also=(budget_problems,))
+    before = None
+    if against is not None:
+        before = config.load(against)
+        problems += [] if any(problem.fatal for problem in problems) else config_survey.dropped(before, config.load(region))
+    for problem in problems:
+        print(problem)
+    fatal = sum(problem.fatal for problem in problems)
+    if not fatal:
+        for note in _notes(config.load(region), before):
+            print(f"note: {note}")
+    print(f"{region}: {fatal} errors, {len(problems) - fatal} warnings")
+    if fatal:
+        raise typer.Exit(ExitCode.CONFIG)
+
+
+def _notes(found: Region, before: Region | None) -> list[str]:
+    from warning import config_survey, wiring_travel
+
+    notes = list(config_survey.survey(found))
+    try:
+        notes += wiring_travel.contradicted(found, sorted((Path(found.folder) / "replays").glob("*.csv")))
+    except InputError as error:
+        notes.append(f"the region's replays cannot be read: {error} ({error.fix})")
+    return notes if before is None else notes + list(config_survey.changed_limits(before, found))
+
+
+def travel_times(region: Name, readings: Readings, json_file: Json = None) -> None:
+    """Print how long water took from gauge to gauge in a history, beside what reaches.csv says."""
+    from warning import config, wiring_travel
+    from warning.cli_shown import show
+
+    found, refused = wiring_travel.travel_times(config.load(region), readings)
+    for words in refused:
+        print(words, file=sys.stderr)
+    show([wiring_travel.table(found)])
+    write_json(json_file, wiring_travel.document(found))
