@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AwareDatetime, BeforeValidator
 
-from warning.config_units import factor
+from warning.config_units import factor, zero
 from warning.deployment import Deployment
 from warning.operate import schema
 from warning.operate.basemap import BaseMap
@@ -19,7 +19,7 @@ from warning.operate.health import Health
 from warning.operate.release import Gate
 from warning.operate.store import Store
 from warning.operate.view import View
-from warning.region import Region
+from warning.region import QUANTITIES, Region
 
 
 class ProblemError(Exception):
@@ -60,7 +60,11 @@ class Desk:
         shown = {"stage": "m", "discharge": "m3/s", "rain": "mm", "temperature": "degC", "humidity": "%", "ratio": "%"} | dict(
             self.region.display_units
         )
-        return {quantity: schema.Unit(unit=unit, per_si=1 / factor(unit, quantity)) for quantity, unit in shown.items()}
+        units = {}
+        for quantity, unit in shown.items():
+            one = factor(unit, quantity)
+            units[quantity] = schema.Unit(unit=unit, per_si=1 / one, zero=-zero(unit) / one)
+        return units | {name: units[quantity.shown] for name, quantity in QUANTITIES.items()}
 
 
 def _instant(value: object) -> object:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from warning.alerts.display import hazard_of
 from warning.alerts.message import words
-from warning.model import AlertEvent, Hazard, Level, Parameter, Receipt
-from warning.operate import schema
+from warning.model import AlertEvent, Hazard, Level, Receipt
+from warning.operate import courses, schema
 from warning.operate.store import Document
-from warning.operate.view import Track, View
-from warning.region import Region, Zone
+from warning.operate.view import Point, View
+from warning.region import QUANTITIES, Region, Zone
 
 TENTH = 1.2816  # standard normal quantile of 0.9
 POINTS = 2_000  # readings a series in one answer
@@ -25,14 +26,11 @@ def maybe(ms: int | None) -> str | None:
     return None if ms is None else utc(ms)
 
 
-def unit_of(quantity: str) -> str:
-    return Parameter(quantity).unit
-
-
 def head(event: AlertEvent) -> schema.AlertHead:
     alert = event.alert
     return schema.AlertHead(
         identifier=alert.identifier,
+        hazard=hazard_of(alert.hazard.quantity),
         kind=alert.kind.value,
         level=alert.level.value,
         certainty=alert.certainty.value,
@@ -48,13 +46,14 @@ def zone(region: Region, zone: Zone, hazard: Hazard | None, event: AlertEvent | 
     return schema.ZoneProperties(
         id=zone.id,
         names=dict(zone.names),
+        hazard=zone.hazard,
         river=zone.river,
         kind=station.kind,
         position=station.position,
         districts=[dict(region.district_by_id[district].names) for district in zone.districts if district in region.district_by_id],
         downstream=zone.downstream,
         quantity=zone.limits.quantity,
-        unit=unit_of(zone.limits.quantity),
+        unit=QUANTITIES[zone.limits.quantity].unit,
         limits={level.value: value for level, value in sorted(zone.limits.values.items(), key=lambda item: item[0].rank)},
         limits_source=f"{zone.limits.source}, {zone.limits.date}",
         level=(hazard.level if hazard else Level.UNKNOWN).value,
@@ -90,12 +89,11 @@ def zones(region: Region, view: View, now_ms: int) -> schema.Zones:
     return schema.Zones(features=features)
 
 
-def series(parameter: Parameter, track: Track, since_ms: int, until_ms: int) -> schema.SeriesAnswer:
-    points = track.points(since_ms, until_ms)
+def series(parameter: str, unit: str, points: list[Point]) -> schema.SeriesAnswer:
     shown = points[-POINTS:]
     return schema.SeriesAnswer(
-        parameter=parameter.value,
-        unit=parameter.unit,
+        parameter=parameter,
+        unit=unit,
         times=[utc(point.time_ms) for point in shown],
         values=[point.value for point in shown],
         causes=[point.cause for point in shown],
@@ -121,11 +119,7 @@ def forecast(hazard: Hazard | None) -> schema.ForecastAnswer | None:
 def hydrograph(region: Region, view: View, zone_id: str, now_ms: int, since_ms: int, until_ms: int) -> schema.Hydrograph:
     place = region.zone_by_id[zone_id]
     hazard = view.hazards.get(zone_id)
-    tracks = [
-        series(each.parameter, track, since_ms, until_ms)
-        for each in region.station_by_id[place.station].series
-        if (track := view.tracks.get((each.station, each.parameter))) is not None
-    ]
+    tracks = [series(*course) for course in courses.of(region, view, place, since_ms, until_ms)]
     return schema.Hydrograph(
         zone=zone(region, place, hazard, view.active(now_ms).get(zone_id)),
         series=tracks,

@@ -8,7 +8,8 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 
 from warning import __version__
-from warning.model import DeliveryState
+from warning.alerts.display import class_name
+from warning.model import CLASSES, DeliveryState, Level
 from warning.operate import audit, present, schema
 from warning.operate.desk import Desk, Instant, ProblemError, to_ms
 
@@ -42,6 +43,13 @@ def _fixed(routes: APIRouter, desk: Desk) -> None:
             utc_offset_s=own.utc_offset_s,
             units=desk.units(),
             class_names={level.value: dict(names) for level, names in own.class_names.items()},
+            hazard_class_names={
+                hazard: {
+                    level.value: {each: class_name(level, own, each, hazard) for each in own.languages}
+                    for level in (Level.NORMAL, *CLASSES)
+                }
+                for hazard in sorted({zone.hazard for zone in own.zones} - {"flood"})
+            },
             config=own.digest,
             version=__version__,
             maps=desk.basemap.names,

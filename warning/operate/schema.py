@@ -29,6 +29,7 @@ class Problem(_Answer):
 class Unit(_Answer):
     unit: str
     per_si: float = Field(description="multiply the SI value with this")
+    zero: float = Field(default=0.0, description="and then add this: what 0 degC are")
 
 
 class RegionAnswer(_Answer):
@@ -41,6 +42,7 @@ class RegionAnswer(_Answer):
     utc_offset_s: int
     units: dict[str, Unit] = Field(description="quantity -> the unit that people there read")
     class_names: dict[str, Names]
+    hazard_class_names: dict[str, dict[str, Names]] = Field(description="the same of what is no river flood: flash_flood, heat, heavy_rain")
     config: str = Field(description="digest of the region's files")
     version: str
     maps: list[str] = Field(description="layers of the base map that /v1/map/{layer} has")
@@ -51,6 +53,7 @@ class RegionAnswer(_Answer):
 
 class AlertHead(_Answer):
     identifier: str
+    hazard: str = Field(description="flood, flash_flood, heat or heavy_rain")
     kind: str
     level: Class
     certainty: str
@@ -62,6 +65,7 @@ class AlertHead(_Answer):
 class ZoneProperties(_Answer):
     id: str
     names: Names
+    hazard: str = Field(description="flood, flash_flood, heat or heavy_rain")
     river: str
     kind: str
     position: str = Field(description="published or approximate")

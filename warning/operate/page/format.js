@@ -21,12 +21,20 @@ export function plotted(seconds) {
   return new Date(at.getTime() + at.getTimezoneOffset() * 60000);
 }
 
-export const scale = (quantity) => region?.units?.[quantity] ?? { unit: "", per_si: 1 };
-export const quantityOf = (parameter) => (parameter === "stage" || parameter === "rain" ? parameter : "discharge");
+const UNIT = { degC: "°C", degF: "°F" };
+const DIGITS = { discharge: 0, flash_flood: 0, heat_index: 1, wet_bulb: 1, rain: 0, rain_1h: 0, rain_3h: 0, rain_6h: 0, rain_24h: 0, rain_72h: 0 };
+
+// What a value is in the unit that people there read.
+export function scale(quantity) {
+  const { unit, per_si, zero } = region?.units?.[quantity] ?? { unit: "", per_si: 1, zero: 0 };
+  return { unit: UNIT[unit] ?? unit, shown: (value) => value * per_si + (zero ?? 0) };
+}
+
+export const quantityOf = (parameter) => (parameter in (region?.units ?? {}) ? parameter : "discharge");
 
 export function number(value, quantity) {
-  const digits = quantity === "discharge" ? 0 : 2;
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, minimumFractionDigits: quantity === "discharge" ? 0 : digits }).format(value);
+  const digits = DIGITS[quantity] ?? 2;
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 }
 
 export const isolated = (text) => `\u2068${text}\u2069`;
@@ -34,8 +42,8 @@ export const isolated = (text) => `\u2068${text}\u2069`;
 // Isolated (U+2068 ... U+2069), so that a number and its unit keep their order inside Urdu.
 export function amount(value, quantity) {
   if (value === null || value === undefined) return "–";
-  const { unit, per_si } = scale(quantity);
-  return `\u2068${number(value * per_si, quantity)} ${unit}\u2069`;
+  const { unit, shown } = scale(quantity);
+  return `\u2068${number(shown(value), quantity)} ${unit}\u2069`;
 }
 
 export function span(seconds) {

@@ -1,7 +1,7 @@
 // One gauge: its readings, the official limits, and the forecast with its spread. uPlot is a global (its file is no module).
 /* global uPlot */
 import { amount, number, plotted, quantityOf, scale, time } from "./format.js";
-import { COLOUR, ORDER, svg } from "./levels.js";
+import { COLOUR, ORDER, levelName, svg } from "./levels.js";
 import { direction, named, say } from "./words.js";
 
 const LINES = ["#12395b", "#2a9d8f", "#7b5ea7"];
@@ -16,7 +16,7 @@ let plot = null;
 const seconds = (iso) => Date.parse(iso) / 1000;
 
 // Every series on one common axis of times, null where it has no value there.
-function table(answer, per_si) {
+function table(answer, shown) {
   const columns = answer.series.map((series) => new Map(series.times.map((at, i) => [seconds(at), series.causes[i] ? null : series.values[i]])));
   const failed = new Map();
   for (const series of answer.series) series.times.forEach((at, i) => { if (series.causes[i] && series.values[i] !== null) failed.set(seconds(at), series.values[i]); });
@@ -25,18 +25,18 @@ function table(answer, per_si) {
   if (last !== null) for (const column of ahead) if (!column.has(last)) column.set(last, answer.zone.value);
   const all = [...columns, failed, ...ahead];
   const times = [...new Set(all.flatMap((column) => [...column.keys()]))].sort((a, b) => a - b);
-  const scaled = all.map((column) => times.map((at) => { const value = column.get(at); return value === undefined ? undefined : value === null ? null : value * per_si; }));
+  const scaled = all.map((column) => times.map((at) => { const value = column.get(at); return value === undefined ? undefined : value === null ? null : shown(value); }));
   return [times, ...scaled];
 }
 
 // The official limits as dashed lines with the class at the right edge; only those that the scale reaches.
-function limits(zone, names, per_si) {
+function limits(zone, region, shown) {
   return (u) => {
     const { ctx } = u;
     ctx.save();
     ctx.font = `${direction() === "rtl" ? 13 : 12}px ${getComputedStyle(document.body).fontFamily}`.replace(/^(\d+)/, (size) => String(size * devicePixelRatio));
     for (const [level, limit] of Object.entries(zone.limits)) {
-      const y = u.valToPos(limit * per_si, "y", true);
+      const y = u.valToPos(shown(limit), "y", true);
       if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) continue;
       ctx.strokeStyle = ctx.fillStyle = level === "LOW" ? "#9a7b00" : COLOUR[level];
       ctx.lineWidth = 1.5 * devicePixelRatio;
@@ -47,7 +47,7 @@ function limits(zone, names, per_si) {
       ctx.stroke();
       ctx.textAlign = "left";
       ctx.textBaseline = "bottom";
-      ctx.fillText(named(names[level]) || say(level), u.bbox.left + 6 * devicePixelRatio, y - 2 * devicePixelRatio);
+      ctx.fillText(levelName(region, level, zone.hazard), u.bbox.left + 6 * devicePixelRatio, y - 2 * devicePixelRatio);
     }
     ctx.restore();
   };
@@ -70,27 +70,28 @@ function nowLine(at) {
 }
 
 // From the data to the next limit above them, so that one sees how much is left.
-function reach(zone, per_si) {
+function reach(zone, shown) {
   return (u, low, high) => {
-    const limit = Object.values(zone.limits).map((value) => value * per_si).sort((a, b) => a - b);
+    const limit = Object.values(zone.limits).map(shown).sort((a, b) => a - b);
     const next = limit.find((value) => value >= (high ?? 0)) ?? limit.at(-1) ?? 1;
-    const floor = zone.quantity === "discharge" ? 0 : Math.min(low ?? 0, limit[0] ?? 0);
+    const fromZero = zone.quantity === "discharge" || zone.hazard === "heavy_rain" || zone.hazard === "flash_flood";
+    const floor = fromZero ? 0 : Math.min(low ?? limit[0] ?? 0, limit[0] ?? low ?? 0);
     return [floor, Math.max(high ?? 0, next) * 1.08];
   };
 }
 
 export function draw(answer, region, now) {
-  const { zone } = answer;
-  const { unit, per_si } = scale(zone.quantity);
+  // A flash flood's limits are parts of a threshold that moves: its graph is of the rain, without them.
+  const zone = answer.zone.hazard === "flash_flood" ? { ...answer.zone, quantity: "rain", limits: {}, value: null } : answer.zone;
+  const { unit, shown } = scale(zone.quantity);
   const series = answer.series.filter((each) => quantityOf(each.parameter) === zone.quantity);
-  const shown = { ...answer, series };
-  const data = table(shown, per_si);
+  const data = table({ ...answer, zone, series }, shown);
   const place = document.getElementById("plot");
   const count = series.length;
   const options = {
     width: place.clientWidth, height: Math.max(220, Math.min(340, place.clientWidth * 0.5)),
     tzDate: plotted, legend: { show: false }, cursor: { drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: reach(zone, per_si) } },
+    scales: { x: { time: true }, y: { range: reach(zone, shown) } },
     axes: [
       { values: TIMES, grid: { stroke: "#e5e7eb" } },
       { label: unit, size: 74, labelSize: 20, grid: { stroke: "#e5e7eb" }, values: (_, ticks) => ticks.map((tick) => number(tick, zone.quantity)) },
@@ -104,17 +105,17 @@ export function draw(answer, region, now) {
       { label: "high", stroke: "transparent", spanGaps: true, points: { show: false } },
     ],
     bands: [{ series: [count + 4, count + 3], fill: "#f59e0b40" }],
-    hooks: { drawAxes: [limits(zone, region.class_names, per_si)], draw: [nowLine(now)] },
+    hooks: { drawAxes: [limits(zone, region, shown)], draw: [nowLine(now)] },
   };
   plot?.destroy();
   place.replaceChildren();
   plot = new uPlot(options, data, place);
-  place.setAttribute("aria-label", label(zone, region));
+  place.setAttribute("aria-label", label(answer.zone, region));
   key(series, answer, data[count + 1].some((value) => value !== undefined && value !== null));
 }
 
 function label(zone, region) {
-  const marks = ORDER.filter((level) => level in zone.limits).map((level) => `${named(region.class_names[level])} ${amount(zone.limits[level], zone.quantity)}`);
+  const marks = ORDER.filter((level) => level in zone.limits).map((level) => `${levelName(region, level, zone.hazard)} ${amount(zone.limits[level], zone.quantity)}`);
   return `${named(zone.names)}: ${amount(zone.value, zone.quantity)}, ${time(zone.observed)}. ${marks.join("; ")}`;
 }
 

@@ -1,6 +1,6 @@
 // The lists: warnings in force with their reasons, earlier events, deliveries, sensors, legend. Everything is text, never markup.
 import { amount, isolated, number, time, zoneName } from "./format.js";
-import { COLOUR, ORDER, symbol } from "./levels.js";
+import { COLOUR, ORDER, levelName, symbol } from "./levels.js";
 import { current, named, say } from "./words.js";
 
 export function make(tag, className = "", text = "", ...children) {
@@ -12,7 +12,6 @@ export function make(tag, className = "", text = "", ...children) {
 }
 
 const fill = (id, children) => document.getElementById(id).replaceChildren(...children);
-export const levelName = (region, level) => named(region.class_names[level]) || say(level);
 
 // In the reader's language if the document has it; else in English, marked as such so that it is read and set as English.
 function words(alert) {
@@ -39,7 +38,7 @@ function card(alert, region, select) {
   item.style.setProperty("--colour", COLOUR[alert.level]);
   const button = make("button", "head");
   button.type = "button";
-  button.append(symbol(alert.level, { size: 26 }), make("span", "where", named(alert.zone_names)), make("span", "badge", levelName(region, alert.level)));
+  button.append(symbol(alert.level, { size: 26, hazard: alert.hazard }), make("span", "where", named(alert.zone_names)), make("span", "badge", levelName(region, alert.level, alert.hazard)));
   button.addEventListener("click", () => select(alert.zone));
   item.append(button);
   if (text?.headline) item.append(mark(make("p", "headline", text.headline), language));
@@ -69,8 +68,8 @@ export function alerts(answer, region, select) {
 
 export function past(answer, region) {
   fill("past-list", answer.alerts.filter((alert) => !alert.current).map((alert) => {
-    const line = `${time(alert.sent)}  ${named(alert.zone_names)}: ${levelName(region, alert.level)}, ${say(alert.kind)}`;
-    const item = make("li", "", "", symbol(alert.level, { size: 18 }), make("span", "", line));
+    const line = `${time(alert.sent)}  ${named(alert.zone_names)}: ${levelName(region, alert.level, alert.hazard)}, ${say(alert.kind)}`;
+    const item = make("li", "", "", symbol(alert.level, { size: 18, hazard: alert.hazard }), make("span", "", line));
     return item;
   }));
 }
@@ -86,7 +85,7 @@ export function deliveries(answer, region, zones) {
     const state = make("td", `state ${each.state}`, stateName(each.state) + (each.reason ? ` (${each.reason})` : "") + (each.doubled ? `, ${say("doubled")}` : ""));
     const contact = make("td", "", each.contact);
     contact.dir = "ltr";
-    row.append(make("td", "", time(each.at, false)), make("td", "", named(zones.get(each.zone)?.names) || each.zone), make("td", "", levelName(region, each.level)),
+    row.append(make("td", "", time(each.at, false)), make("td", "", named(zones.get(each.zone)?.names) || each.zone), make("td", "", levelName(region, each.level, zones.get(each.zone)?.hazard)),
       contact, make("td", "", each.channel), state, make("td", "", each.channel === "sms" ? `\u2068${each.parts_delivered}/${each.parts}\u2069` : ""));
     return row;
   }));
@@ -119,12 +118,12 @@ function ahead(arrival, then) {
 
 export function gauge(zone, region) {
   const title = document.getElementById("gauge-title");
-  title.replaceChildren(symbol(zone.level, { alert: zone.alert?.level ?? null, size: 28 }), document.createTextNode(` ${named(zone.names)}`));
-  const parts = [levelName(region, zone.level)];
+  title.replaceChildren(symbol(zone.level, { alert: zone.alert?.level ?? null, size: 28, hazard: zone.hazard }), document.createTextNode(` ${named(zone.names)}${zone.hazard === "flood" ? "" : ` · ${say(zone.hazard)}`}`));
+  const parts = [zone.level === "UNKNOWN" ? say("UNKNOWN") : levelName(region, zone.level, zone.hazard)];
   if (zone.value !== null) parts.push(say("at_gauge", { value: amount(zone.value, zone.quantity), time: time(zone.observed) }));
   if (zone.level === "UNKNOWN") parts.push(zone.silent_since ? say("silent_since", { time: time(zone.silent_since) }) : say("never"));
   if (zone.level_expected !== "UNKNOWN" && zone.level_expected !== "NORMAL") {
-    parts.push(say("expected", { level: levelName(region, zone.level_expected), probability: Math.round(zone.probability * 100) }));
+    parts.push(say("expected", { level: levelName(region, zone.level_expected, zone.hazard), probability: Math.round(zone.probability * 100) }));
   }
   if (ahead(zone.arrival, zone.at)) parts.push(say("arrives", { time: time(zone.arrival) }));
   if (zone.position === "approximate") parts.push(say("approximate"));

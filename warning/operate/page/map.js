@@ -7,6 +7,8 @@ import { named, say } from "./words.js";
 const LABELS_FROM = 7; // zoom from which gauges without a warning bear their names too
 let map, areas = new Map(), markers = new Map(), areaLayer, select = () => {}, redrawTowns = () => {};
 
+// Stations may carry zones of several hazards: each has its own corner, so that none hides another.
+const ANCHOR = { flood: [16, 16], heat: [16, 46], heavy_rain: [46, 16], flash_flood: [-14, 16] };
 const shapes = (layer, style) => L.geoJSON(layer, { style, interactive: false }).addTo(map);
 
 async function layer(name) {
@@ -56,7 +58,8 @@ function towns(data) {
 
 function describe(zone) {
   const value = zone.value === null ? say("never") : amount(zone.value, zone.quantity);
-  return `${named(zone.names)}: ${say(zone.level)}, ${value}`;
+  const hazard = zone.hazard === "flood" ? "" : `${say(zone.hazard)}, `;
+  return `${named(zone.names)}: ${hazard}${say(zone.level)}, ${value}`;
 }
 
 export function show(features, fit) {
@@ -66,13 +69,14 @@ export function show(features, fit) {
     const at = [geometry.coordinates[1], geometry.coordinates[0]];
     seen.push(at);
     const expected = rank(properties.level_expected) > Math.max(0, rank(properties.level)) ? properties.level_expected : null;
-    const look = [properties.level, properties.alert?.level ?? "", expected ?? "", describe(properties)].join("|");
+    const look = [properties.hazard, properties.level, properties.alert?.level ?? "", expected ?? "", describe(properties)].join("|");
     const known = markers.get(id);
     if (known?.look === look) continue;
     known?.marker.remove();
+    const anchor = ANCHOR[properties.hazard] ?? ANCHOR.flood;
     const icon = L.divIcon({
-      className: "gauge", iconSize: [32, 32], iconAnchor: [16, 16],
-      html: symbol(properties.level, { alert: properties.alert?.level ?? null, expected }),
+      className: "gauge", iconSize: [32, 32], iconAnchor: anchor,
+      html: symbol(properties.level, { alert: properties.alert?.level ?? null, expected, hazard: properties.hazard }),
     });
     const order = 100 * (rank(properties.level) + 1 + (properties.alert ? 10 : 0));
     const marker = L.marker(at, { icon, zIndexOffset: order, alt: describe(properties), title: describe(properties) }).addTo(map);
@@ -83,7 +87,7 @@ export function show(features, fit) {
     element.setAttribute("aria-label", describe(properties));
     marker.on("click", () => select(id));
     marker.on("keypress", (event) => { if (event.originalEvent.key === "Enter" || event.originalEvent.key === " ") select(id); });
-    markers.set(id, { marker, look, order, text: named(properties.names), alert: properties.alert?.level ?? null });
+    markers.set(id, { marker, look, order, text: named(properties.names), alert: properties.alert?.level ?? null, aside: anchor.map((pixels) => 16 - pixels) });
   }
   shade(features);
   if (fit && seen.length) map.fitBounds(seen, { padding: [28, 28], animate: false });
@@ -93,10 +97,10 @@ export function show(features, fit) {
 
 // Names where there is room: the gravest warnings first, and none over another.
 function label() {
-  const taken = [...markers.values()].map(({ marker }) => box(map.latLngToContainerPoint(marker.getLatLng()), 22, 22, -11));
+  const taken = [...markers.values()].map((each) => box(seat(each), 22, 22, -11));
   const order = [...markers.values()].sort((a, b) => b.order - a.order);
-  for (const { marker, alert, text } of order) {
-    const at = map.latLngToContainerPoint(marker.getLatLng());
+  for (const { marker, alert, text, aside } of order) {
+    const at = seat({ marker, aside });
     const width = 8 * text.length + 10;
     const room = [["right", box(at, width, 18, 14)], ["left", box(at, width, 18, -14 - width)]]
       .find(([, place]) => !taken.some((other) => overlap(other, place)));
@@ -108,8 +112,14 @@ function label() {
     if (!side) continue;
     const name = document.createElement("span");
     name.textContent = text;
-    marker.bindTooltip(name, { permanent: true, direction: side, offset: [side === "right" ? 12 : -12, 0], className: "gauge-name" });
+    marker.bindTooltip(name, { permanent: true, direction: side, offset: [aside[0] + (side === "right" ? 12 : -12), aside[1]], className: "gauge-name" });
   }
+}
+
+// Where a symbol is drawn, which is beside its place if it is not of a river's flood.
+function seat({ marker, aside }) {
+  const { x, y } = map.latLngToContainerPoint(marker.getLatLng());
+  return { x: x + aside[0], y: y + aside[1] };
 }
 
 const box = ({ x, y }, width, height, offset) => ({ left: x + offset, right: x + offset + width, top: y - height / 2, bottom: y + height / 2 });
