@@ -51,10 +51,17 @@ class Feed:
     """One at a time, in the order of their names, which is that of time. ``clock``: s since 1970, as the files' times are."""
 
     def __init__(
-        self, grids: Grids, gateway: Gateway, journal: Journal, clock: Callable[[], float], stop: asyncio.Event, still_s: float = STILL_S
+        self,
+        grids: Grids,
+        gateway: Gateway,
+        journal: Journal,
+        clock: Callable[[], float],
+        stop: asyncio.Event,
+        still_s: float = STILL_S,
+        look_s: float = LOOK_S,
     ) -> None:
         self._grids, self._gateway, self._journal, self._clock, self._stop = grids, gateway, journal, clock, stop
-        self._still_s = still_s
+        self._still_s, self._look_s = still_s, look_s
         self._waits: set[Path] = set()  # told once that they are waited for
         self._done: dict[Path, File] = {}  # as they were then
         self.fed = Fed()
@@ -76,7 +83,7 @@ class Feed:
                     return
                 await self._file(path, again=False)
             told("files of grids", self.fed.files, self.fed.files + len(self._waits))
-            if not await self._pause(LOOK_S):
+            if not await self._pause(self._look_s):
                 return
 
     def _new(self, folder: Path) -> list[Path]:
