@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from warning import __version__, cli_bench, cli_check, cli_export, cli_grids, cli_hindcast, cli_people, cli_replay
+from warning import __version__, cli_bench, cli_check, cli_export, cli_grids, cli_hindcast, cli_people, cli_replay, cli_whatif
 from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
@@ -34,6 +34,7 @@ app.command()(cli_replay.replay)
 app.command()(cli_replay.demo)
 app.command()(cli_export.export_log)
 app.command()(cli_hindcast.hindcast)
+app.command()(cli_whatif.whatif)
 app.command()(cli_grids.grids)
 
 
