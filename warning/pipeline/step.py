@@ -122,6 +122,8 @@ def _assign(journal: Journal, arrays: dict[str, NDArray[Any]], change: windows.C
 
 def _remember(plan: Plan, state: State, journal: Journal, row: Index, time_s: NDArray[np.int64], value: NDArray[np.float64]) -> None:
     """Into the history of the zones that have water to pass on."""
+    if not plan.histories:
+        return
     zone = plan.zone_of_row[row]
     history = np.where(zone >= 0, plan.history_row[zone], -1)
     asked = history >= 0
