@@ -134,7 +134,7 @@ def _heat(out: Members, mine: NDArray[np.bool_], formula: NDArray[np.int8], s: A
     second = np.where(both | older_t, 0, 1)
     known = both | older_t | older_h
     time = np.maximum(_pick(t_time, first), _pick(h_time, second))
-    value = _judged(formula, _pick(t_value, first), _pick(h_value, second))
+    value = _judged(formula, np.where(known, _pick(t_value, first), np.nan), _pick(h_value, second))
     known &= ~np.isnan(value)
     out.time[mine] = np.where(known, time, np.where(spoke, np.minimum(t_time[0], h_time[0]), 0))
     out.value[mine] = np.where(known, value, _NEVER)
@@ -142,7 +142,7 @@ def _heat(out: Members, mine: NDArray[np.bool_], formula: NDArray[np.int8], s: A
     # A second observation has both anew: one wrong temperature must not confirm itself with two humidities.
     again = both & paired(1, 1)
     out.before_t[mine] = np.where(again, np.maximum(t_time[1], h_time[1]), 0)
-    out.before[mine] = np.where(again, _judged(formula, t_value[1], h_value[1]), np.nan)
+    out.before[mine] = _judged(formula, np.where(again, t_value[1], np.nan), h_value[1])
 
 
 def _pick(columns: Sequence[NDArray[Any]], which: NDArray[Any]) -> NDArray[Any]:
