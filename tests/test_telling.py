@@ -39,7 +39,10 @@ def test_a_record_is_the_json_of_its_noun(tmp_path: Path) -> None:
     for n, hazards in enumerate(told):
         assert hazards.records() == [(one.zone.encode(), to_json(one)) for one in hazards]
         assert {one.n for one in hazards} <= {n}
-        assert list(hazards.observed()) == [(one.zone, one.level, one.silent_since_ms) for one in hazards]
+        everyone = [(one.zone, one.level.value, one.silent_since_ms) for one in hazards]
+        assert hazards.other_than({}) == everyone
+        before = {one.zone: one.level.value for one in told[n - 1]}
+        assert hazards.other_than(before) == [each for each in everyone if before.get(each[0]) != each[1]]
         assert Hazards.of(tuple(hazards)).numbered(n) == hazards
 
 

@@ -37,10 +37,10 @@ PARTS = ("count", "total", "low", "high")
 EMPTY = {"count": 0.0, "total": 0.0, "low": np.inf, "high": -np.inf}
 
 
-class Told(msgspec.Struct, gc=False):
+class Told(msgspec.Struct, gc=False, rename={"zone": "station"}):
     """A ``job.Change`` as a row of ``Hazards``: the worker publishes it with the record that it was decided at."""
 
-    station: str
+    zone: str  # the station
     level: Name
     time_ms: int
     score: float
@@ -50,10 +50,6 @@ class Told(msgspec.Struct, gc=False):
     mean: float
     last: float
     n: int = 0
-
-    @property
-    def zone(self) -> str:
-        return self.station
 
     @property
     def silent_since_ms(self) -> None:

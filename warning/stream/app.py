@@ -15,7 +15,7 @@ from warning.errors import ConfigError, ExitCode, Problem, StateError
 from warning.facts import Listener, Ready
 from warning.model import Status
 from warning.region import Region
-from warning.stream import quiet
+from warning.stream import memory, quiet
 from warning.stream.deadman import Deadman
 from warning.stream.decisions import PIPELINE
 from warning.stream.engine import engine
@@ -67,6 +67,7 @@ async def work(
 ) -> ExitCode:
     """``run_worker`` in a loop that is there already; ends when ``stop`` is set."""
     quiet.hush()
+    memory.keep()
     log = KafkaLog(deployment)
     worker = Worker(region, deployment, listen, pipeline, log, wall)
     listen(Ready("stream", False, "starting"))

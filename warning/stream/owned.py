@@ -44,7 +44,7 @@ class Ports:
     listen: Listener
     fatal: Fatal  # a send or a checkpoint failed: the process has to end
     flowing: Callable[[], bool] = lambda: True  # False: the group waits for us
-    zones: dict[str, Level] = field(default_factory=dict)  # as last told
+    zones: dict[str, str] = field(default_factory=dict)  # zone -> name of the level that was told last
 
 
 Output = tuple[str, int, list[tuple[bytes, bytes]]]  # topic, partition, (key, value) of each record
@@ -97,7 +97,6 @@ class Owned:
         if (switch.config, switch.code) == (who.config, who.code):
             return
         if offset >= self._since:
-            where = f"record {offset} of {self._ports.deployment.readings}-{self.beats.partition}"
             where = f"record {offset} of {self._ports.deployment.readings}-{self.beats.partition}"
             raise StateError(
                 f"{where}: configuration {switch.config[:12]} and code {switch.code} decide from here on, not ours "
@@ -181,11 +180,11 @@ class Owned:
         listen(BeatClosed(closed.partition, outputs.now_ms, closed.offset, *counts, seconds))
         for (station, parameter), error in outputs.out_of_service.items():
             listen(SeriesOutOfService(station, parameter, error))
-        for zone, level, silent_since_ms in closed.hazards.observed():
-            previous = self._ports.zones.get(zone)
-            if previous is not level:
-                self._ports.zones[zone] = level
-                listen(ZoneObserved(zone, level, previous, silent_since_ms))
+        told = self._ports.zones
+        for zone, level, silent_since_ms in closed.hazards.other_than(told) if closed.hazards else ():
+            previous = told.get(zone)
+            told[zone] = level
+            listen(ZoneObserved(zone, Level(level), None if previous is None else Level(previous), silent_since_ms))
 
     # --- checkpoints
 
