@@ -22,6 +22,7 @@ THRESHOLD = "threshold"
 LINES = {f"straight line {ahead} h": ahead for ahead in verify_baselines.AHEAD_H}
 METHODS = (OURS, THRESHOLD, *LINES)
 SEED = 20250827  # of the bootstrap: the same figures each time; the day on which the Chenab rose
+FAR_AHEAD_H = 24  # timely CSI at this lead takes alerts of two days before an event; else none could be in time
 RESOLUTION = {"stage": 0.001, "discharge": 0.1}
 
 Equal = frozenset[tuple[str, Level]]  # (zone, class) whose limit is that of the class above it
@@ -95,7 +96,34 @@ def _judge(
     within_s: int,
     rng: np.random.Generator,
 ) -> Judgement:
-    judged: dict[str, list[Judged]] = {method: [] for method in METHODS}
+    judged, far = _judged(region, level, limits, tracks, said, (within_s, max(within_s, 2 * FAR_AHEAD_H * 3600)))
+    units, far_units = (verify_bootstrap.units([found[method] for method in METHODS], within_s) for found in (judged, far))
+    skill = {method: verify.skill(each) for method, each in judged.items()}
+    for method, each in far.items():
+        skill[method].timely[FAR_AHEAD_H] = verify.skill(each).timely[FAR_AHEAD_H]
+    of_lead = {lead: far_units if lead == FAR_AHEAD_H else units for lead in verify.LEADS_H}
+    return Judgement(
+        level=level,
+        name=class_name(region, level),
+        zones=tuple(limits),
+        judged={method: tuple(each) for method, each in judged.items()},
+        skill=skill,
+        units=units,
+        intervals={lead: verify_bootstrap.interval(verify_bootstrap.draws(of_lead[lead], lead, rng)[0]) for lead in verify.LEADS_H},
+        differences=differences([units], rng),
+    )
+
+
+def _judged(
+    region: Region,
+    level: Level,
+    limits: Mapping[str, float],
+    tracks: Mapping[str, Track],
+    said: Mapping[str, Said],
+    withins_s: Sequence[int],
+) -> list[dict[str, list[Judged]]]:
+    """For each of ``withins_s``: method -> what it made of each zone."""
+    found: list[dict[str, list[Judged]]] = [{method: [] for method in METHODS} for _ in withins_s]
     for zone, limit in limits.items():
         track, resolution = tracks[zone], RESOLUTION[region.zone_by_id[zone].limits.quantity]
         events = verify.crossings(track.time_s, track.value, limit, resolution)
@@ -104,18 +132,9 @@ def _judge(
         for name, ahead_h in LINES.items():
             speaks[name] = _spells(track, verify_baselines.straight_line(track.time_s, track.value, ahead_h), limit, resolution)
         for method, alerts in speaks.items():
-            judged[method].append(verify.judge(events, alerts, within_s, covered_s))
-    units = verify_bootstrap.units([judged[method] for method in METHODS], within_s)
-    return Judgement(
-        level=level,
-        name=class_name(region, level),
-        zones=tuple(limits),
-        judged={method: tuple(each) for method, each in judged.items()},
-        skill={method: verify.skill(each) for method, each in judged.items()},
-        units=units,
-        intervals={lead: verify_bootstrap.interval(verify_bootstrap.draws(units, lead, rng)[0]) for lead in verify.LEADS_H},
-        differences=differences([units], rng),
-    )
+            for judged, within_s in zip(found, withins_s, strict=True):
+                judged[method].append(verify.judge(events, alerts, within_s, covered_s))
+    return found
 
 
 def _spells(track: Track, value: NDArray[np.float64], limit: float, resolution: float) -> verify.Spells:

@@ -60,7 +60,7 @@ def _times(time_s: Any) -> Any:
 
 def _time_axis(axes: Any, found: Assessment) -> None:
     zone = timezone(timedelta(seconds=found.region.utc_offset_s))
-    locator = dates.AutoDateLocator(tz=zone, maxticks=9)
+    locator = dates.AutoDateLocator(tz=zone, minticks=4, maxticks=12)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone))
     axes.set_xlabel(f"time ({found.region.timezone_name})")
@@ -289,7 +289,7 @@ def map_of(found: Assessment) -> Picture | None:
     axes.set_xlabel("longitude, ° E")
     axes.set_ylabel("latitude, ° N")
     axes.set_aspect(1.0 / max(0.2, float(np.cos(np.radians(np.mean([placed[zone][0] for zone in shown]))))))
-    axes.set_title("Gauges, and how their worst flood was warned of (lines: which drains to which)", loc="left", fontsize=10)
+    axes.set_title("How the worst flood of each gauge was warned of\n(lines: which drains to which)", loc="left", fontsize=10)
     axes.grid(alpha=0.2)
     return Picture("map", "Map of the gauges", _png(figure))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -139,7 +139,7 @@ def compare(judgement: Judgement, warnings: tuple[Official, ...], within_s: int 
     false = sum(not any(_follows(events[zone], one.time_s, within_s) for zone in one.zones if zone in events) for one in inside)
     return Comparison(
         level=judgement.level,
-        theirs=verify.skill(theirs),
+        theirs=_of_rivers(verify.skill(theirs), false),
         both=int((ours & them).sum()),
         only_ours=int((ours & ~them).sum()),
         only_theirs=int((~ours & them).sum()),
@@ -149,6 +149,13 @@ def compare(judgement: Judgement, warnings: tuple[Official, ...], within_s: int 
         warnings=len(inside),
         false=false,
     )
+
+
+def _of_rivers(skill: Skill, false: int) -> Skill:
+    """With false alarms counted once a warning and not once a gauge of its river."""
+    whole = skill.events + false
+    timely = {lead: verify.ratio(value * (skill.events + skill.false_alarms), whole) for lead, value in skill.timely.items()}
+    return replace(skill, false_alarms=false, csi=verify.ratio(skill.hits, whole), timely=timely)
 
 
 def _follows(event_s: verify.Seconds, time_s: int, within_s: int) -> bool:

@@ -53,7 +53,8 @@ def _class(found: Assessment, judgement: Judgement, official: Comparison | None)
     )
     rows = [_skill(method, judgement.skill[method]) for method in METHODS]
     if official is not None:
-        rows.append(_skill("authorities", official.theirs, official.far))
+        authorities = _skill("authorities", official.theirs, official.far)
+        rows.append((*authorities[:2], str(official.warnings), *authorities[3:]))
     low_high = {lead: judgement.intervals[lead] for lead in LEADS_H}
     rows.insert(1, ("  95 % of draws", *[""] * 5, *(f"{number(low)}-{number(high)}" for low, high in low_high.values()), "", ""))
     title = (
