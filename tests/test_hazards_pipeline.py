@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hazard_regions import HAZARDS, write_hazards
-from pipeline_story import Story
+from pipeline_story import MINUTE, START_MS, Story
 from regions import write_region
 
 from warning import config, config_archive
 from warning.errors import ConfigError
-from warning.model import Level, Parameter
-from warning.pipeline import Plan, State
+from warning.model import Level, ManualFlag, Parameter
+from warning.pipeline import Plan, Readings, State, step
 from warning.pipeline.derived import Derived
 from warning.region import Region
 
@@ -296,3 +296,21 @@ def test_every_mistake_is_named(tmp_path: Path, old: str, new: str, where: str, 
     assert any(where in str(problem) and what in str(problem) for problem in refused.value.problems), [
         str(one) for one in refused.value.problems
     ]
+
+
+def test_an_operators_flag_reaches_the_zones_that_the_sensor_feeds(region: Region) -> None:
+    """A thermometer in the sun: what it said is taken back, and the heat of its zone is unknown at once."""
+    story = Story(region)
+    story.push("W1", 0, 49, "temperature").push("W1", 0, 30, "humidity").tick(0)
+    assert story.hazards["HEAT-UPPER"].level is Level.EXCEPTIONAL
+    flag = ManualFlag(
+        flag_ms=START_MS + MINUTE,
+        station="W1",
+        parameter=Parameter.TEMPERATURE,
+        action="fail",
+        who="duty",
+        because="in the sun",
+        from_ms=START_MS,
+    )
+    out = step(story.plan, story.state, Readings.none(), START_MS + MINUTE, (flag,))
+    assert {hazard.zone: hazard.level for hazard in out.hazards}["HEAT-UPPER"] is Level.UNKNOWN

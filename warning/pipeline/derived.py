@@ -74,11 +74,9 @@ class Derived:
     def touched(self, rows: NDArray[Any]) -> Index:
         """The derived zones that the series ``rows`` feed, each once."""
         rows = np.unique(rows)
-        number = self.feeds_from[rows + 1] - self.feeds_from[rows]
-        some = rows[number > 0]
-        if not len(some):
-            return np.zeros(0, np.intp)
-        return np.unique(np.concatenate([self.feeds[self.feeds_from[r] : self.feeds_from[r + 1]] for r in some.tolist()]))
+        start = self.feeds_from[rows]
+        number = self.feeds_from[rows + 1] - start
+        return np.unique(self.feeds[np.arange(number.sum()) + (start - number.cumsum() + number).repeat(number)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,7 @@ def apply(plan: Plan, state: State, journal: Journal, flags: Flags) -> Index:
     rows = [plan.row[flag.station, flag.parameter] for flag in flags]
     for row, flag in zip(rows, flags, strict=True):
         _apply(plan, state, journal, row, flag)
-    zones = plan.zone_of_row[np.array(rows, np.intp)]
-    return np.unique(zones[zones >= 0])
+    return plan.fed(np.array(rows, np.intp))
 
 
 def apply_carefully(plan: Plan, state: State, flags: Flags, failed: Callable[[int, Exception], None]) -> Index:

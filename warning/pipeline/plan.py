@@ -95,6 +95,12 @@ class Plan:
     pairs_by_depth: tuple[tuple[Index, Index], ...]  # (upstream, downstream), by the depth of the latter
     at_once: NDArray[np.bool_]  # (6,) by rank
 
+    def fed(self, rows: NDArray[Any]) -> Index:
+        """The zones that the series ``rows`` feed, each once: their gauges' and the derived ones."""
+        hit = np.unique(self.zone_of_row[rows])
+        hit = hit[hit >= 0]
+        return hit if self.derived is None else np.union1d(hit, self.derived.touched(rows))
+
     @staticmethod
     def of(region: Region, partition: int) -> Plan:
         """The plan of one partition; a partition without basins has no series, and all that comes is refused."""

@@ -67,10 +67,7 @@ def _beat(
     flags: dict[tuple[str, str], int] = {}
     if len(readings):
         found = take(plan, state, journal, readings, now_s)
-        hit = np.unique(plan.zone_of_row[readings.row])
-        touched = hit[hit >= 0]
-        if plan.derived is not None:
-            touched = np.union1d(touched, plan.derived.touched(readings.row))
+        touched = plan.fed(readings.row)
         applied, rejected, flags = _account(plan, found, readings, now_ms)
     if about is not None:
         touched = np.union1d(touched, about)
