@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from warning.errors import ConfigError, InputError, Problem
 from warning.ingest.grid_weights import Weights, WeightsCache, bounds
-from warning.region import Region
+from warning.region import Catchment
 from warning.science.rain_grid import Asked, describe, millimetres, window
 
 _KINDS = (b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x02", b"CDF\x05")
@@ -55,10 +55,19 @@ class Averaged:
     left_out: int
 
 
+class Landed(Protocol):
+    """What averaging asks of a region."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def catchments(self) -> tuple[Catchment, ...]: ...
+
+
 class Grids:
     """Reads files for the catchments of one region. Not for two threads at once: the NetCDF library is not either."""
 
-    def __init__(self, region: Region, asked: Asked | None = None) -> None:
+    def __init__(self, region: Landed, asked: Asked | None = None) -> None:
         if not region.catchments:
             fix = "set rain_as to grid in series.csv and add catchments.geojson: config/README.md"
             raise ConfigError([Problem(f"region {region.id}", "no station's rain is of grids", fix)])
