@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import heapq
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from warning.config_digest import digest
 from warning.config_exposure import exposed
 from warning.config_hazards import zone as hazard_zone
+from warning.config_order import downstream_order
+from warning.config_quality import ratings, with_quality
 from warning.config_read import Files
 from warning.config_schema import AlertFile, AssetRow, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.config_units import factor
@@ -51,34 +51,16 @@ class FrozenDict(dict[K, V]):
         return FrozenDict, (dict(self),)
 
 
-def downstream_order(ids: list[str], reaches: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """(upstream before downstream, as near to the given order as can be; the ids that stand in or below a loop)."""
-    place = {one: number for number, one in enumerate(ids)}
-    known = {(up, down) for up, down in reaches if up in place and down in place}
-    into = Counter(down for _, down in known)
-    missing = {one: into[one] for one in ids}
-    below: dict[str, list[str]] = {}
-    for up, down in sorted(known):
-        below.setdefault(up, []).append(down)
-    ready = [place[one] for one in ids if not missing[one]]
-    ordered: list[str] = []
-    while ready:
-        one = ids[heapq.heappop(ready)]
-        ordered.append(one)
-        for down in below.get(one, ()):
-            missing[down] -= 1
-            if not missing[down]:
-                heapq.heappush(ready, place[down])
-    return ordered, [one for one in ids if missing[one]]
-
-
 def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchment, ...] = ()) -> Region:
     """The region of files that have no fatal problem. ``polygons``: zone -> ring, where a river line is known."""
     head = files.region
     if head is None:
         raise ValueError("only files without fatal problems can be built")
     reaches = tuple(_reach(row.data) for row in files.reaches.rows if row.data.downstream)
-    stations, assets = _stations(files), tuple(_asset(row.data) for row in files.assets.rows)
+    stations = with_quality(
+        _stations(files), [row.data for row in files.quality.rows], [row.data for row in files.climatology.rows], reaches
+    )
+    assets = tuple(_asset(row.data) for row in files.assets.rows)
     towns = [Town(row.data.name, row.data.population, row.data.lat, row.data.lon) for row in files.places.rows]
     width_m = head.polygon.width if head.polygon else 0.0
     region = Region(
@@ -109,6 +91,7 @@ def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchmen
         bounds=_bounds(head),
         catchments=catchments,
         assets=assets,
+        ratings=ratings([row.data for row in files.ratings.rows]),
     )
     return dataclasses.replace(region, digest=digest(region))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import lt
 from typing import Any
 
+from warning.config_check_field import check_field
 from warning.config_check_hazards import check_hazards
 from warning.config_check_rules import check_contacts, check_rules
+from warning.config_order import downstream_order
 from warning.config_rain import check_rain
 from warning.config_read import Files, Model, Row, Table, did_you_mean
 from warning.config_schema import LimitsRow, SeriesRow, StationRow
@@ -31,15 +34,17 @@ def check_all(files: Files) -> list[Problem]:
         _districts,
         _assets,
         check_hazards,
+        check_field,
         check_contacts,
     )
     return [problem for check in checks for problem in check(files)]
 
 
-def _unknown(row: Row[Any], column: str, value: str, table: Table[Any]) -> Iterator[Problem]:
-    if value not in table.ids:
-        name = table.file.rsplit("/", 1)[-1]
-        yield Problem(row.where(column), f"{value!r} is not in {name}", did_you_mean(value, table.ids) or f"add it to {name}")
+def _unknown(row: Row[Any], column: str, value: str, table: Table[Any]) -> Sequence[Problem]:
+    if value in table.ids:
+        return ()
+    name = table.file.rsplit("/", 1)[-1]
+    return (Problem(row.where(column), f"{value!r} is not in {name}", did_you_mean(value, table.ids) or f"add it to {name}"),)
 
 
 # --- ids
@@ -57,9 +62,11 @@ def _duplicates(files: Files) -> Iterator[Problem]:
 
 
 def _twice(table: Table[Model], key: Callable[[Model], Hashable]) -> Iterator[Problem]:
+    keys = [key(row.data) for row in table.rows]
+    if len(set(keys)) == len(keys):
+        return
     first: dict[Hashable, int] = {}
-    for row in table.rows:
-        mine = key(row.data)
+    for row, mine in zip(table.rows, keys, strict=True):
         if mine in first:
             name = " ".join(mine) if isinstance(mine, tuple) else mine
             yield Problem(row.where(), f"{name} stands twice; first in line {first[mine]}", "remove one, or give it another id")
@@ -111,12 +118,13 @@ def _inside(files: Files, lat: float, lon: float) -> bool:
     return box.south <= lat <= box.north and box.west <= lon <= box.east
 
 
-def _unit(row: Row[Any], column: str, unit: str, quantity: str) -> Iterator[Problem]:
+def _unit(row: Row[Any], column: str, unit: str, quantity: str) -> Sequence[Problem]:
     try:
         factor(unit, quantity)
     except ValueError as error:
         what, _, fix = str(error).partition("; ")
-        yield Problem(row.where(column), what, fix)
+        return (Problem(row.where(column), what, fix),)
+    return ()
 
 
 def _series(files: Files) -> Iterator[Problem]:
@@ -152,17 +160,18 @@ def _limits(files: Files) -> Iterator[Problem]:
             yield Problem(row.where("low"), "no limit at all", "write at least one, or remove the row: no zone then")
         yield from _rising(row)
         yield from _measured(measured.get(row.data.station, []), row)
-        if files.region:
-            named = files.region.classes
-            for level in [level for level in limits.values if level not in named]:
+        if files.region and not limits.values.keys() <= files.region.classes.keys():
+            for level in [level for level in limits.values if level not in files.region.classes]:
                 yield Problem(
                     row.where(level.name.lower()), f"class {level.name} has no name in region.yaml", f"add {level.name} under classes:"
                 )
 
 
 def _rising(row: Row[LimitsRow]) -> Iterator[Problem]:
-    values = list(row.data.values.items())
-    for (lower, below), (upper, above) in pairwise(values):
+    values = [*row.data.values.values()]
+    if all(map(lt, values, values[1:])):
+        return
+    for (lower, below), (upper, above) in pairwise(row.data.values.items()):
         if below >= above:
             what = f"limits out of order: {lower.name} {below:g} is not below {upper.name} {above:g}"
             yield Problem(row.where(upper.name.lower()), what, "limits rise with the class")
@@ -187,6 +196,9 @@ def _believed(row: Row[LimitsRow], series: Row[SeriesRow]) -> Iterator[Problem]:
     low, high = series.data.plausible_min, series.data.plausible_max
     if low is not None and high is not None and low >= high:
         return  # reported with the series
+    least, most = (end(row.data.values.values(), default=0.0) * limit_unit / series_unit for end in (min, max))
+    if (high is None or most < high) and (low is None or least >= low):
+        return
     for level, value in row.data.values.items():
         here = value * limit_unit / series_unit
         if (high is not None and here >= high) or (low is not None and here < low):
@@ -225,14 +237,15 @@ def _reaches(files: Files) -> Iterator[Problem]:
 
 
 def _loops(files: Files) -> Iterator[Problem]:
+    pairs = [(row.data.upstream, row.data.downstream) for row in files.reaches.rows if row.data.downstream is not None]
+    _, caught = downstream_order([*dict.fromkeys(one for pair in pairs for one in pair)], pairs)
     below: dict[str, list[str]] = {}
-    for row in files.reaches.rows:
-        if row.data.downstream is not None:
-            below.setdefault(row.data.upstream, []).append(row.data.downstream)
-    known: set[str] = set()
-    for row in files.reaches.rows:
+    for up, down in pairs if caught else ():
+        below.setdefault(up, []).append(down)
+    inside, known = set(caught), set[str]()
+    for row in files.reaches.rows if caught else ():
         start = row.data.upstream
-        loop = None if start in known else _way_back(start, below)
+        loop = None if start in known or start not in inside else _way_back(start, below)
         if loop:
             known.update(loop)
             yield Problem(row.where("downstream"), f"water flows in a loop: {' -> '.join([*loop, start])}", "correct one downstream")

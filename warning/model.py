@@ -110,6 +110,8 @@ class Parameter(enum.Enum):
     TEMPERATURE = "temperature"  # of the air, in the shade
     HUMIDITY = "humidity"  # relative, over water
 
+    __hash__ = object.__hash__  # as for Level
+
     @property
     def unit(self) -> str:
         """The unit that readings of it have inside the system: SI, but degrees Celsius and percent."""
@@ -118,7 +120,7 @@ class Parameter(enum.Enum):
     @property
     def quantity(self) -> str:
         """``stage``, ``discharge``, ``rain``, ``temperature`` or ``humidity``: what its values are."""
-        return self.value if self.value in _PARAMETER_UNIT else "discharge"
+        return _PARAMETER_QUANTITY[self]
 
     @property
     def resolution(self) -> float:
@@ -127,6 +129,7 @@ class Parameter(enum.Enum):
 
 
 _PARAMETER_UNIT = {"stage": "m", "rain": "mm", "temperature": "degC", "humidity": "%"}
+_PARAMETER_QUANTITY = {each: each.value if each.value in _PARAMETER_UNIT else "discharge" for each in Parameter}
 
 
 class Status(enum.Enum):
