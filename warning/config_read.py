@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from warning.config_explain import did_you_mean, explain
 from warning.config_hazards import HazardRow
+from warning.config_quality import ClimatologyRow, QualityRow, RatingRow
 from warning.config_schema import (
     AssetRow,
     ContactRow,
@@ -46,6 +47,9 @@ class Files:
     assets: Table[AssetRow]
     places: Table[PlaceRow]
     hazards: Table[HazardRow]
+    quality: Table[QualityRow]
+    climatology: Table[ClimatologyRow]
+    ratings: Table[RatingRow]
 
     def where(self, *path: object) -> str:
         """Place of a key of region.yaml."""
@@ -69,6 +73,9 @@ def read(folder: Path) -> tuple[Files, list[Problem]]:
         _if_there(folder / "assets.csv", AssetRow, problems),
         _towns(folder / "places.csv", problems),
         _if_there(folder / "hazards.csv", HazardRow, problems),
+        _if_there(folder / "quality.csv", QualityRow, problems),
+        _if_there(folder / "climatology.csv", ClimatologyRow, problems),
+        _if_there(folder / "ratings.csv", RatingRow, problems),
     )
     return files, problems
 

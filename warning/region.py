@@ -44,6 +44,18 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Rating:
+    """Discharge (m3/s) at some stages (m) of one station, rising; valid ``from_s`` <= time < ``to_s`` (None: until a newer one)."""
+
+    station: str
+    from_s: int
+    to_s: int | None
+    stages: tuple[float, ...]
+    discharges: tuple[float, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One parameter at one station, with its quality limits. A limit of None means: test not evaluated; 0 is a limit."""
 
@@ -251,6 +263,13 @@ class ForecastRules:
     probability: float = 0.5  # needed to expect a class
     probability_keep: float = 0.3  # below this the expectation is over
     travel_spread: float = 0.25  # spread of a routed rise, as a part of it, on top of the reach's own
+    model: str = ""  # text of the trained model (``science.network``); empty: the straight line alone
+    # Probability needed that the limit is reached within so many hours; defaults by hindcast over rivers left out (science/model/MODEL.md).
+    needed_6h: float = 0.5
+    needed_12h: float = 0.6
+    needed_24h: float = 0.7
+    needed_keep: float = 0.5  # what part of it keeps an expectation alive
+    miss_cost: Mapping[Level, float] = FrozenDict()  # class -> how much worse than usual a miss is than a false alarm; 1 if absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +321,7 @@ class Region:
     urls: Mapping[str, str]  # "page": where people read more
     digest: str
     folder: str  # where it was read from; for messages and the map's files, not part of the digest
+    ratings: tuple[Rating, ...] = ()
     catchments: tuple[Catchment, ...] = ()  # not part of the digest: rain is decided by its readings, wherever they come from
     bounds: tuple[float, float, float, float] | None = None  # south, west, north, east: all that belongs to the region lies inside
     assets: tuple[Asset, ...] = ()

@@ -47,10 +47,10 @@ def _apply(plan: Plan, state: State, journal: Journal, row: int, flag: ManualFla
     for name, value in qc_manual.fields_of(said).items():
         journal.put(s[name], row, value)
     if flag.action == "fail":
-        _take_back(plan, state, journal, row, stretch)
+        take_back(plan, state, journal, row, stretch)
 
 
-def _take_back(plan: Plan, state: State, journal: Journal, row: int, stretch: qc_manual.Stretch) -> None:
+def take_back(plan: Plan, state: State, journal: Journal, row: int, stretch: qc_manual.Stretch) -> None:
     """What counted in the stretch counts no more: windows, the newest readings, what the zones downstream are told."""
     s = state.s
     for change in qc_manual.taken_back(s, row, stretch):

@@ -14,6 +14,7 @@ from warning.model import CLASSES, Parameter
 from warning.pipeline.derived import Derived
 from warning.pipeline.quality import further_limits
 from warning.pipeline.rain import Rain
+from warning.pipeline.rated import Rated
 from warning.region import QUANTITIES, Region, Series, Station, Zone
 from warning.science import routing
 from warning.science.fingerprint import fingerprint
@@ -73,6 +74,7 @@ class Plan:
     zone_of_row: Index  # (S,) the zone whose gauge it is, -1: none
     derived: Derived | None  # None: no zone's quantity is derived
     rain: Rain | None  # None: no series is rain
+    rated: Rated | None  # None: no station has a rating curve
     zone_series: Index  # (Z, K)
     zone_limits: NDArray[np.float64]  # (Z, 5)
     zone_cleared: NDArray[np.float64]  # (Z, 5) the limits less the margin
@@ -141,6 +143,7 @@ class Plan:
             zone_of_row=zone_of_row,
             derived=derived,
             rain=rain,
+            rated=Rated.of(region.ratings, row),
             zone_series=zone_series,
             zone_limits=limits,
             zone_cleared=cleared,

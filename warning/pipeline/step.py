@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warning.model import Cause, ManualFlag, Parameter, Reading, Rejected, to_json
-from warning.pipeline import flagged, rain, zones
+from warning.pipeline import flagged, rain, rated, zones
 from warning.pipeline.beat import Outputs, Readings
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.state import Journal, State
@@ -68,6 +68,8 @@ def _beat(
     if len(readings):
         found = take(plan, state, journal, readings, now_s)
         touched = plan.fed(readings.row)
+        if plan.rated is not None:
+            touched = np.union1d(touched, plan.rated.touched(readings.row, plan.zone_of_row))
         applied, rejected, flags = _account(plan, found, readings, now_ms)
     if about is not None:
         touched = np.union1d(touched, about)
@@ -76,7 +78,20 @@ def _beat(
 
 
 def take_in(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
-    """Quality control, then what counts goes into identities, windows and histories."""
+    """Quality control, then what counts goes into identities, windows and histories; then the discharges that stages make."""
+    found = _take_in(plan, state, journal, readings, now_s)
+    if plan.rated is not None:
+        for row, time, _ in found.retracted:
+            if plan.rated.to[row] >= 0:
+                flagged.take_back(plan, state, journal, int(plan.rated.to[row]), (time, time + 1))
+        discharges, how = plan.rated.discharges(found, now_s)
+        if len(discharges):
+            found.further = rated.say(_take_in(plan, state, journal, discharges, now_s), how)
+    return found
+
+
+def _take_in(plan: Plan, state: State, journal: Journal, readings: Readings, now_s: int) -> qc.Examined:
+    """Readings of series, wherever they come from."""
     s, sent = state.s, len(readings)
     if plan.rain is not None:
         readings, counters = rain.increments(plan.rain, s, state.r, readings, now_s)
@@ -159,6 +174,8 @@ def _account(
     flags = {
         (qc.FLAGS[code // causes].value, qc.CAUSES[code % causes].value): int(counts[code]) for code in np.flatnonzero(counts).tolist()
     }
+    for both, number in found.further.items():
+        flags[both] = flags.get(both, 0) + number
     stale = found.cause == qc.CODE[Cause.STALE]
     refused = np.flatnonzero((found.flag == qc.FAIL) | stale)
     idle = (found.flag == qc.MISSING) | (found.cause == qc.CODE[Cause.DUPLICATE])

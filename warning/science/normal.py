@@ -46,3 +46,14 @@ def arctan(value: NDArray[Any]) -> NDArray[np.float64]:
         total = total + term / power
     angle = 4.0 * total
     return np.where(steep, np.copysign(0.5 * math.pi, x) - angle, angle)
+
+
+def exponential(value: NDArray[Any]) -> NDArray[np.float64]:
+    """e to the power of ``value``, |value| < 50: divided by 256, Taylor's series to x^12, squared eight times. Relative error under 1e-12."""
+    x = np.asarray(value, np.float64) / 256.0
+    total = np.ones_like(x)
+    for power in range(12, 0, -1):
+        total = 1.0 + x * total / power
+    for _ in range(8):
+        total = total * total
+    return total

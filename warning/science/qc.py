@@ -74,6 +74,7 @@ class Examined:
     retracted: list[tuple[int, int, float]] = field(default_factory=list)
     revised: list[tuple[int, int, float, float]] = field(default_factory=list)
     fields: dict[str, tuple[NDArray[np.intp], NDArray[Any]]] = field(default_factory=dict)
+    further: dict[tuple[str, str], int] = field(default_factory=dict)  # (flag, cause) -> discharges made of stages, not simply good
 
 
 def examine(

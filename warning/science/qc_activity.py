@@ -168,7 +168,7 @@ def _shift(
     over = said & (back | beyond | (age > SHIFT_HELD_S))
     left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
     keeps = watched & ~over & ~left
-    begins = known & ~keeps & (np.abs(change) > np.fmax(own["shift"], STEP_FACTOR * old["usual"])) & ~np.isnan(own["shift"])
+    begins = known & ~keeps & ~(watched & back) & (np.abs(change) > np.fmax(own["shift"], STEP_FACTOR * old["usual"])) & ~np.isnan(own["shift"])
     out.shifted[at] = np.where(keeps & (said | now_said), np.sign(by), 0)
     for name, fresh, stay in (
         ("shift_t", time, old["shift_t"]),

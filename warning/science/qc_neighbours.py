@@ -18,6 +18,7 @@ from warning.science import windows
 
 TWIN_S = 3600  # twin sensors within an hour of each other see the same water
 FEWEST = 6  # readings in a window that say something about its range
+MOVED = 3.0  # times that range in 72 h: what stood still before has not been attenuated
 ALONE = 0.1  # of the own range: who moves less does not move
 
 Arrays = dict[str, NDArray[Any]]
@@ -63,8 +64,8 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
         return Suspicion(cause, low, moved)
     mine, near = series[asked], near[asked]
     rows = np.unique(np.concatenate((mine, near[near >= 0])))
-    seen = windows.features(arrays, rows, now_s)
-    day, six = (_ranges(seen[name]) for name in ("24h", "6h"))
+    seen = {name: _window(arrays, rows, name, now_s) for name in ("6h", "24h", "72h")}
+    six, day, three = (each["max"] - each["min"] for each in seen.values())
     at = np.searchsorted(rows, mine)
     about = np.where(near >= 0, np.searchsorted(rows, np.maximum(near, 0)), 0)
     day_near, six_near = (np.where(near >= 0, each[about], np.nan) for each in (day, six))
@@ -80,19 +81,36 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
         ((own > wants["alone"]) & quiet & ~falls, Cause.NEIGHBOUR, False),
         ((own > wants["alone"]) & quiet & falls, Cause.NEIGHBOUR, True),
         ((rain > wants["wet_mm"]) & (own < wants["attenuated"]), Cause.RAIN_WITHOUT_RISE, True),
-        ((own < wants["attenuated"]) & (most_day > wants["while_moving"]), Cause.ATTENUATED, True),
+        (
+            (own < wants["attenuated"]) & (three[at] > MOVED * wants["attenuated"]) & (most_day > wants["while_moving"]),
+            Cause.ATTENUATED,
+            True,
+        ),
     ):
         cause[asked[where]], low[asked[where]] = _CODE[why], too_low
     moved[asked] = most_six
     return Suspicion(cause, low, moved)
 
 
-def _ranges(window: Arrays) -> Floats:
-    return np.where(window["count"] >= FEWEST, window["max"] - window["min"], np.nan)
+def _window(arrays: Arrays, rows: Index, name: str, now_s: int) -> Arrays:
+    """Least, greatest and last of each of ``rows`` in a whole ring; NaN where it holds too little to say anything."""
+    ring = windows.WINDOWS[name][0]
+    (width, buckets), offset = windows.RINGS[ring], windows.OFFSETS[ring]
+    part = {field: arrays[field][rows, offset : offset + buckets] for field in ("w_count", "w_min", "w_max", "w_last", "w_last_t")}
+    held = (part["w_count"] > 0) & (part["w_last_t"] // width > now_s // width - buckets)
+    enough = np.where(held, part["w_count"], 0).sum(axis=1, dtype=np.int64) >= FEWEST
+    newest = np.where(held, part["w_last_t"], 0).argmax(axis=1)
+    return {
+        "min": np.where(enough, np.where(held, part["w_min"], np.inf).min(axis=1), np.nan),
+        "max": np.where(enough, np.where(held, part["w_max"], -np.inf).max(axis=1), np.nan),
+        "last": np.where(enough, part["w_last"][np.arange(len(rows)), newest].astype(np.float64), np.nan),
+    }
 
 
 def _rain(arrays: Arrays, rows: Index, now_s: int) -> Floats:
     """mm in 24 h; NaN where no gauge is asked or it said nothing."""
+    if not (rows >= 0).any():
+        return np.full(len(rows), np.nan)
     day = windows.features(arrays, np.maximum(rows, 0), now_s)["24h"]
     return np.where((rows >= 0) & (day["count"] >= FEWEST), day["mean"] * day["count"], np.nan)
 
