@@ -11,7 +11,7 @@ from regions import SERIES, STATIONS, write_region
 
 from warning import config
 from warning.errors import ConfigError
-from warning.model import Parameter
+from warning.model import ManualFlag, Parameter
 from warning.pipeline import Outputs, Plan, State, rain, step
 from warning.pipeline.beat import Readings
 from warning.science import rainfall
@@ -144,3 +144,19 @@ def test_wrong_columns_are_named(row: str, what: str, tmp_path: Path) -> None:
     table = "\n".join(COUNTED.splitlines()[:-3]) + f"\n{row}\n"
     with pytest.raises(ConfigError, match=what):
         config.load(write_region(tmp_path, stations=stations, series=table))
+
+
+def test_what_an_operator_takes_back_has_not_rained(plan: Plan) -> None:
+    story = Story(plan)
+    for quarter, (mm, count) in enumerate(((2.0, 12.0), (50.0, 62.0), (60.0, 122.0), (1.0, 123.0))):
+        now = DAY + 4 * HOUR + quarter * 900
+        story.beat(now, ("R", now, mm), ("U", now, count))
+    assert story.index("R", now) == 113.0
+    begin, end = DAY + 4 * HOUR + 600, DAY + 4 * HOUR + 2000  # the second and the third
+    said = {"flag_ms": now * 1000, "from_ms": begin * 1000, "to_ms": end * 1000, "who": "duty", "because": "a blocked funnel"}
+    flags = [ManualFlag(station=name, parameter=Parameter.RAIN, action="fail", **said) for name in "RU"]
+    step(plan, story.state, Readings.none(), now * 1000 + 1, flags)
+    assert (story.index("R", now), story.fell("R", now)[1], story.index("U", now)) == (3.0, 3.0, 1.0)
+    late = story.beat(now + 900, ("U", now + 900, 125.0), ("U", begin + 100, 500.0))
+    assert [one.reason for one in late.rejected] == ["manual"]
+    assert story.fell("U", now + 900)[1] == 3.0  # 1 mm, and 2 mm more than the last count, which is believed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from warning.model import ManualFlag
+from warning.pipeline import rain
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.state import Journal, State
 from warning.science import qc_manual
@@ -41,6 +42,10 @@ def apply_carefully(plan: Plan, state: State, flags: Flags, failed: Callable[[in
 
 def _apply(plan: Plan, state: State, journal: Journal, row: int, flag: ManualFlag) -> None:
     s = state.s
+    if flag.action == "accept":  # the step is no more watched, and what comes is judged from the new level on
+        for name in ("shift_t", "shift_from", "shift_by", "shift_n", "shift_said"):
+            journal.put(s[name], row, 0)
+        return
     stretch = (flag.from_ms // 1000, qc_manual.FOREVER_S if flag.to_ms is None else -(-flag.to_ms // 1000))
     known = qc_manual.stretches(s, row)
     said = qc_manual.with_stretch(known, stretch) if flag.action == "fail" else qc_manual.without_stretch(known, stretch)
@@ -53,6 +58,9 @@ def _apply(plan: Plan, state: State, journal: Journal, row: int, flag: ManualFla
 def take_back(plan: Plan, state: State, journal: Journal, row: int, stretch: qc_manual.Stretch) -> None:
     """What counted in the stretch counts no more: windows, the newest readings, what the zones downstream are told."""
     s = state.s
+    if plan.rain is not None:
+        for name, rows, sums in rain.taken_back(plan.rain, s, state.r, row, stretch):
+            journal.put(state.r[name], rows, sums)
     for change in qc_manual.taken_back(s, row, stretch):
         for name, values in change.fields.items():
             journal.put(s[name], (change.row, change.slot), values)

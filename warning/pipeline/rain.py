@@ -12,7 +12,7 @@ from warning.model import Parameter
 from warning.pipeline.beat import Readings
 from warning.pipeline.layout import Arrays
 from warning.region import Series
-from warning.science import qc, rain_counters, rainfall
+from warning.science import qc, qc_manual, rain_counters, rainfall
 
 Index = NDArray[np.intp]
 Writes = list[tuple[str, Index, NDArray[np.float64]]]  # field of the tables of rain, rows, values
@@ -60,6 +60,7 @@ def increments(rain: Rain, s: Arrays, r: Arrays, readings: Readings, now_s: int)
     time_s, value = readings.time_ms // 1000, readings.value
     counted &= np.isfinite(value) & (value >= 0.0) & ~readings.sentinel & ~s["out"][readings.row]
     counted &= (time_s <= np.minimum(readings.received_ms // 1000, now_s) + qc.FUTURE_S) & (time_s > max(0, now_s - qc.OLDEST_S))
+    counted &= ~qc_manual.out_of_order(s, readings.row, time_s)
     for number in qc.SENTINELS:
         counted &= value != number
     here = np.flatnonzero(counted)
@@ -95,6 +96,25 @@ def remember(rain: Rain, r: Arrays, found: qc.Examined) -> Writes:
     mm = np.append(found.value[mine], np.array([one[2] for one in taken], np.float64))
     order = np.lexsort((time_s, row))
     return rainfall.remember(r, row[order], time_s[order], mm[order])
+
+
+def taken_back(rain: Rain, s: Arrays, r: Arrays, row: int, stretch: qc_manual.Stretch) -> Writes:
+    """The sums of days without what counted in the stretch: of whole days nothing is left, of others what is known by its value goes."""
+    which = int(rain.row[row])
+    newest = int(r["d_day"][which]) if which >= 0 else 0
+    if not newest:
+        return []
+    mm = r["d_mm"][which].copy()
+    times, values = s["raw_t"][row].astype(np.int64), s["raw_v"][row].astype(np.float64)
+    inside = (times >= stretch[0]) & (times < stretch[1])
+    for day in range(newest - rainfall.DAYS + 1, newest + 1):
+        begin, end = day * rainfall.DAY_S + 1, (day + 1) * rainfall.DAY_S + 1  # midnight is the end of a day
+        if stretch[0] <= begin and end <= stretch[1]:
+            mm[day % rainfall.DAYS] = 0.0
+        elif stretch[0] < end and begin < stretch[1]:
+            gone = values[inside & (times >= begin) & (times < end)]
+            mm[day % rainfall.DAYS] = max(0.0, mm[day % rainfall.DAYS] - sum(gone.tolist()))
+    return [("d_mm", np.array([which]), mm[None, :])]
 
 
 def antecedent(rain: Rain | None, r: Arrays, rows: Index, now_s: int) -> NDArray[np.float64]:
