@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from warning import __version__, cli_bench, cli_check, cli_export, cli_grids, cli_hindcast, cli_people, cli_replay, cli_whatif
+from warning import __version__, cli_bench, cli_check, cli_export, cli_field, cli_grids, cli_hindcast, cli_people, cli_replay, cli_whatif
 from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
@@ -30,6 +30,7 @@ app.command()(cli_check.check)
 app.command("travel-times")(cli_check.travel_times)
 app.command()(cli_people.approve)
 app.command()(cli_people.silence)
+app.command()(cli_field.flag)
 app.command()(cli_replay.replay)
 app.command()(cli_replay.demo)
 app.command()(cli_export.export_log)
