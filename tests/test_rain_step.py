@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from regions import SERIES, STATIONS, write_region
 
 from warning import config
-from warning.errors import ConfigError
+from warning.errors import ConfigError, InputError
+from warning.ingest.formats import Formats, Item
 from warning.model import ManualFlag, Parameter
 from warning.pipeline import Outputs, Plan, State, rain, step
 from warning.pipeline.beat import Readings
@@ -69,6 +71,21 @@ def test_a_total_and_increments_of_the_same_rain_are_the_same(plan: Plan) -> Non
     assert increments == counted == {1: 1.8, 3: 4.8, 6: 9.8, 24: 16.0, 72: 16.0}
     assert tips[6] == 9.8 and tips[72] == 15.8  # of its first count nobody knows since when
     assert story.index("R", now) == story.index("T", now) == 16.0
+
+
+def test_tips_are_a_unit_where_the_region_says_what_one_is(plan: Plan) -> None:
+    formats = Formats(plan.region)
+
+    def sent(station: str, unit: str) -> float | None:
+        one = Item(station=station, parameter="rain", time=datetime.fromtimestamp(DAY, UTC), value=1234, unit=unit)
+        return formats.reading(one, provider="p", received_ms=DAY * 1000).value
+
+    assert (sent("U", "tips"), sent("U", "mm"), sent("R", "in")) == (246.8, 1234, 31343.6)
+    with pytest.raises(InputError, match="no unit 'tips'") as caught:
+        sent("R", "tips")
+    assert "one of mm" in caught.value.fix
+    [series] = plan.region.station_by_id["U"].series
+    assert series.roll_over_mm == pytest.approx(65_536 * 0.2)
 
 
 def test_flags_and_rejects_are_of_what_was_sent(plan: Plan) -> None:
