@@ -16,7 +16,9 @@ from warning.alerts.lint import lint
 from warning.alerts.message import MOST_PARTS, check_code, description, sms, words
 from warning.config_exposure import distance_m
 from warning.errors import ConfigError
-from warning.model import Alert, EventKind, Level, Reason
+from warning.model import Alert, EventKind, Forecast, Level, Reason
+from warning.operate import present
+from warning.operate.view import View
 from warning.region import Exposure, Region
 
 PLACES = """\
@@ -258,3 +260,35 @@ def test_the_public_is_told_what_to_do_and_nothing_more() -> None:
     alert, region = _indus_alert()
 
     assert sms(alert, region, "en", "public") == sms(alert, region, "en")
+
+
+# --- on the page
+
+
+def test_the_hydrograph_says_why_in_every_language_and_what_lies_there() -> None:
+    alert, region = _indus_alert()
+    told = Forecast(issued_ms=T0, lead_h=(0.0, 1.0, 2.0), median=(10.0, 20.0, None), sigma=(1.0, 2.0, None))
+    why = (Reason(code="likelihood", values={"likelihood": "likely", "probability": 0.7}), *alert.hazard.reasons)
+    hazard = msgspec.structs.replace(alert.hazard, forecast=told, reasons=why)
+    view = View()
+    view.hazards["IND-GUDDU"] = hazard
+
+    shown = present.hydrograph(region, view, "IND-GUDDU", T0, T0 - H, T0 + H)
+
+    assert shown.reasons == {"en": ["how sure: likely (70 %)"], "ur": ["یقین: امکان ہے (70 %)"]}
+    assert shown.exposure is not None
+    assert shown.exposure.texts == EXPOSED
+    assert (shown.exposure.towns, shown.exposure.people) == (3, 695_986)
+    assert {asset.id: asset.position for asset in shown.exposure.assets}["guddu-power"] == "published"
+    assert shown.forecast is not None
+    assert [band.percent for band in shown.forecast.bands] == [90, 80, 50]
+    assert shown.forecast.bands[0].high == pytest.approx([11.6449, 23.2898, None])
+    assert shown.forecast.bands[1].low == shown.forecast.low == pytest.approx([8.7184, 17.4368, None])
+
+
+def test_a_zone_of_which_nothing_is_known_shows_no_exposure(tmp_path: Path) -> None:
+    region = config.load(write_region(tmp_path))
+
+    shown = present.hydrograph(region, View(), "A", T0, T0 - H, T0 + H)
+
+    assert (shown.exposure, shown.reasons, shown.forecast) == (None, {}, None)

@@ -148,6 +148,12 @@ async def on_a_desk(running: House, region: Region) -> None:
         observed = next(hazard.observed_ms for hazard in running.made.hazards if hazard.zone == "CHE-TRIMMU")
         local = datetime.fromtimestamp(observed / 1000 + region.utc_offset_s, UTC)
         assert f"{local.day} Aug, {local:%H:%M} PKT" in now, "local time"
+        reasons = await text(page, "#gauge-words")
+        assert "how sure: likely (72 %)" in reasons
+        assert "in the zone along the river, 12 km wide (not an inundation map): 3 towns" in await text(page, "#exposure-words")
+        assert "Trimmu barrage road" in await text(page, "#exposure-assets")
+        legend = await text(page, "#plot-legend")
+        assert [f"{percent} % of the forecast's spread" in legend for percent in (90, 80, 50)] == [True] * 3, "the fan"
         drawn = await page.evaluate(
             "() => { const c = document.querySelector('#plot canvas'); "
             "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size }"
@@ -175,6 +181,10 @@ async def in_urdu(running: House, region: Region) -> None:
             '"Noto Nastaliq Urdu"'
         )
         assert "نافذ وارننگ" in await text(page, "#alerts-title")
+        await page.click(".alert[data-zone=CHE-TRIMMU] button")
+        await page.wait_for_selector("#gauge-exposure:not([hidden])")
+        assert "یقین: امکان ہے" in await text(page, "#gauge-words"), "reasons in Urdu"
+        assert "یہ زیر آب آنے کا نقشہ نہیں" in await text(page, "#exposure-words")
         shown = await text(page, ".alert[data-zone=RAV-SHAHDARA]")
         assert region.class_names[running.made.in_force["RAV-SHAHDARA"].alert.level]["ur"] in shown
         assert region.zone_by_id["RAV-SHAHDARA"].names["ur"] in shown

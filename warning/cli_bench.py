@@ -110,6 +110,22 @@ def scale(
     write_json(json_file, report.scale_document(rows, where))
 
 
+@bench.command("science")
+def science(
+    series: Annotated[list[int] | None, typer.Option("--series", min=10, help="gauges; again for more; default: 1,000 and 10,000")] = None,
+    readings: Annotated[int, typer.Option("--readings", min=1000, help="measured for each row")] = 200_000,
+    json_file: Json = None,
+) -> None:
+    """Quality control, windows, forecast and hazard: CPU microseconds for each reading by stage; a grid of rain to its basins."""
+    from warning import wiring_bench_science as found
+
+    with progress() as told:
+        rows = found.science(tuple(series or found.SIZES), readings, told)
+        grid_seconds = found.grid_seconds(told)
+    show(found.tables(rows, grid_seconds))
+    write_json(json_file, found.document(rows, grid_seconds))
+
+
 async def _each(
     kafka: str, numbers: tuple[int, ...], one: Callable[[int, Broker, Path], Coroutine[Any, Any, dict[str, Any]]]
 ) -> tuple[list[dict[str, Any]], str]:

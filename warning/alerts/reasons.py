@@ -13,6 +13,7 @@ from warning.region import Region
 
 _AMOUNTS = ("value", "limit", "rate", "upstream_value", "share", "rain", "threshold", "antecedent")
 _SUFFIXES = {"_m3s": "discharge", "_m3_s": "discharge", "_m": "stage", "_mm": "rain"}
+RIGHT_TO_LEFT = ("ur",)
 _LAST_MS = 253_370_764_800_000  # year 9999
 Value = float | int | str | None
 
@@ -104,6 +105,8 @@ def _word(name: str, value: str, region: Region, language: str, texts: Phrases, 
         return place(region.zone_by_id.get(value), clean(value), language)
     if name == "parameter":
         return texts.parameters.get(value, clean(value))
+    if name == "source" and texts.language in RIGHT_TO_LEFT:
+        return f"\u2068{clean(value)}\u2069"  # isolated: a date in it would fall apart
     if name == "likelihood":
         return texts.likelihoods.get(value, clean(value))
     if name == "cause":

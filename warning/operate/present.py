@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from warning.alerts import cap, exposed
 from warning.alerts.display import hazard_of
 from warning.alerts.message import words
-from warning.model import AlertEvent, Hazard, Level, Receipt
+from warning.model import AlertEvent, Forecast, Hazard, Level, Receipt
 from warning.operate import courses, schema
 from warning.operate.store import Document
 from warning.operate.view import Point, View
 from warning.region import QUANTITIES, Region, Zone
 
-TENTH = 1.2816  # standard normal quantile of 0.9
+BANDS = {90: 1.6449, 80: 1.2816, 50: 0.6745}  # percent that lie inside -> standard normal quantile of the upper edge
 POINTS = 2_000  # readings a series in one answer
 
 
@@ -55,7 +56,7 @@ def zone(region: Region, zone: Zone, hazard: Hazard | None, event: AlertEvent | 
         quantity=zone.limits.quantity,
         unit=QUANTITIES[zone.limits.quantity].unit,
         limits={level.value: value for level, value in sorted(zone.limits.values.items(), key=lambda item: item[0].rank)},
-        limits_source=f"{zone.limits.source}, {zone.limits.date}",
+        limits_source=", ".join(filter(None, (zone.limits.source, zone.limits.date, zone.limits.version))),
         level=(hazard.level if hazard else Level.UNKNOWN).value,
         level_confirmed=(hazard.level_confirmed if hazard else Level.UNKNOWN).value,
         level_expected=(hazard.level_expected if hazard else Level.UNKNOWN).value,
@@ -106,13 +107,55 @@ def forecast(hazard: Hazard | None) -> schema.ForecastAnswer | None:
     if hazard is None or hazard.forecast is None:
         return None
     told = hazard.forecast
-    pairs = list(zip(told.median, told.sigma, strict=True))
+    bands = [
+        schema.BandAnswer(percent=percent, low=_away(told, -deviations), high=_away(told, deviations))
+        for percent, deviations in BANDS.items()
+    ]
     return schema.ForecastAnswer(
         issued=utc(told.issued_ms),
         times=[utc(told.issued_ms + round(lead * 3_600_000)) for lead in told.lead_h],
         median=list(told.median),
-        low=[None if median is None else median - TENTH * (sigma or 0.0) for median, sigma in pairs],
-        high=[None if median is None else median + TENTH * (sigma or 0.0) for median, sigma in pairs],
+        bands=bands,
+        low=_away(told, -BANDS[80]),
+        high=_away(told, BANDS[80]),
+    )
+
+
+def _away(told: Forecast, deviations: float) -> list[float | None]:
+    """The course so many standard deviations above its median."""
+    pairs = zip(told.median, told.sigma, strict=True)
+    return [None if median is None else median + deviations * (sigma or 0.0) for median, sigma in pairs]
+
+
+def reasons(region: Region, zone: Zone, hazard: Hazard | None) -> dict[str, list[str]]:
+    """In every language of the region that has texts. Who and what lies there is left out: ``exposure`` shows it."""
+    if hazard is None:
+        return {}
+    shown = [reason for reason in hazard.reasons if reason.code != "exposure"]
+    told = {language: [words(reason, region, language, zone.limits.quantity) for reason in shown] for language in cap.languages(region)}
+    if hazard.words:  # as they were decided
+        codes = [reason.code for reason in hazard.reasons] if len(hazard.words) == len(hazard.reasons) else [""] * len(hazard.words)
+        told["en"] = [said for said, code in zip(hazard.words, codes, strict=True) if code != "exposure"]
+    return told
+
+
+def exposure(region: Region, zone: Zone) -> schema.ExposureAnswer | None:
+    found = zone.exposure
+    if found is None:
+        return None
+    known = [region.asset_by_id[one] for one in found.assets if one in region.asset_by_id]
+    return schema.ExposureAnswer(
+        basis=found.basis,
+        within_km=found.within_m / 1000.0,
+        towns=found.towns,
+        people=found.people,
+        unsized=found.unsized,
+        largest=[schema.TownAnswer(name=town.name, people=town.people) for town in found.largest],
+        assets=[
+            schema.AssetAnswer(id=one.id, kind=one.kind, names=dict(one.names), coordinates=(one.lon, one.lat), position=one.position)
+            for one in known
+        ],
+        texts={language: words(exposed.reason(found), region, language) for language in cap.languages(region)},
     )
 
 
@@ -124,6 +167,8 @@ def hydrograph(region: Region, view: View, zone_id: str, now_ms: int, since_ms: 
         zone=zone(region, place, hazard, view.active(now_ms).get(zone_id)),
         series=tracks,
         forecast=forecast(hazard),
+        reasons=reasons(region, place, hazard),
+        exposure=exposure(region, place),
         windows=hazard.windows if hazard else {},
     )
 

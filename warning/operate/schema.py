@@ -115,18 +115,51 @@ class SeriesAnswer(_Answer):
     complete: bool = Field(description="false: more readings were in the span, and only the newest are given")
 
 
+class BandAnswer(_Answer):
+    percent: int = Field(description="probability that the course lies inside")
+    low: list[float | None]
+    high: list[float | None]
+
+
 class ForecastAnswer(_Answer):
     issued: Utc
     times: list[Utc]
     median: list[float | None]
+    bands: list[BandAnswer] = Field(description="spans around the median, the widest first")
     low: list[float | None] = Field(description="median - 1.2816 sigma: exceeded with probability 90 %")
     high: list[float | None] = Field(description="median + 1.2816 sigma: exceeded with probability 10 %")
+
+
+class TownAnswer(_Answer):
+    name: str
+    people: int = Field(description="0: unknown")
+
+
+class AssetAnswer(_Answer):
+    id: str
+    kind: str
+    names: Names
+    coordinates: tuple[float, float] = Field(description="longitude, latitude")
+    position: str = Field(description="published or approximate")
+
+
+class ExposureAnswer(_Answer):
+    basis: str = Field(description="polygon, distance or districts: how it was counted; it is no inundation map")
+    within_km: float = Field(description="width of the polygon, or distance from the gauge")
+    towns: int
+    people: int = Field(description="in towns whose centre lies inside")
+    unsized: int = Field(description="towns of unknown population")
+    largest: list[TownAnswer]
+    assets: list[AssetAnswer]
+    texts: dict[str, str] = Field(description="language -> the same in few words")
 
 
 class Hydrograph(_Answer):
     zone: ZoneProperties
     series: list[SeriesAnswer]
     forecast: ForecastAnswer | None
+    reasons: dict[str, list[str]] = Field(description="language -> why the zone is judged as it is")
+    exposure: ExposureAnswer | None = Field(description="null: nobody has listed towns or assets")
     windows: dict[str, dict[str, float | int | None]]
 
 

@@ -5,12 +5,14 @@ import { COLOUR, ORDER, levelName, svg } from "./levels.js";
 import { direction, named, say } from "./words.js";
 
 const LINES = ["#12395b", "#2a9d8f", "#7b5ea7"];
+const FAN = ["#f59e0b26", "#f59e0b33", "#f59e0b4d"]; // the widest first; they lie on each other
 // uPlot's form: least step in seconds, how to write it, and what to add where the year, month or day begins.
 const TIMES = [
   [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
   [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
   [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
 ];
+const SOLID = ["#fdeccb", "#fbd796", "#f7b74f"]; // about what the fan's layers look like, for the key
 let plot = null;
 
 const seconds = (iso) => Date.parse(iso) / 1000;
@@ -20,7 +22,8 @@ function table(answer, shown) {
   const columns = answer.series.map((series) => new Map(series.times.map((at, i) => [seconds(at), series.causes[i] ? null : series.values[i]])));
   const failed = new Map();
   for (const series of answer.series) series.times.forEach((at, i) => { if (series.causes[i] && series.values[i] !== null) failed.set(seconds(at), series.values[i]); });
-  const ahead = ["median", "low", "high"].map((name) => new Map((answer.forecast?.times ?? []).map((at, i) => [seconds(at), answer.forecast[name][i]])));
+  const courses = answer.forecast ? [answer.forecast.median, ...answer.forecast.bands.flatMap((band) => [band.low, band.high])] : [];
+  const ahead = courses.map((course) => new Map(answer.forecast.times.map((at, i) => [seconds(at), course[i]])));
   const last = answer.zone.value !== null && answer.forecast ? seconds(answer.forecast.issued) : null;
   if (last !== null) for (const column of ahead) if (!column.has(last)) column.set(last, answer.zone.value);
   const all = [...columns, failed, ...ahead];
@@ -88,6 +91,7 @@ export function draw(answer, region, now) {
   const data = table({ ...answer, zone, series }, shown);
   const place = document.getElementById("plot");
   const count = series.length;
+  const fan = answer.forecast?.bands ?? [];
   const options = {
     width: place.clientWidth, height: Math.max(220, Math.min(340, place.clientWidth * 0.5)),
     tzDate: plotted, legend: { show: false }, cursor: { drag: { x: false, y: false } },
@@ -100,11 +104,10 @@ export function draw(answer, region, now) {
       {},
       ...series.map((each, i) => ({ label: each.parameter, stroke: LINES[i % LINES.length], width: 1.5, spanGaps: true, points: { show: true, size: 7 } })),
       { label: "failed", stroke: "#b91c1c", width: 0, paths: () => null, points: { show: true, size: 9, fill: "#fff" } },
-      { label: "median", stroke: "#b45309", width: 2, dash: [6, 4], spanGaps: true, points: { show: false } },
-      { label: "low", stroke: "transparent", spanGaps: true, points: { show: false } },
-      { label: "high", stroke: "transparent", spanGaps: true, points: { show: false } },
+      ...(answer.forecast ? [{ label: "median", stroke: "#b45309", width: 2, dash: [6, 4], spanGaps: true, points: { show: false } }] : []),
+      ...fan.flatMap(({ percent }) => ["low", "high"].map((edge) => ({ label: `${edge} ${percent} %`, stroke: "transparent", spanGaps: true, points: { show: false } }))),
     ],
-    bands: [{ series: [count + 4, count + 3], fill: "#f59e0b40" }],
+    bands: fan.map((_, i) => ({ series: [count + 4 + 2 * i, count + 3 + 2 * i], fill: FAN[i % FAN.length] })),
     hooks: { drawAxes: [limits(zone, region, shown)], draw: [nowLine(now)] },
   };
   plot?.destroy();
@@ -121,7 +124,7 @@ function label(zone, region) {
 
 function key(series, answer, failures) {
   const entries = series.map((each, i) => [LINES[i % LINES.length], "", say(each.parameter)]);
-  if (answer.forecast) entries.push(["#b45309", "6 4", say("forecast")], ["#f59e0b80", "band", say("span")]);
+  if (answer.forecast) entries.push(["#b45309", "6 4", say("forecast")], ...answer.forecast.bands.map(({ percent }, i) => [SOLID[i % SOLID.length], "band", say("span", { percent })]));
   if (failures) entries.push(["#b91c1c", "dot", say("failed")]);
   document.getElementById("plot-legend").replaceChildren(...entries.map(([colour, kind, text]) => {
     const item = document.createElement("li");

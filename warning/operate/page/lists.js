@@ -116,7 +116,7 @@ function ahead(arrival, then) {
   return arrival && Date.parse(arrival) > Date.parse(then);
 }
 
-export function gauge(zone, region) {
+export function gauge({ zone, reasons }, region) {
   const title = document.getElementById("gauge-title");
   title.replaceChildren(symbol(zone.level, { alert: zone.alert?.level ?? null, size: 28, hazard: zone.hazard }), document.createTextNode(` ${named(zone.names)}${zone.hazard === "flood" ? "" : ` · ${say(zone.hazard)}`}`));
   const parts = [zone.level === "UNKNOWN" ? say("UNKNOWN") : levelName(region, zone.level, zone.hazard)];
@@ -128,5 +128,24 @@ export function gauge(zone, region) {
   if (ahead(zone.arrival, zone.at)) parts.push(say("arrives", { time: time(zone.arrival) }));
   if (zone.position === "approximate") parts.push(say("approximate"));
   document.getElementById("gauge-now").textContent = parts.join(" · ");
-  fill("gauge-words", zone.words.map((word) => mark(make("li", "", word), "en")));
+  const language = reasons[current()] ? current() : "en";
+  fill("gauge-words", (reasons[language] ?? zone.words).map((word) => mark(make("li", "", word), language)));
+}
+
+// Who and what lies in the zone of a gauge: the words of the server, then the towns and assets by name.
+export function exposure(found) {
+  const section = document.getElementById("gauge-exposure");
+  section.hidden = !found;
+  if (!found) return;
+  const language = found.texts[current()] ? current() : "en";
+  const words = document.getElementById("exposure-words");
+  words.textContent = found.texts[language] ?? "";
+  mark(words, language);
+  fill("exposure-towns", found.largest.map((town) =>
+    make("li", "", `${isolated(town.name)}: ${town.people ? say("people", { number: isolated(number(town.people, "discharge")) }) : say("unsized")}`)));
+  fill("exposure-assets", found.assets.map((asset) => {
+    const item = make("li", "", named(asset.names));
+    if (asset.position === "approximate") item.append(" ", make("span", "small", `(${say("approximate")})`));
+    return item;
+  }));
 }

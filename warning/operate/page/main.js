@@ -57,7 +57,8 @@ function graph() {
   const section = document.getElementById("gauge");
   section.hidden = !state.graph;
   if (!state.graph) return;
-  lists.gauge(state.graph.zone, state.region);
+  lists.gauge(state.graph, state.region);
+  lists.exposure(state.graph.exposure);
   hydrograph.draw(state.graph, state.region, Date.parse(state.region.log_time ?? new Date().toISOString()) / 1000);
 }
 
