@@ -50,6 +50,9 @@ def some_of_everything(region: Region, turn: int) -> list[Fact]:
         facts.AlertHandled(Level.HIGH, EventKind.RAISE, 3, 1),
         facts.ChannelState("sms", True),
         facts.Answered("/v1/zones", 200, 0.003),
+        facts.Ready("log", True),
+        facts.WarningVerified(Level.HIGH, "hit", 14_400.0),
+        facts.WarningVerified(Level.HIGH, "false_alarm", None),
     ]
 
 

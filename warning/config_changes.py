@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import itertools
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,7 +24,7 @@ from warning.errors import ConfigError, Problem
 from warning.model import CLASSES, Level
 from warning.region import Limits, Region, Series, Station, Zone, named
 
-_RULES: dict[str, tuple[Any, Any]] = {"forecast": (ForecastFile, _forecast), "alert": (AlertFile, _alert)}
+_RULES: dict[str, tuple[Any, Any]] = {"forecast": (ForecastFile, _forecast), "alert": (AlertFile, lambda file, folder: _alert(file))}
 _SERIES = ("plausible_min", "plausible_max", "rise_per_hour", "fall_per_hour", "spike")
 _NONE = ("none", "")
 
@@ -56,7 +57,7 @@ def _rule(region: Region, where: str, key: str, text: str) -> Region:
     if isinstance(value, str) and "," in value:
         value = [part.strip() for part in value.split(",")]
     try:
-        rules = build(model.model_validate({key: value}))
+        rules = build(model.model_validate({key: value}), Path(region.folder))
     except ValidationError as error:
         what = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise ValueError(f"{text!r} is not right here: {what}") from None

@@ -199,6 +199,20 @@ class DocumentConflict(Fact):
     identifier: str
 
 
+@dataclass(frozen=True, slots=True)
+class WarningVerified(Fact):
+    """What became of one class of one chain of alerts (see ``operate.verified``). ``lead_s``: from the warning to the water, if it came."""
+
+    level: Level
+    outcome: str  # hit | miss | false_alarm
+    lead_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationForgotten(Fact):
+    """The log is another one: what was verified is counted anew."""
+
+
 # --- any process
 
 

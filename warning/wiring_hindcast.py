@@ -99,7 +99,7 @@ def heard(file: Path) -> Heard:
     for name, own in times.items():
         steps = sorted(after - before for before, after in pairwise(own))
         if steps:
-            found.step_h[name] = steps[len(steps) // 2] / 3_600_000
+            found.step_h[name] = max(1, round(steps[len(steps) // 2] / 900_000)) / 4
     return found
 
 

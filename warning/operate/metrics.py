@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from warning import __version__, facts
 from warning.model import Cause, DeliveryState, EventKind, Flag, Level
 from warning.operate.shown import Shown
+from warning.operate.verified import VerifiedMetrics
 from warning.region import Region
 
 PROCESSES = ("ingest", "worker", "dispatch", "api")
@@ -286,8 +287,18 @@ class Metrics:
         self._answers = self._make(Counter, "api_requests_total", "Requests answered by the API", ("route", "status"))
         self._answer_s = self._make(Histogram, "api_request_seconds", "Time from request to answer", buckets=_SHORT)
         self._conflicts = self._make(Counter, "document_conflicts_total", "Alert identifiers that came again with another document")
+        self._verified = VerifiedMetrics()
+        self._registry.register(self._verified)
+        self._told[facts.WarningVerified] = self._verified.take
+        self._told[facts.VerificationForgotten] = lambda fact: self._verified.forget()
+        self._told[facts.Ready] = self._ready
         self._told[facts.Answered] = self._answered
         self._told[facts.DocumentConflict] = lambda fact: self._conflicts.inc()
+
+    def _ready(self, fact: facts.Ready) -> None:
+        self._part.labels(fact.part).set(int(fact.ready))
+        if fact.part == "log" and fact.ready:
+            self._verified.show()
 
     def _answered(self, fact: facts.Answered) -> None:
         self._answers.labels(fact.route, str(fact.status)).inc()

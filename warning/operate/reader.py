@@ -23,6 +23,7 @@ from warning.deployment import Deployment
 from warning.errors import Unavailable, WarningSystemError
 from warning.model import AlertEvent, Hazard, Reading, Receipt, Rejected, Tick
 from warning.operate.store import Store
+from warning.operate.verified import Verified
 from warning.operate.view import View
 
 DAYS = 10.0
@@ -51,6 +52,7 @@ class Reader:
         self, deployment: Deployment, view: View, store: Store | None, listen: facts.Listener = facts.nobody, *, days: float = DAYS
     ) -> None:
         self._deployment, self._view, self._store, self._listen, self._days = deployment, view, store, listen, days
+        self._verified = Verified(listen)
         self._positions: dict[TopicPartition, int] = {}
         self._last: dict[TopicPartition, int] = {}  # hash of the last record that was read, to know the log by
         self._expected: dict[TopicPartition, int] = {}
@@ -79,6 +81,7 @@ class Reader:
                 self._positions.clear()
                 self._last.clear()
                 self._view.clear()
+                self._verified.clear()
             except (KafkaError, OSError, TimeoutError, WarningSystemError) as error:
                 self._listen(facts.BrokerState(isinstance(error, Unavailable) and error.reason == "topic"))
                 told = await access_check.refusal(self._deployment, "api") or access.in_words(error, self._deployment)
@@ -229,6 +232,7 @@ class Reader:
         for event in events:
             if event.alert.identifier not in conflicts:
                 self._view.alert(event)
+                self._verified.alert(event)
 
     def _complain(self, record: ConsumerRecord, error: msgspec.DecodeError) -> None:
         """Once a topic, for a stranger who writes to it writes much; the page does without the record."""
