@@ -46,7 +46,7 @@ def test_a_shipped_region_has_no_problem_at_all(name: str) -> None:
 
 
 def test_indus_has_its_gauges_limits_and_rules(indus: Region) -> None:
-    assert (len(indus.stations), len(indus.zones), len(indus.reaches), len(indus.districts)) == (29, 29, 28, 59)
+    assert (len(indus.stations), len(indus.zones), len(indus.reaches), len(indus.districts)) == (35, 35, 28, 59)
     assert (indus.status, indus.utc_offset_s, indus.timezone_name) == (Status.EXERCISE, 18000, "PKT")
     assert indus.languages == ("en", "ur")
     assert (dict(indus.basins), indus.partitions) == ({"indus": 0}, 4)
@@ -183,14 +183,15 @@ def test_every_rule_arrives_in_si(tmp_path: Path) -> None:
     rules = """\
 forecast: {trend_window: 3 h, trend_points: 4, trend_horizon: 0 h, probability: 0.6, probability_keep: 0.2, travel_spread: 10 %}
 alert:
-  {warn_from: MEDIUM, confirm_readings: 1, at_once: [EXCEPTIONAL], margin_stage: 20 cm, margin_discharge: 7.5 %, clear_after: 2 h,
+  {warn_from: MEDIUM, confirm_readings: 1, at_once: [EXCEPTIONAL], margin_stage: 20 cm, margin_discharge: 7.5 %,
+  margin_heat: 1.8 degF, margin_rain: 10 %, clear_after: 2 h,
   expires_after: 6 h, renew_before: 30 min, arrival_change: 50 %, arrival_change_time: 1 h, approve_from: HIGH, approve_within: 10 min,
   unanswered: send}
 """
     region = config.load(write_region(tmp_path, region=REGION + rules))
     assert region.forecast == ForecastRules(10_800, 4, 0, 0.6, 0.2, 0.1)
     assert dataclasses.astuple(region.alert) == (
-        *(Level.MEDIUM, 1, (Level.EXCEPTIONAL,), 0.2, 0.075, 7200),
+        *(Level.MEDIUM, 1, (Level.EXCEPTIONAL,), 0.2, 0.075, 1.0, 0.1, 7200),
         *(21_600, 1800, 0.5, 3600, Level.HIGH, 600, "send"),
     )
 
