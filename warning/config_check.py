@@ -159,7 +159,7 @@ def _limits(files: Files) -> Iterator[Problem]:
         if not limits.values:
             yield Problem(row.where("low"), "no limit at all", "write at least one, or remove the row: no zone then")
         yield from _rising(row)
-        yield from _measured(measured.get(row.data.station, []), row)
+        yield from _measured(measured.get(limits.station, ()), row)
         if files.region and not limits.values.keys() <= files.region.classes.keys():
             for level in [level for level in limits.values if level not in files.region.classes]:
                 yield Problem(
@@ -167,19 +167,25 @@ def _limits(files: Files) -> Iterator[Problem]:
                 )
 
 
-def _rising(row: Row[LimitsRow]) -> Iterator[Problem]:
+def _rising(row: Row[LimitsRow]) -> Sequence[Problem]:
     values = [*row.data.values.values()]
     if all(map(lt, values, values[1:])):
-        return
-    for (lower, below), (upper, above) in pairwise(row.data.values.items()):
-        if below >= above:
-            what = f"limits out of order: {lower.name} {below:g} is not below {upper.name} {above:g}"
-            yield Problem(row.where(upper.name.lower()), what, "limits rise with the class")
+        return ()
+    return [
+        Problem(
+            row.where(upper.name.lower()),
+            f"limits out of order: {lower.name} {below:g} is not below {upper.name} {above:g}",
+            "limits rise with the class",
+        )
+        for (lower, below), (upper, above) in pairwise(row.data.values.items())
+        if below >= above
+    ]
 
 
-def _measured(own: list[Row[SeriesRow]], row: Row[LimitsRow]) -> Iterator[Problem]:
+def _measured(own: Sequence[Row[SeriesRow]], row: Row[LimitsRow]) -> Iterator[Problem]:
     """A limit needs a series of its quantity among the gauge's ``own``, and must lie where that series' readings are believed."""
-    fitting = [one for one in own if one.data.parameter.quantity == row.data.quantity]
+    quantity = row.data.quantity
+    fitting = [one for one in own if one.data.parameter.quantity == quantity]
     if own and not fitting:
         yield Problem(
             row.where("quantity"), f"no series of {row.data.station} measures {row.data.quantity}", "correct quantity, or add a series"
@@ -196,7 +202,8 @@ def _believed(row: Row[LimitsRow], series: Row[SeriesRow]) -> Iterator[Problem]:
     low, high = series.data.plausible_min, series.data.plausible_max
     if low is not None and high is not None and low >= high:
         return  # reported with the series
-    least, most = (end(row.data.values.values(), default=0.0) * limit_unit / series_unit for end in (min, max))
+    values = row.data.values.values()
+    least, most = min(values, default=0.0) * limit_unit / series_unit, max(values, default=0.0) * limit_unit / series_unit
     if (high is None or most < high) and (low is None or least >= low):
         return
     for level, value in row.data.values.items():

@@ -29,6 +29,7 @@ class Columns(Generic[Model]):
         checks, fields = model.__pydantic_decorators__, model.model_fields
         self._model, self._header = model, header
         self._known: dict[str, dict[str, Any]] = {name: {} for name in header}  # column -> cell -> value
+        self._wrong = set[str]()  # columns with a cell that is not right
         judged_whole = bool(checks.model_validators or checks.field_validators or checks.validators)
         lacking = any(field.is_required() and name != NAMES and name not in header for name, field in fields.items())
         self._able = not (judged_whole or lacking or NAMES in header or len(set(header)) < len(header))
@@ -40,11 +41,11 @@ class Columns(Generic[Model]):
         """
         if not self._able or not rows:
             return [None] * len(rows)
-        cells = {name: [*map(str.strip, column)] for name, column in zip(self._header, zip(*rows, strict=True), strict=True)}
+        cells = dict(zip(self._header, zip(*rows, strict=True), strict=True))
         named = [name for name in sorted(cells) if NAMES in self._model.model_fields and name.startswith(NAME)]
         doubtful: set[int] = set()
         for name in cells.keys() - self._model.model_fields.keys() - set(named):  # unknown: an empty cell of it is none
-            doubtful.update(number for number, cell in enumerate(cells[name]) if cell)
+            doubtful.update(number for number, cell in enumerate(cells[name]) if cell.strip())
         columns: dict[str, Iterable[Any]] = {}
         for name, field in self._model.model_fields.items():
             if name == NAMES:
@@ -59,20 +60,25 @@ class Columns(Generic[Model]):
             made[number] = None
         return made
 
-    def _values(self, name: str, adapter: Cells, cells: list[str], empty: Any, doubtful: set[int]) -> list[Any]:
+    def _values(self, name: str, adapter: Cells, cells: tuple[str, ...], empty: Any, doubtful: set[int]) -> list[Any]:
         """What the cells are, each different one looked at once; the rows of those that are not right become ``doubtful``."""
-        known, different = self._known[name], set(cells)
+        known = self._known[name]
         if len(known) > MOST:
             known.clear()
-        if empty is not DOUBT:
-            known[""] = empty
-        if not known.keys() >= different:
-            known.update(_right(adapter, {cell: cell for cell in different if cell and cell not in known}))
-            if not known.keys() >= different:
-                doubtful.update(number for number, cell in enumerate(cells) if cell not in known)
-        return list(map(known.get, cells))
+        if missing := set(cells) - known.keys():
+            stripped = {cell: cell.strip() for cell in missing}
+            right = _right(adapter, {cell: cell for cell in stripped.values() if cell})
+            right[""] = empty
+            found = {cell: right.get(short, DOUBT) for cell, short in stripped.items()}
+            known.update(found)
+            if any(value is DOUBT for value in found.values()):
+                self._wrong.add(name)
+        values = list(map(known.__getitem__, cells))
+        if name in self._wrong:
+            doubtful.update(number for number, value in enumerate(values) if value is DOUBT)
+        return values
 
-    def _names(self, named: dict[str, list[str]], rows: int, doubtful: set[int]) -> Iterable[dict[str, str]]:
+    def _names(self, named: dict[str, tuple[str, ...]], rows: int, doubtful: set[int]) -> Iterable[dict[str, str]]:
         """language -> name of each row, without the languages whose cell is empty."""
         if not named:
             return ({} for _ in range(rows))

@@ -73,10 +73,11 @@ def read_table(path: Path, model: type[Model], problems: list[Problem]) -> Table
         for line, cells in batch:
             if at < len(cells) and (name := cells[at].strip()) and name not in table.ids:
                 table.ids[name] = line
-        whole = [one for one in batch if len(one[1]) == len(header)]
-        found += [(line, _ragged(path, line, cells, header)) for line, cells in batch if len(cells) != len(header)]
-        vouched = columns.vouched([cells for _, cells in whole]) if len(whole) >= MANY else repeat(None, len(whole))
-        for (line, cells), one in zip(whole, vouched, strict=True):
+        if ragged := [(line, _ragged(path, line, cells, header)) for line, cells in batch if len(cells) != len(header)]:
+            found += ragged
+            batch = [one for one in batch if len(one[1]) == len(header)]
+        vouched = columns.vouched([cells for _, cells in batch]) if len(batch) >= MANY else repeat(None, len(batch))
+        for (line, cells), one in zip(batch, vouched, strict=True):
             data = one if one is not None else _judged(model, header, cells, f"{path}:{line}", line, found)
             if data is not None:
                 table.rows.append(Row(table.file, line, data))
