@@ -11,14 +11,14 @@ import hashlib
 
 import numpy as np
 
-from warning.science import forecast, hazard, identity, normal, qc, routing, windows
+from warning.science import flashflood, forecast, hazard, heat, identity, normal, qc, routing, windows
 
 VERSION = "1"  # raise it with every change of a decision that the fixed input below does not show
 
 
 @functools.cache
 def fingerprint() -> str:
-    """Sixteen hex digits over the results of windows, trend, routing and probabilities on fixed numbers."""
+    """Sixteen hex digits over the results of windows, trend, routing, probabilities, heat and flash flood on fixed numbers."""
     series, n = 7, 400
     numbers = np.array([(1_103_515_245 * (k + 1) + 12_345) % 2_147_483_648 for k in range(n)], np.int64)
     row = np.sort(numbers % series).astype(np.intp)
@@ -38,6 +38,10 @@ def fingerprint() -> str:
     digest = hashlib.blake2b(VERSION.encode(), digest_size=8)
     features = windows.features(arrays, np.arange(series), int(time_s[-1]))
     parts = [line.slope, line.sigma, chance, hazard.rank(arrays["w_max"][:, 3].astype(np.float64), limits, resolution)]
+    warm, damp = value / 30.0, value % 95.0 + 5.0
+    rain = np.stack((value / 40.0, value / 20.0, value / 15.0), axis=1)
+    flash = flashflood.judge(rain, value / 12.0, 40.0 + value % 55.0, rain[::-1] + 1.0)
+    parts += [heat.heat_index(warm, damp), heat.wet_bulb(warm, damp), flash.ratio, flash.threshold]
     for part in parts + [values for window in features.values() for values in window.values()]:
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
