@@ -19,6 +19,7 @@ from typing import Any
 
 from warning.deployment import Deployment
 from warning.facts import BeatClosed, CheckpointRefused, CheckpointWritten, Fact
+from warning.stream import memory
 from warning.stream.beats import Beats
 from warning.stream.decisions import PIPELINE
 from warning.stream.kafka import KafkaLog
@@ -117,6 +118,7 @@ class Work:
 
 async def row(size: Size, load: str, readings: int, per_beat: int, deployment: Deployment) -> dict[str, Any]:
     """Measures ``readings``, after every series sent once and a tenth as many for warming up; then half as many by stage."""
+    memory.keep()  # as the worker
     async with KafkaLog(deployment) as log, Offsets(deployment) as group:
         work = Work(size, deployment, log, group)
         stream = live(size, START_MS, ENDLESS) if load == "live" else records(size, load, per_beat)

@@ -22,6 +22,7 @@ from warning.region import Region
 from warning.stream.beats import Beats
 from warning.stream.decisions import PIPELINE
 from warning.stream.frames import Frames
+from warning.stream.kafka import filled
 from warning.stream.owned import outputs_of
 from warning.wiring_bench_readings import START_MS, records, tick
 from warning.wiring_bench_region import Size, made_up
@@ -94,9 +95,7 @@ def _cpu_s(region: Region, beats: Sequence[Records]) -> float:
 
 def batched(those: Sequence[tuple[bytes, bytes]]) -> int:
     """As ``stream.kafka`` hands them to the producer; how many batches."""
-    batches, batch = 1, BatchBuilder(1 << 20, 0)
-    for key, value in those:
-        if batch.append(key=key, value=value, timestamp=START_MS) is None:
-            batches, batch = batches + 1, BatchBuilder(1 << 20, 0)
-            batch.append(key=key, value=value, timestamp=START_MS)
+    batches, at = 0, 0
+    while at < len(those):
+        batches, at = batches + 1, filled(BatchBuilder(1 << 20, 0), those, at, START_MS)
     return batches

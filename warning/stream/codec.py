@@ -4,6 +4,7 @@ only itself."""
 from __future__ import annotations
 
 import base64
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -110,11 +111,12 @@ class Decoder:
     def _readings(self, values: Sequence[bytes | None], offsets: Ints) -> _Found:
         if len(values) >= shape.FEWEST and (frames := _frames(values)) is not None:
             if not self._shape.taught:  # the first run of a life need not be read one by one as a whole
-                self._by_msgspec(list(frames[: shape.FEWEST]), offsets[: shape.FEWEST])
+                self._by_msgspec(frames[: shape.FEWEST].all(), offsets[: shape.FEWEST])
+                self._said.clear()  # they are read again
             columns = self._shape.read(frames)
             if columns is not None:
                 return self._completed(columns, frames, offsets)
-            values = list(frames)
+            values = frames.all()
         return _Found(*self._by_msgspec(values, offsets))
 
     def _completed(self, columns: shape.Columns, values: Frames, offsets: Ints) -> _Found:
@@ -124,7 +126,7 @@ class Decoder:
         if count == len(good):
             return _Found(plain, [], offsets)
         others = np.flatnonzero(~good)
-        readings, rejected, taken = self._by_msgspec([values[at] for at in others.tolist()], offsets[others])
+        readings, rejected, taken = self._by_msgspec(values.part(others).all(), offsets[others])
         if not len(readings):
             return _Found(plain, rejected, offsets[good])
         both, where = Readings.concatenate([plain, readings]), np.concatenate((offsets[good], taken))
@@ -137,6 +139,8 @@ class Decoder:
             return Readings.none(), [], offsets
         decode, rows = self._line, self._rows
         try:
+            if (some := decode(values[0])).station not in rows[some.parameter]:  # type: ignore[arg-type]
+                return self._one_by_one(values, offsets.tolist())  # the others, too, most likely
             lines = [decode(value) for value in values]  # type: ignore[arg-type]
             readings = _columns([rows[line.parameter][line.station] for line in lines], lines)
         except (msgspec.MsgspecError, ValueError, LookupError, RecursionError, TypeError):
@@ -154,6 +158,7 @@ class Decoder:
         texts: list[bytes] = []
         taken: list[int] = []
         rejected: list[Rejected] = []
+        decode, of = self._line, self._rows
         for offset, value in zip(offsets, values, strict=True):
             if value is None:
                 rejected.append(reject("empty", f"record {offset}: a key without a value", b"", offset))
@@ -162,11 +167,11 @@ class Decoder:
                 rejected += self._flagged(value, offset)
                 continue
             try:
-                line = self._line(value)
+                line = decode(value)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 rejected.append(reject(_reason(error), f"record {offset}: {error}", value, offset))
                 continue
-            row = self._rows[line.parameter].get(line.station)
+            row = of[line.parameter].get(line.station)
             if row is None:
                 words = f"record {offset}: no series {line.parameter} at station {line.station[:80]!a} in this partition"
                 rejected.append(reject("unknown_series", words, value, offset, line.provider))
@@ -223,8 +228,7 @@ class _Found:
         """What stands before this record and was not handed out yet."""
         begin, self._at = self._at, int(np.searchsorted(self._offsets, offset))
         first = self._reject
-        while self._reject < len(self._rejected) and self._rejected[self._reject].offset < offset:
-            self._reject += 1
+        self._reject = bisect_left(self._rejected, offset, first, key=lambda each: each.offset)
         return self._readings[begin : self._at], self._rejected[first : self._reject]
 
 

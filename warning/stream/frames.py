@@ -61,6 +61,17 @@ class Frames(Sequence["bytes | None"]):
         start, size = int(self.start[at]), int(self.size[at])
         return None if size < 0 else self.buffer[start : start + size]
 
+    def part(self, places: Ints) -> Frames:
+        return Frames(self.buffer, self.start[places], self.size[places])
+
+    def all(self) -> list[bytes | None]:
+        """Each by itself, several times faster than one after the other."""
+        buffer = self.buffer
+        found: list[bytes | None] = [buffer[at:end] for at, end in zip(self.start.tolist(), (self.start + self.size).tolist(), strict=True)]
+        for place in self.absent():
+            found[place] = None
+        return found
+
     def absent(self) -> list[int]:
         """Where the Nones are."""
         return [int(at) for at in np.flatnonzero(self.size < 0)]

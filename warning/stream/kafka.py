@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import BrokerResponseError, InvalidTimestampError, KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from warning import access
@@ -96,21 +98,17 @@ class KafkaLog:
     async def send_all(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[asyncio.Future[Sent]]:
         if self._producer is None:
             raise Unavailable("the producer is stopped")
-        sent = []
-        batch, now_ms, at = self._producer.create_batch(), int(time.time() * 1000), 0
+        sent, now_ms, at = [], int(time.time() * 1000), 0
         try:
             while at < len(records):
-                key, value = records[at]
-                if batch.append(key=key, value=value, timestamp=now_ms) is not None:
-                    at += 1
-                elif batch.record_count():
+                batch = self._producer.create_batch()
+                at, begin = filled(batch, records, at, now_ms), at
+                if at > begin:
                     sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-                    batch = self._producer.create_batch()
                 else:  # larger than a batch: the producer says so
+                    key, value = records[at]
                     sent.append(await self._producer.send(topic, value, key, partition))
                     at += 1
-            if batch.record_count():
-                sent.append(await self._producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
             raise access.in_words(error, self._deployment, f"writing {topic}-{partition}") from error
         return [self._confirmation(taken, f"{topic}-{partition}") for taken in sent]
@@ -194,3 +192,17 @@ class KafkaLog:
             raise access.in_words(error, self._deployment, f"reading {topic}-{partition}") from error
         finally:
             await consumer.stop()
+
+
+def filled(batch: BatchBuilder, records: Sequence[tuple[bytes, bytes]], first: int, now_ms: int) -> int:
+    """Adds (key, value) from ``first`` on as far as the batch goes; the place of the next one.
+
+    By way of what the batch itself appends to (aiokafka 0.14.0 is pinned): half the cost of a record.
+    """
+    append, at, none = batch._builder.append, first, list[object]()  # headers
+    for key, value in itertools.islice(records, first, None):
+        if append(at - first, now_ms, key, value, none) is None:
+            break
+        at += 1
+    batch._relative_offset = at - first
+    return at

@@ -52,7 +52,8 @@ Output = tuple[str, int, list[tuple[bytes, bytes]]]  # topic, partition, (key, v
 
 def outputs_of(to: Deployment, closed: Closed) -> list[Output]:
     """What a beat publishes, and where. All alerts of a region stand in one partition, so that they have one order."""
-    rejected = [(b"%d" % closed.partition, to_json(each)) for each in closed.rejected]
+    origin, encode = b"%d" % closed.partition, msgspec.json.Encoder().encode
+    rejected = [(origin, encode(each)) for each in closed.rejected]
     alerts = [(each.alert.identifier.encode(), to_json(each)) for each in closed.alerts]
     outputs = [(to.rejected, 0, rejected), (to.hazards, closed.partition, closed.hazards.records()), (to.alerts, 0, alerts)]
     return [output for output in outputs if output[2]]
