@@ -101,7 +101,7 @@ async def test_an_agent_that_raises_acknowledges_nothing_and_gets_nothing_more()
     acked: list[int] = []
     partitions = Partitions("take 20")
     finished: list[Any] = []
-    app = SimpleNamespace(partitions=partitions, consumer=SimpleNamespace(finished=finished.append))
+    app = SimpleNamespace(partitions=partitions, consumer=SimpleNamespace(finished=lambda tp, seconds: finished.append(tp)))
 
     class Stream:
         async def events(self) -> AsyncIterator[Any]:

@@ -118,7 +118,7 @@ class Gate(Consumer):
     """The gate alone: what it hands on, and where it sends the fetcher back to."""
 
     def __init__(self) -> None:
-        self.expect, self.open, self.dropped = {}, Counter(), Counter()
+        self.expect, self.open, self.dropped, self.spent = {}, Counter(), Counter(), {}
         self.flow_active = True
         self._read_offset: dict[Any, Any] = {}
         self.sought: list[int] = []
@@ -190,6 +190,30 @@ async def test_two_open_runs_a_partition_and_no_partition_waits_for_another(monk
     gate.end(other)
     assert await gate._getmany({HERE, other}, 1.0) == {}  # an empty set would have meant all
     assert asked == [{other}, {HERE, other}]
+
+
+@pytest.mark.parametrize("asleep", [0, 100])
+async def test_a_partition_whose_records_are_dear_gets_no_more_time_than_another(monkeypatch: pytest.MonkeyPatch, asleep: int) -> None:
+    """Both have always records waiting, but for turns in which one has none: then the other is not held, and nothing is made up for."""
+    gate, other = Gate(), TP(TOPIC, 1)
+    cost, next_of, turn = {HERE: 0.1, other: 0.02}, {HERE: 0, other: 0}, 0
+    gate.begin(HERE, 0)
+    gate.begin(other, 0)
+    worked = {HERE: 0.0, other: 0.0}
+
+    async def getmany(self: Any, active: set[Any], timeout: float) -> dict[Any, list[Any]]:
+        return {tp: [run(next_of[tp], 5)] for tp in active if tp == HERE or turn >= asleep}
+
+    monkeypatch.setattr(transport.base.Consumer, "_getmany", getmany)
+    for turn in range(asleep + 200):
+        fetched = await gate._getmany({HERE, other}, 1.0)
+        assert fetched
+        for tp in fetched:
+            next_of[tp] += 5
+            worked[tp] += cost[tp] if turn >= asleep else 0.0
+            gate.finished(tp, cost[tp])
+    assert next_of[HERE] >= 5 * asleep
+    assert abs(worked[HERE] - worked[other]) <= 0.2 + transport.AHEAD_S
 
 
 def test_faust_commits_nothing_of_ours() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
@@ -142,10 +143,10 @@ def _agent(app: Engine) -> Any:
     async def beats(stream: Any) -> None:
         # noack: Faust acknowledges in a finally, so an exception in the body would count as done.
         async for event in stream.noack().events():
-            message = event.message
+            message, began = event.message, time.perf_counter()
             try:
                 await app.partitions.take(message.partition, event.value, message.offset)
-                consumer_of.consumer.finished(message.tp)
+                consumer_of.consumer.finished(message.tp, time.perf_counter() - began)
                 await stream.ack(event)
             except asyncio.CancelledError:
                 raise
