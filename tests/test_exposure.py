@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.alert_region import T0, H, raised
+from tests.pipeline_story import Story
 from tests.regions import edit, write_region
 from warning import config, config_archive
 from warning.alerts import cap, exposed
@@ -20,6 +22,7 @@ from warning.model import Alert, EventKind, Forecast, Level, Reason
 from warning.operate import present
 from warning.operate.view import View
 from warning.region import Exposure, Region
+from warning.science.likelihood import TERMS, span_s, term
 
 PLACES = """\
 geonameid,name,lat,lon,country,admin1,population,timezone
@@ -260,6 +263,69 @@ def test_the_public_is_told_what_to_do_and_nothing_more() -> None:
     alert, region = _indus_alert()
 
     assert sms(alert, region, "en", "public") == sms(alert, region, "en")
+
+
+# --- how sure
+
+
+def test_probabilities_in_the_words_of_the_ipcc() -> None:
+    """Every term from its least probability on; each has a word in every language."""
+    for least, word in TERMS:
+        assert term(least) == word
+        assert term(min(least + 0.005, 1.0)) == word
+    assert [term(probability) for probability in (1.0, 0.72, 0.659, 0.499, 0.0)] == [
+        *("virtually_certain", "likely", "more_likely_than_not", "about_as_likely_as_not", "exceptionally_unlikely")
+    ]
+    for texts in LANGUAGES.values():
+        assert texts.likelihoods.keys() == {word for _, word in TERMS}
+
+
+SPANS = (
+    ((0.0, 0.2, 0.95, 0.99), (200, 300)),
+    ((0.0, 0.2, 0.5, 0.6), (200, 0)),  # nobody says by when it is there
+    ((0.0, 0.05, 0.09, 0.09), (0, 0)),
+    ((0.95, 0.2, 0.1, 0.0), (100, 100)),  # it was there, and fell again
+    ((float("nan"), 0.2, float("nan"), 0.95), (200, 400)),
+)
+
+
+@pytest.mark.parametrize(("chance", "span"), SPANS)
+def test_between_when_and_when_the_limit_is_reached(chance: tuple[float, ...], span: tuple[int, int]) -> None:
+    assert span_s(np.array(chance), np.array([100, 200, 300, 400], np.int64)) == span
+
+
+def test_a_warning_says_whose_limit_how_sure_and_between_when_and_when(tmp_path: Path) -> None:
+    """From the pipeline: a gauge that rises by 0.4 m an hour towards its limit of 2 m."""
+    folder = write_region(tmp_path, rivers=None)
+    (folder / "places.csv").write_text(PLACES, encoding="utf-8")
+    story = Story(config.load(folder))
+    for number in range(5):
+        story.push("A", 60 * number, 0.2 + 0.4 * number).tick(60 * number + 1)
+    hazard = story.hazards["A"]
+    why = {reason.code: reason.values for reason in hazard.reasons}
+
+    assert list(why) == ["observed_below", "expected", "likelihood", "trend", "peak", "exposure"]
+    assert (why["expected"]["source"], why["expected"]["version"]) == ("test, 2025", "1")
+    assert why["likelihood"]["likelihood"] == term(hazard.probability)
+    assert why["likelihood"]["probability"] == hazard.probability
+    early_ms, arrival_ms = why["likelihood"]["early_ms"], why["expected"]["arrival_ms"]
+    assert isinstance(early_ms, int)
+    assert isinstance(arrival_ms, int)
+    assert hazard.at_ms <= early_ms <= arrival_ms + H
+    assert why["likelihood"]["lead_low_h"] == round((early_ms - hazard.at_ms) / H, 1)
+    assert why["exposure"]["people"] == 1_540_000
+    assert hazard.words[-1].startswith(
+        "within 10 km of the gauge (not an inundation map): 2 towns with 1.5 million people, towns of unknown"
+    )
+
+
+def test_a_quiet_zone_says_nothing_of_what_lies_there(tmp_path: Path) -> None:
+    folder = write_region(tmp_path, rivers=None)
+    (folder / "places.csv").write_text(PLACES, encoding="utf-8")
+    story = Story(config.load(folder))
+    story.push("A", 0, 0.5).tick(1)
+
+    assert [reason.code for reason in story.hazards["A"].reasons] == ["observed_below"]
 
 
 # --- on the page

@@ -158,6 +158,7 @@ ENGLISH = Phrases(
         "virtually_certain": "virtually certain",
         "very_likely": "very likely",
         "likely": "likely",
+        "more_likely_than_not": "more likely than not",
         "about_as_likely_as_not": "about as likely as not",
         "unlikely": "unlikely",
         "very_unlikely": "very unlikely",

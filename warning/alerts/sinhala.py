@@ -150,6 +150,7 @@ SINHALA = Phrases(
         "virtually_certain": "නිසැක තරම්",
         "very_likely": "බොහෝ දුරට ඉඩ ඇත",
         "likely": "ඉඩ ඇත",
+        "more_likely_than_not": "නොවීමට වඩා සිදුවීමට ඉඩ",
         "about_as_likely_as_not": "සිදුවීමට හා නොවීමට සමාන ඉඩක්",
         "unlikely": "ඉඩ අඩුය",
         "very_unlikely": "ඉඩ ඉතා අඩුය",

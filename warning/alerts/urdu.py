@@ -154,6 +154,7 @@ URDU = Phrases(
         "virtually_certain": "تقریباً یقینی",
         "very_likely": "بہت زیادہ امکان",
         "likely": "امکان ہے",
+        "more_likely_than_not": "نہ ہونے سے زیادہ ہونے کا امکان",
         "about_as_likely_as_not": "ہونے نہ ہونے کا امکان تقریباً برابر",
         "unlikely": "امکان کم",
         "very_unlikely": "امکان بہت کم",

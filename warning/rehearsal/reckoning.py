@@ -16,7 +16,7 @@ or a rise reaches.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -81,7 +81,6 @@ def reckon(region: Region, offered: Offered, evidence: Evidence, decided: Decide
     found = crossings(region, observed, (event.alert for event in first.values()))
     high = [crossing for crossing in found if crossing.level >= Level.HIGH]
     late = tuple(crossing for crossing in high if crossing.warned_ms is None)
-    possible = [crossing for crossing in high if crossing.seen_below_high]
     figures: dict[str, float] = {
         "readings_sent": offered.sent,
         "readings_accepted": offered.accepted,
@@ -100,11 +99,7 @@ def reckon(region: Region, offered: Offered, evidence: Evidence, decided: Decide
         "lost": len(lost_readings) + len(lost_decisions) + len(lost_deliveries),
         "doubled": len(doubled),
         "differing": len(differing),
-        "crossings_high": len(high),
-        "crossings_high_warned": len(high) - len(late),
-        "crossings_ahead": len(possible),
-        "crossings_ahead_warned": sum(crossing.ahead for crossing in possible),
-        "lead_hours_median": round(median(crossing.lead_h for crossing in possible), 3) if possible else 0.0,
+        **_warned(high),
         "seconds": round(seconds, 3),
     }
     return Reckoning(
@@ -118,6 +113,18 @@ def reckon(region: Region, offered: Offered, evidence: Evidence, decided: Decide
         losses=tuple(lost_readings + lost_decisions + lost_deliveries + doubled + differing),
         late=late,
     )
+
+
+def _warned(high: Sequence[Crossing]) -> dict[str, float]:
+    """Figures of the crossings of HIGH and above; ahead: of those that were seen below it before."""
+    possible = [crossing for crossing in high if crossing.seen_below_high]
+    return {
+        "crossings_high": len(high),
+        "crossings_high_warned": sum(crossing.warned_ms is not None for crossing in high),
+        "crossings_ahead": len(possible),
+        "crossings_ahead_warned": sum(crossing.ahead for crossing in possible),
+        "lead_hours_median": round(median(crossing.lead_h for crossing in possible), 3) if possible else 0.0,
+    }
 
 
 def _lost_readings(offered: Offered, evidence: Evidence, decided: Decided) -> list[str]:

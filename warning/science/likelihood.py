@@ -1,8 +1,8 @@
 """How sure, in words: the calibrated terms of the IPCC; and when, with its range.
 
 Mastrandrea et al., Guidance Note for Lead Authors of the IPCC Fifth Assessment Report on Consistent Treatment of Uncertainties (2010),
-table 1, each range without the one above it, as in the Fourth Assessment Report. The WMO's Guidelines on Communicating Forecast
-Uncertainty (WMO/TD-No. 1422, 2008) ask for such a scale, fixed and published.
+table 1 with its additional "more likely than not", each range without the one above it, as in the Fourth Assessment Report. The WMO's
+Guidelines on Communicating Forecast Uncertainty (WMO/TD-No. 1422, 2008) ask for such a scale, fixed and published.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ TERMS = (
     (0.99, "virtually_certain"),
     (0.90, "very_likely"),
     (0.66, "likely"),
+    (0.50, "more_likely_than_not"),
     (0.33, "about_as_likely_as_not"),
     (0.10, "unlikely"),
     (0.01, "very_unlikely"),
