@@ -16,7 +16,7 @@ from warning.config_read import Files, Model, Row, Table, did_you_mean
 from warning.config_schema import LimitsRow, SeriesRow, StationRow
 from warning.config_units import factor
 from warning.errors import Problem
-from warning.model import Parameter
+from warning.model import Level, Parameter
 
 
 def check_all(files: Files) -> list[Problem]:
@@ -153,22 +153,22 @@ def _limits(files: Files) -> Iterator[Problem]:
     for one in files.series.rows:
         measured.setdefault(one.data.station, []).append(one)
     for row in files.limits.rows:
-        limits = row.data
+        limits, values = row.data, row.data.values
         yield from _unknown(row, "station", limits.station, files.stations)
         yield from _unit(row, "unit", limits.unit, limits.quantity)
-        if not limits.values:
+        if not values:
             yield Problem(row.where("low"), "no limit at all", "write at least one, or remove the row: no zone then")
-        yield from _rising(row)
-        yield from _measured(measured.get(limits.station, ()), row)
-        if files.region and not limits.values.keys() <= files.region.classes.keys():
-            for level in [level for level in limits.values if level not in files.region.classes]:
+        yield from _rising(row, values)
+        yield from _measured(measured.get(limits.station, ()), row, values)
+        if files.region and not values.keys() <= files.region.classes.keys():
+            for level in [level for level in values if level not in files.region.classes]:
                 yield Problem(
                     row.where(level.name.lower()), f"class {level.name} has no name in region.yaml", f"add {level.name} under classes:"
                 )
 
 
-def _rising(row: Row[LimitsRow]) -> Sequence[Problem]:
-    values = [*row.data.values.values()]
+def _rising(row: Row[LimitsRow], limits: dict[Level, float]) -> Sequence[Problem]:
+    values = [*limits.values()]
     if all(map(lt, values, values[1:])):
         return ()
     return [
@@ -177,12 +177,12 @@ def _rising(row: Row[LimitsRow]) -> Sequence[Problem]:
             f"limits out of order: {lower.name} {below:g} is not below {upper.name} {above:g}",
             "limits rise with the class",
         )
-        for (lower, below), (upper, above) in pairwise(row.data.values.items())
+        for (lower, below), (upper, above) in pairwise(limits.items())
         if below >= above
     ]
 
 
-def _measured(own: Sequence[Row[SeriesRow]], row: Row[LimitsRow]) -> Iterator[Problem]:
+def _measured(own: Sequence[Row[SeriesRow]], row: Row[LimitsRow], limits: dict[Level, float]) -> Iterator[Problem]:
     """A limit needs a series of its quantity among the gauge's ``own``, and must lie where that series' readings are believed."""
     quantity = row.data.quantity
     fitting = [one for one in own if one.data.parameter.quantity == quantity]
@@ -191,26 +191,27 @@ def _measured(own: Sequence[Row[SeriesRow]], row: Row[LimitsRow]) -> Iterator[Pr
             row.where("quantity"), f"no series of {row.data.station} measures {row.data.quantity}", "correct quantity, or add a series"
         )
     for one in fitting:
-        yield from _believed(row, one)
+        yield from _believed(row, one, limits)
 
 
-def _believed(row: Row[LimitsRow], series: Row[SeriesRow]) -> Iterator[Problem]:
+def _believed(row: Row[LimitsRow], series: Row[SeriesRow], limits: dict[Level, float]) -> Sequence[Problem]:
     try:
         limit_unit, series_unit = factor(row.data.unit, row.data.quantity), factor(series.data.unit, row.data.quantity)
     except ValueError:
-        return  # reported with the unit
+        return ()  # reported with the unit
     low, high = series.data.plausible_min, series.data.plausible_max
     if low is not None and high is not None and low >= high:
-        return  # reported with the series
-    values = row.data.values.values()
-    least, most = min(values, default=0.0) * limit_unit / series_unit, max(values, default=0.0) * limit_unit / series_unit
-    if (high is None or most < high) and (low is None or least >= low):
-        return
-    for level, value in row.data.values.items():
-        here = value * limit_unit / series_unit
-        if (high is not None and here >= high) or (low is not None and here < low):
-            what = f"limit {level.name} is {here:g} {series.data.unit}, outside the plausible range: a real flood would be thrown away"
-            yield Problem(row.where(level.name.lower()), what, f"check the units; widen {series.where('plausible_max')}")
+        return ()  # reported with the series
+    here = {level: value * limit_unit / series_unit for level, value in limits.items()}
+    outside = [level for level, value in here.items() if (high is not None and value >= high) or (low is not None and value < low)]
+    return [
+        Problem(
+            row.where(level.name.lower()),
+            f"limit {level.name} is {here[level]:g} {series.data.unit}, outside the plausible range: a real flood would be thrown away",
+            f"check the units; widen {series.where('plausible_max')}",
+        )
+        for level in outside
+    ]
 
 
 # --- reaches, zones, districts

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from itertools import repeat
+from sys import intern
 from typing import Annotated, Any, Generic, TypeVar, cast, get_args
 
 import msgspec
@@ -68,6 +69,7 @@ class Columns(Generic[Model]):
         if missing := set(cells) - known.keys():
             stripped = {cell: cell.strip() for cell in missing}
             right = _right(adapter, {cell: cell for cell in stripped.values() if cell})
+            right = {cell: intern(value) if type(value) is str else value for cell, value in right.items()}  # one object for one name
             right[""] = empty
             found = {cell: right.get(short, DOUBT) for cell, short in stripped.items()}
             known.update(found)
