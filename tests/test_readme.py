@@ -89,6 +89,18 @@ def test_ten_lines_for_a_region() -> None:
         assert (ROOT / "config" / "indus" / name).exists(), name
 
 
+def test_judge_it_by_a_flood_of_the_past() -> None:
+    """Commands, options and files are there; what they do, test_hindcast and test_whatif run with less."""
+    lines = README.split("## Judge it by a flood of the past")[1].split("```sh\n")[1].split("```")[0].splitlines()
+    root = typer.main.get_command(app)
+    for line in lines:
+        program, name, *arguments = shlex.split(line)
+        assert program == "warning"
+        command = root.commands[name]  # type: ignore[attr-defined]
+        context = command.make_context(name, [str(ROOT / word) if word.startswith("config/") else word for word in arguments])
+        assert context.params["region"] == "indus" and context.params["readings"].is_file()
+
+
 @pytest.fixture
 def deployment(tmp_path: Path) -> dict[str, str]:
     """An environment in which the README's commands find free ports and an empty folder."""

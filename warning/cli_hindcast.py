@@ -11,6 +11,7 @@ import typer
 
 from warning.cli_options import Json, write_json
 from warning.cli_shown import progress, show
+from warning.errors import ExitCode
 
 Readings = Annotated[
     Path,
@@ -63,3 +64,5 @@ def hindcast(
         for path in wiring_hindcast.report(done, out):
             print(path)
     write_json(json_file, done.document)
+    if not done.sound:
+        raise typer.Exit(ExitCode.INVARIANT)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from warning import config, config_limits
+from warning.config_digest import digest
 from warning.config_limits import Heard, Made
 from warning.errors import ConfigError, InputError, Problem
 from warning.ingest import rows
@@ -28,6 +30,7 @@ Progress = Callable[[str, int, int], None]
 TICK_S = 600
 LONG_S = 100 * 86_400  # of a longer history the ticks between readings are an hour apart
 FIRST = 10  # readings of a station by which its usual step is known; of its beginning only: the future must not matter
+FOLDS = 5  # of --leave-one-out: models that are trained
 SHOWN = 5  # of the rows that were refused
 
 
@@ -108,6 +111,7 @@ def listen(region: Region, readings: Iterable[Reading], progress: Progress, tota
     listener, done = Listener(zone.id for zone in region.zones), 0
     for closed in replay_file(region, log_with_ticks(region, readings, tick_s, at_readings=True)):
         listener.take(closed.hazards.rows())
+        listener.raised.update(closed.outputs.out_of_service)
         done += closed.readings
         progress("readings decided upon", done, total)
     return listener
@@ -130,11 +134,6 @@ def of_basins(region: Region, readings: tuple[Reading, ...], zones: set[str]) ->
     """The readings that can matter to these zones: those of their basins, in their order."""
     basins = {region.zone_by_id[zone].basin for zone in zones}
     return tuple(reading for reading in readings if region.station_by_id[reading.station].basin in basins)
-
-
-def with_parts(region: Region, said: Listener, part: Listener, zones: set[str]) -> None:
-    """Takes what another run said of ``zones`` in place of what ``said`` holds."""
-    said.zones.update({zone: part.zones[zone] for zone in zones})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +160,12 @@ class Done:
     tables: list[summary.Table]
     document: dict[str, Any]
     notes: tuple[str, ...]
+    sound: bool  # False: a computation of ours raised on the way
 
 
 def hindcast(asked: Asked, progress: Progress) -> Done:
     """Reads, runs the pipeline, judges. Raises ConfigError and InputError for what is wrong with the files."""
-    found = history(asked.region, asked.readings, asked.limits)
+    found = _modelled(asked, history(asked.region, asked.readings, asked.limits))
     region = found.region
     warnings = official.read(asked.official, region) if asked.official else ()
     pooled = [pooling.read(path) for path in asked.pool]
@@ -180,12 +180,73 @@ def hindcast(asked: Asked, progress: Progress) -> Done:
         shown.append(pooling.table(together))
         document["figures"] |= pooling.figures(together)
     drawn = [summary.Table(each.title, each.columns, each.rows) for each in shown]
-    return Done(judged, warnings, compared, drawn, document, found.notes)
+    document["raised"] = len(listener.raised)
+    return Done(judged, warnings, compared, drawn, document, (*found.notes, *_raised(listener)), not listener.raised)
+
+
+def _raised(listener: Listener) -> tuple[str, ...]:
+    """What our own code could not compute: a hindcast with such readings is not to be trusted."""
+    if not listener.raised:
+        return ()
+    (station, parameter), why = next(iter(listener.raised.items()))
+    where = f"{station} {parameter}" if station else "more than one series at once"
+    return (f"a computation raised on {len(listener.raised)} series, first on {where}: {why}; these figures are not to be trusted",)
 
 
 def _said(asked: Asked, found: History, progress: Progress) -> Listener:
     region, readings = found.region, found.readings
-    return listen(region, readings, progress, len(readings), tick_of(readings))
+    tick_s = tick_of(readings)
+    if asked.leave_one_out is None:
+        return listen(region, readings, progress, len(readings), tick_s)
+    said = Listener(zone.id for zone in region.zones)
+    trained = models_without(region, asked.leave_one_out, partial(progress, "models trained"))
+    parts = [(with_model(region, text), zones, of_basins(region, readings, zones)) for zones, text in trained]
+    for number, (other, zones, mine) in enumerate(parts):
+        heard_of = listen(other, mine, partial(_part, progress, f"part {number + 1} of {len(parts)}"), len(mine), tick_s)
+        said.zones.update({zone: heard_of.zones[zone] for zone in zones})
+        said.raised.update(heard_of.raised)
+    return said
+
+
+def _part(progress: Progress, name: str, what: str, done: int, total: int) -> None:
+    progress(f"{name}: {what}", done, total)
+
+
+def models_without(region: Region, by: str, told: Callable[[int, int], None]) -> Iterator[tuple[set[str], str]]:
+    """(zones, text of a model that saw no flood of their rivers) until all zones are there.
+
+    ``by`` river or basin. There are ``FOLDS`` models at most: each leaves out every river (basin) of its fold, so at least the one under
+    test. Trained from the floods of the repository (see ``warning.training``), which is minutes of work.
+    """
+    from warning.training import train
+
+    parts = sorted(parts_of(region, by).items())
+    folds = [parts[first::FOLDS] for first in range(min(FOLDS, len(parts)))]
+    floods = train.every(config.find("sri-lanka").parent, lambda words: None)
+    for number, fold in enumerate(folds):
+        told(number, len(folds))
+        zones = {zone for _, own in fold for zone in own}
+        stations = {region.zone_by_id[zone].station for zone in zones}
+        yield zones, train.train(floods, tuple(sorted({*stations, *(name for name, _ in fold)})))
+    told(len(folds), len(folds))
+
+
+def with_model(region: Region, text: str) -> Region:
+    """The region with another trained model. Raises InputError or ConfigError, as the model's reader does, for what is none."""
+    changed = replace(region, forecast=replace(region.forecast, model=text))
+    return replace(changed, digest=digest(changed))
+
+
+def _modelled(asked: Asked, found: History) -> History:
+    if asked.model is None:
+        return found
+    if asked.leave_one_out is not None:
+        raise ConfigError([Problem("--model", "--leave-one-out trains its own models", "leave one of them out")])
+    try:
+        text = asked.model.read_text(encoding="ascii")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError([Problem(f"--model {asked.model}", f"cannot be read: {error}", "a file that warning train wrote")]) from error
+    return replace(found, made=replace(found.made, region=with_model(found.region, text)))
 
 
 def report(done: Done, folder: Path) -> list[Path]:

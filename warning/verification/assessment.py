@@ -124,10 +124,10 @@ def _judged(
 ) -> list[dict[str, list[Judged]]]:
     """For each of ``withins_s``: method -> what it made of each zone."""
     found: list[dict[str, list[Judged]]] = [{method: [] for method in METHODS} for _ in withins_s]
+    covered_s = max(int(track.time_s[-1]) for track in tracks.values()) - min(int(track.time_s[0]) for track in tracks.values())
     for zone, limit in limits.items():
         track, resolution = tracks[zone], RESOLUTION[region.zone_by_id[zone].limits.quantity]
         events = verify.crossings(track.time_s, track.value, limit, resolution)
-        covered_s = int(track.time_s[-1] - track.time_s[0])
         speaks = {OURS: said[zone].alerts(level), THRESHOLD: _spells(track, track.value, limit, resolution)}
         for name, ahead_h in LINES.items():
             speaks[name] = _spells(track, verify_baselines.straight_line(track.time_s, track.value, ahead_h), limit, resolution)

@@ -83,9 +83,10 @@ def _issue(at_s: int, value: float, forecast: Any) -> Issue:
 
 
 class Listener:
-    """Collects what beats tell of the zones that it knows."""
+    """Collects what beats tell of the zones that it knows. ``raised``: (station, parameter) -> what a computation on it raised."""
 
     def __init__(self, zones: Iterable[str]) -> None:
+        self.raised: dict[tuple[str, str], str] = {}
         self.zones = {zone: Said() for zone in zones}
 
     def take(self, rows: Iterable[Any]) -> None:
