@@ -38,14 +38,15 @@ async def grids(
     Raises ConfigError where the region has no catchments or the libraries are not there, Unavailable where no broker answers at the start.
     """
     from warning.ingest.gateway import Gateway
+    from warning.ingest.grid_apart import Apart
     from warning.ingest.grid_feed import STILL_S, Feed
     from warning.ingest.grid_journal import Journal
-    from warning.ingest.grids import Grids
     from warning.ingest.log import KafkaLog
 
-    reader = Grids(region, asked)
+    reader = Apart(region, asked)
     await admitted(deployment, "grids")
     async with AsyncExitStack() as stack:
+        stack.callback(reader.close)
         log = KafkaLog(
             deployment.bootstrap,
             Gateway.topics(region, deployment),

@@ -12,12 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 from warning.errors import InputError, Unavailable
 from warning.ingest.gateway import Gateway, Sender
 from warning.ingest.grid_journal import File, Journal
-from warning.ingest.grids import Grids, Unreadable, items
+from warning.ingest.grids import Averaged, Unreadable, items
 
 SENDER = Sender("grid")
 AT_ONCE = 500  # readings in one request to the gateway
@@ -47,12 +47,17 @@ class Fed:
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
 
+class Reader(Protocol):
+    def read(self, path: Path) -> Averaged:
+        """As ``grids.Grids.read``."""
+
+
 class Feed:
     """One at a time, in the order of their names, which is that of time. ``clock``: s since 1970, as the files' times are."""
 
     def __init__(
         self,
-        grids: Grids,
+        grids: Reader,
         gateway: Gateway,
         journal: Journal,
         clock: Callable[[], float],
@@ -136,7 +141,7 @@ class Feed:
         self._count(path, found, len(texts) - refused, refused)
         return True
 
-    def _count(self, path: Path, found: Any, readings: int, refused: int) -> None:
+    def _count(self, path: Path, found: Averaged, readings: int, refused: int) -> None:
         fed = self.fed
         fed.files += 1
         fed.readings += readings

@@ -85,7 +85,9 @@ class Grids:
             raise
         except InputError as error:
             raise InputError(f"{path.name}: {error}", reason=error.reason, field=error.field, fix=error.fix) from error
-        except (OSError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a damaged file makes the libraries raise, or us: it is the file that is named
             raise _unreadable(path, error) from error
 
     def _averaged(self, dataset: xr.Dataset) -> Averaged:

@@ -41,6 +41,7 @@ _AXIS_UNITS = {
 }
 REGULAR = 0.02  # part of a step by which one may differ from the others
 NEGATIVE_MM = 0.05  # so much below zero is the packing of the file, and is zero; more is a code for "nothing known"
+MOST_VALUES = 25_000_000  # a month of ERA5-Land over a large region; half a gigabyte while it is read
 MOST_MM_PER_H = 2000.0  # five times what was ever measured in an hour: a fill value or a unit that the file does not say
 
 
@@ -135,6 +136,9 @@ def window(grid: Grid, bounds: tuple[float, float, float, float]) -> Window:
     if not len(rows) or not len(columns):
         where = f"{grid.lat.min():g} to {grid.lat.max():g} N, {grid.lon.min():g} to {grid.lon.max():g} E"
         wrong(grid.variable, "", f"the grid ({where}) holds nothing of this region", "take the file of the region")
+    if len(rows) * len(columns) * len(grid.steps) > MOST_VALUES:
+        what = f"{len(grid.steps)} steps of {len(rows)} x {len(columns)} cells are more than fit into memory"
+        wrong(grid.variable, "", what, "split the file by time: cdo splitday")
     pieces = np.split(columns, np.flatnonzero(np.diff(columns) != 1) + 1)
     pieces.sort(key=lambda piece: float(lon[piece].min()))
     slices = tuple(slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces)

@@ -1,0 +1,61 @@
+"""A damaged file must not take the process with it: the reader crashes or hangs apart, and the file is named."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from grid_files import SQUARE, Land
+from test_grids import DAY
+
+from warning.errors import ConfigError, InputError
+from warning.ingest import grid_apart
+from warning.ingest.grid_apart import Apart
+from warning.ingest.grids import Averaged, Grids, Unreadable
+from warning.rehearsal.imerg import half_hour
+
+
+class Struck(Grids):
+    """Reads as ``Grids``, but for files whose names say what a library does to them. Lives in the process apart."""
+
+    def read(self, path: Path) -> Averaged:
+        if path.name == "crash":
+            os.abort()
+        if path.name == "hang":
+            time.sleep(600)
+        return super().read(path)
+
+
+def struck(*given: object) -> None:
+    grid_apart.Grids = Struck  # type: ignore[misc]
+    SERVE(*given)  # type: ignore[arg-type]
+
+
+SERVE = grid_apart._serve
+
+
+def test_a_crash_and_a_hang_cost_one_file_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = half_hour(tmp_path, DAY, lambda lon, lat: 4.0 + 0.0 * lat * lon, step=1.0)
+    (tmp_path / "bad.nc").write_text("no grid")
+    monkeypatch.setattr(grid_apart, "_serve", struck)
+    apart = Apart(Land(SQUARE), within_s=60.0)
+    try:
+        assert [mean.mm for mean in apart.read(good).means] == [2.0]
+        with pytest.raises(InputError, match=r"crash: the process that read it died \(exit code -6\)"):
+            apart.read(tmp_path / "crash")
+        assert [mean.mm for mean in apart.read(good).means] == [2.0]
+        with pytest.raises(Unreadable, match=r"bad.nc: it is neither NetCDF nor HDF5") as caught:
+            apart.read(tmp_path / "bad.nc")
+        assert (caught.value.field, caught.value.fix) == ("FILE", "NetCDF or HDF5; if it is packed, unpack it")
+        apart._within_s = 0.5
+        with pytest.raises(InputError, match=r"hang: could not be read within 0.5 s"):
+            apart.read(tmp_path / "hang")
+    finally:
+        apart.close()
+
+
+def test_what_is_wrong_with_the_region_is_said_at_once() -> None:
+    with pytest.raises(ConfigError, match="no station's rain is of grids"):
+        Apart(Land())
