@@ -41,7 +41,7 @@ def table_of_commands() -> set[str]:
     named = set()
     for cell in re.findall(r"^\| (`warning .*?) \|", README, flags=re.MULTILINE):
         first, *others = re.findall(r"`([^`]*)`", cell)
-        words = [word for word in first.split() if word.islower()]
+        words = [word for word in first.split() if word.islower() and not word.startswith("-")]
         named.add(" ".join(words))
         named |= {" ".join([*words[:-1], other]) for other in others}
     return named
