@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.alert_region import T0, H, raised
+from tests.hazard_regions import write_hazards
 from tests.pipeline_story import Story
 from tests.regions import edit, write_region
 from warning import config, config_archive
@@ -110,6 +111,19 @@ def test_exposure_is_part_of_the_digest_and_of_an_exported_region(tmp_path: Path
     again = config_archive.unpack(config_archive.pack(oak), "test")
     assert again.zones == oak.zones
     assert again.asset_by_id["power-c"].names["ur"] == "دیار بجلی گھر"
+
+
+def test_heat_reaches_as_far_as_its_districts_and_no_town_says_where_it_lies(tmp_path: Path) -> None:
+    folder = write_hazards(tmp_path)
+    district = config.load(folder).zone_by_id["HEAT-UPPER"].districts[0]
+    (folder / "places.csv").write_text(PLACES, encoding="utf-8")
+    assert config.load(folder).zone_by_id["HEAT-UPPER"].exposure is None
+    (folder / "assets.csv").write_text(ASSETS.replace("C,,test", f",{district},test"), encoding="utf-8")
+    region = config.load(folder)
+
+    found = _of(region, "HEAT-UPPER")
+    assert (found.basis, found.within_m, found.towns, found.assets) == ("districts", 0.0, 0, ("power-c",))
+    assert words(exposed.reason(found), region, "en") == "in its districts: Cedar power station"
 
 
 WRONG = (

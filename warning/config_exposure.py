@@ -34,14 +34,17 @@ def exposed(
     towns_near, assets_near = _finder(towns, within_m), _finder(assets, within_m)
     found = []
     for zone in zones:
-        gauge = gauges.get(zone.station)
+        gauge = (
+            gauges.get(zone.station) if zone.hazard == "flood" else None
+        )  # heat and rain reach as far as the districts, not from a gauge
         basis, reach_m = ("polygon", width_m) if zone.polygon else ("distance", within_m)
         if not zone.polygon and (gauge is None or gauge.lat is None):
             basis, reach_m = "districts", 0.0
         there = assets_near(zone, gauge)
         own = [one for one in assets if zone.id in one.zones or (basis == "districts" and one.district in zone.districts)]
         names = tuple(one.id for one in assets if one in there or one in own)
-        found.append(dataclasses.replace(zone, exposure=_exposure(basis, reach_m, towns_near(zone, gauge), names)))
+        known = basis != "districts" or names  # no town says in which district it lies
+        found.append(dataclasses.replace(zone, exposure=_exposure(basis, reach_m, towns_near(zone, gauge), names)) if known else zone)
     return tuple(found)
 
 

@@ -31,7 +31,11 @@ def fields(values: Mapping[str, Value], region: Region, texts: Phrases) -> dict[
     area = texts.words.get(f"area_{values.get('basis')}")
     if area is None:
         return {}
-    what = [_towns(_count(values.get("towns")), _count(values.get("people")), _count(values.get("unsized")), texts)]
+    what = (
+        []
+        if values.get("basis") == "districts"
+        else [_towns(_count(values.get("towns")), _count(values.get("people")), _count(values.get("unsized")), texts)]
+    )
     what += _grouped(ids(values), region, texts)
     within = values.get("within_km")
     km = f"{within:g}" if isinstance(within, int | float) else "?"
