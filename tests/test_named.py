@@ -10,7 +10,7 @@ import pytest
 from warning.errors import ExitCode, StateError
 from warning.pipeline.named import names, packed, pairs
 from warning.pipeline.plan import Plan
-from warning.pipeline.state import State
+from warning.pipeline.state import Given, State
 from warning.stream.state import Frozen, unpack
 from warning.wiring_bench_region import Size, made_up
 
@@ -67,3 +67,23 @@ def test_they_come_back() -> None:
     chunks = b"".join(frozen.chunks())
     _, arrays = unpack(frozen.sealed(), chunks)
     assert all(np.array_equal(arrays[name], array) for name, array in state.names.items())
+
+
+def test_what_was_read_for_it_alone_becomes_the_state_without_a_copy() -> None:
+    plan = Plan.of(made_up(Size(30)), 0)
+    old = State.empty(plan)
+    old.s["last_v"][3] = 2.5
+    head, arrays = old.freeze()
+    copied = State.thaw(plan, head, arrays)
+    assert not any(np.shares_memory(copied.tables[name], arrays[name]) for name in copied.tables)
+    given = Given({name: array.copy() for name, array in arrays.items()})
+    state = State.thaw(plan, head, given)
+    assert all(state.tables[name] is given[name] for name in state.tables)
+    state.s["last_v"][3] = 3.5  # the views are of these tables
+    assert given["s.course"]["last_v"][3] == 3.5 and old.s["last_v"][3] == 2.5 and state.deadline_ms == copied.deadline_ms
+    fixed = Given({name: array.copy() for name, array in arrays.items()})
+    for array in fixed.values():
+        array.flags.writeable = False
+    assert not any(state is one for state in State.thaw(plan, head, fixed).tables.values() for one in fixed.values())
+    fewer = State.thaw(Plan.of(made_up(Size(20)), 0), head, given)
+    assert fewer.s["last_v"].shape == (20,) and fewer.s["last_v"][3] == 3.5

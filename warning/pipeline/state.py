@@ -28,7 +28,11 @@ VERSION = 3
 READS = (VERSION - 1, VERSION)  # the last two: an upgrade goes one step at a time
 AT_ONCE = 100  # alerts
 
-__all__ = ["NEVER", "READS", "VERSION", "Journal", "State"]
+__all__ = ["NEVER", "READS", "VERSION", "Given", "Journal", "State"]
+
+
+class Given(dict[str, NDArray[Any]]):
+    """Arrays that nobody else holds: who gets them may keep them and write to them."""
 
 
 @dataclass(slots=True)
@@ -60,11 +64,16 @@ class State:
         """The state before the first record of the log."""
         rows = {"s": len(plan.series), "z": len(plan.zones), "h": plan.histories, "r": 0 if plan.rain is None else len(plan.rain.series)}
         tables = {name: table(name, rows[name[0]], plan.history_slots if name == "h.past" else None) for name in TABLES}
+        state = State._of(plan, tables, names(plan))
+        state.z["median"][:] = np.nan
+        state.z["value"][:] = np.nan
+        state.z["level"][:] = -1
+        return state
+
+    @staticmethod
+    def _of(plan: Plan, tables: Arrays, rows: Arrays) -> State:
         s, z, h, r = (views(tables, letter) for letter in "szhr")
-        z["median"][:] = np.nan
-        z["value"][:] = np.nan
-        z["level"][:] = -1
-        return State(plan, tables, s, z, h, r, Due(z["due_t"]), names(plan), plan.code, plan.region.digest)
+        return State(plan, tables, s, z, h, r, Due(z["due_t"]), rows, plan.code, plan.region.digest)
 
     def freeze(self) -> tuple[dict[str, Any], Arrays]:
         """What a checkpoint holds: a head of JSON, the tables (references: copy them before the next beat) and their rows' names."""
@@ -120,6 +129,7 @@ class State:
     def thaw(plan: Plan, head: dict[str, Any], arrays: Arrays) -> State:
         """The state of a checkpoint; rows are found by their names, so the configuration may have changed.
 
+        ``arrays`` are copied; those of ``Given`` become the state's own where nothing has changed: gigabytes are not there twice.
         Raises StateError for a version that this code does not read.
         """
         if head.get("version") not in READS:
@@ -131,15 +141,19 @@ class State:
             )
         if head["version"] == 2:
             arrays = from_2(head, arrays)
-        state = State.empty(plan)
+        state, taken = State.empty(plan), Arrays()
         for letter in "szhr":
             own = [name for name in TABLES if name[0] == letter]
             to, of = pairs(state.names[f"{letter}.names"], arrays[f"{letter}.names"], len(arrays[own[0]]))
             for name in own:
-                if name != "h.past":
+                if isinstance(arrays, Given) and isinstance(to, slice) and _fits(arrays[name], state.tables[name]):
+                    taken[name] = arrays[name]
+                elif name != "h.past":
                     state.tables[name][to] = arrays[name][of]
                 else:
                     routing.move(state.h, to, {each: arrays[name][each][of] for each in TABLES[name]})
+        if taken:
+            state = State._of(plan, state.tables | taken, state.names)
         alerts = msgspec.convert(head["alerts"], list[Alert])
         here = {zone.id for zone in plan.zones}
         state.alerts = {alert.zone: alert for alert in alerts if alert.zone in here}
@@ -148,6 +162,10 @@ class State:
             state.s["out"][:] = False  # other code may not stumble over it
         state.due.refresh()
         return state
+
+
+def _fits(array: NDArray[Any], table: NDArray[Any]) -> bool:
+    return array.dtype == table.dtype and array.shape == table.shape and array.flags.writeable and array.flags.c_contiguous
 
 
 def _parts(head: dict[str, Any], alerts: list[Alert]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from warning.pipeline.state import Given
 from warning.stream.ports import Log
 from warning.stream.state import Arrays, Generation, Head, digest_begun, dtype_of, place_of, rule, words_of
 
@@ -107,7 +108,7 @@ class Filling:
         if head.chunks < 1 or not 0 <= size <= head.chunks * LARGEST or any(dtype.hasobject for _, dtype, _ in kinds):
             raise ValueError(f"{size} bytes in {head.chunks} chunks")  # and not that much memory
         self.head, self._words = head, bytearray(head.state_bytes)
-        self.arrays: Arrays = {name: np.empty(shape, dtype) for name, dtype, shape in kinds}
+        self.arrays: Arrays = Given({name: np.empty(shape, dtype) for name, dtype, shape in kinds})
         views = [array.reshape(-1).view(np.uint8).data for array in self.arrays.values() if array.size]
         self._targets = [memoryview(self._words), *views]
         self._digest: hashlib.blake2b = digest_begun(head)
