@@ -8,11 +8,10 @@ out is missed.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +21,7 @@ from faust.types import TP, ProcessingGuarantee
 from stream_fake import FakeBroker, Life
 from stream_regions import region
 from stream_standin import STANDIN
-from test_transport import HERE, Gate, passed, run
+from test_transport import HERE, Gate
 
 from warning import access_check
 from warning.deployment import Deployment
@@ -30,12 +29,11 @@ from warning.errors import ExitCode, StateError, Unavailable
 from warning.model import Parameter, Reading, Tick, to_json
 from warning.stream import app as process
 from warning.stream import engine as engines
-from warning.stream import quiet, transport
+from warning.stream import transport
 from warning.stream.deadman import Deadman
 from warning.stream.engine import Engine, engine
 from warning.stream.owned import Owned
 from warning.stream.ports import Sent
-from warning.stream.transport import Consumer
 from warning.stream.watch import Watch
 from warning.stream.worker import Worker
 
@@ -138,12 +136,9 @@ class Refusing(FakeBroker):
         return sent
 
 
-@pytest.mark.parametrize("topic", [WHERE.alerts, WHERE.hazards, WHERE.checkpoints])
-async def test_a_write_that_fails_ends_the_process_and_is_never_committed_over(topic: str) -> None:
-    """Stock: the changelog refused, committed all the same, only a log line."""
-    broker = Refusing()
-    broker.refused = topic
+async def ends(broker: Refusing, every_s: float) -> None:
     one = life(broker)
+    one.ports.deployment = replace(WHERE, checkpoint_every_s=every_s)
     with pytest.raises(Unavailable, match="refused"):
         for _ in range(20):
             await one.run(cut=6, last_save=False)
@@ -151,28 +146,22 @@ async def test_a_write_that_fails_ends_the_process_and_is_never_committed_over(t
     assert broker.commits == {}
 
 
-async def test_a_chunk_that_fails_is_never_committed_over() -> None:
-    """The head alone looks like a checkpoint."""
+@pytest.mark.parametrize(
+    ("topic", "spared"),
+    [(WHERE.alerts, b"nobody's"), (WHERE.hazards, b"nobody's"), (WHERE.checkpoints, b"nobody's"), (WHERE.checkpoints, b"head")],
+)
+async def test_a_write_that_fails_ends_the_process_and_is_never_committed_over(topic: str, spared: bytes) -> None:
+    """Stock: the changelog refused, committed all the same, only a log line. A head without one of its chunks looks like a checkpoint."""
     broker = Refusing()
-    broker.refused, broker.spared = WHERE.checkpoints, b"head"
-    one = life(broker)
-    with pytest.raises(Unavailable, match="refused"):
-        for _ in range(20):
-            await one.run(cut=6, last_save=False)
-            await asyncio.sleep(0.02)
-    assert broker.commits == {}
+    broker.refused, broker.spared = topic, spared
+    await ends(broker, 0.0)
 
 
 async def test_a_failed_write_is_fatal_even_without_a_checkpoint() -> None:
     """Nobody may have to wait for the next checkpoint to hear of it."""
     broker = Refusing()
     broker.refused = WHERE.alerts
-    one = life(broker)
-    one.ports.deployment = Deployment(prefix="holes.", checkpoint_every_s=1e9)
-    with pytest.raises(Unavailable, match="refused"):
-        for _ in range(20):
-            await one.run(cut=6, last_save=False)
-            await asyncio.sleep(0.02)
+    await ends(broker, 1e9)
 
 
 # --- 3
@@ -200,12 +189,6 @@ async def test_a_commit_waits_for_every_output_before_it() -> None:
     await one.run(cut=6)
     assert broker.open_at_commit, "there was no commit"
     assert max(broker.open_at_commit) <= 0, "an output of a beat before the commit was still under way"
-
-
-def test_faust_itself_commits_nothing_of_ours() -> None:
-    gate = Gate()
-    gate._acked, gate._acked_index = defaultdict(list, {HERE: [1, 2, 3]}), defaultdict(set)
-    assert gate._new_offset(HERE) is None  # type: ignore[func-returns-value]
 
 
 # --- 4 and 10
@@ -260,30 +243,6 @@ async def test_a_loop_that_stands_still_is_ended_from_outside() -> None:
         assert not ended.is_set()
         time.sleep(1.0)
     assert ended.is_set()
-
-
-# --- 5
-
-
-async def test_no_partition_starves() -> None:
-    """Stock: back-pressure left two partitions standing for 14 s. Here two runs are open at the most, and only of the one that is busy."""
-    gate, other = Gate(), TP(HERE.topic, 1)
-    gate.begin(HERE, 0)
-    gate.begin(other, 0)
-    assert await passed(gate, run(0, 5), run(5, 5)) == [(0, 5), (5, 5)]
-    asked: list[set[Any]] = []
-
-    async def getmany(self: Any, active: set[Any], timeout: float) -> dict[Any, list[Any]]:
-        asked.append(active)
-        return {}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transport.base.Consumer, "_getmany", getmany)
-        await gate._getmany({HERE, other}, 1.0)
-        gate.on_buffer_full(HERE)  # Faust would pause it, and forget to go on
-        gate.finished(HERE)
-        await gate._getmany({HERE, other}, 1.0)
-    assert asked == [{other}, {HERE, other}]
 
 
 # --- 7
@@ -417,60 +376,3 @@ async def test_a_worker_without_partitions_in_a_small_group_ends(monkeypatch: py
     with pytest.raises(StateError, match="no partition was given to us") as told:
         await watch.look()
     assert told.value.exit_code is ExitCode.NO_PROGRESS
-
-
-# --- runs
-
-
-async def test_a_run_is_no_gap() -> None:
-    """Stock: a run of 100,000 records with the offset of its last one is a gap of 99,999, kept in a tree for ever."""
-    gate = Gate()
-    gate._gap, gate._committed_offset = defaultdict(list), {HERE: None}  # type: ignore[assignment]
-    await Consumer._add_gap(gate, HERE, 0, 99_999)
-    assert not gate._gap
-
-
-async def test_a_run_that_comes_twice_around_a_rebalance_passes_once() -> None:
-    gate = Gate()
-    gate.begin(HERE, 0)
-    assert await passed(gate, run(0, 6)) == [(0, 6)]
-    gate.finished(HERE)
-    gate.end(HERE)
-    assert await passed(gate, run(0, 6)) == [], "revoked"
-    gate.begin(HERE, 4)  # the state that was loaded stands at 4
-    assert await passed(gate, run(0, 6), run(0, 6), run(6, 2)) == [(4, 2), (6, 2)]
-
-
-async def test_a_run_that_comes_twice_is_applied_once() -> None:
-    """And if it did pass, it would be refused rather than counted."""
-    broker = FakeBroker()
-    one = life(broker, beats=2)
-    owned = await one.start()
-    log = broker.topics[WHERE.readings, 0][:6]
-    keys, values = [key for key, _ in log], [value for _, value in log]
-    await owned.take(keys, values, 0)
-    with pytest.raises(ValueError, match="starts at record 0, not at 6"):
-        await owned.take(keys, values, 0)
-
-
-# --- 11
-
-
-def test_an_outage_does_not_flood_the_log() -> None:
-    """Stock: thousands of lines a minute and worker."""
-    lines: list[str] = []
-    sink = logging.Handler()
-    sink.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger("warning.kafka").addHandler(sink)
-    before = {name: logging.getLogger(name).handlers[:] for name in quiet.LOUD}
-    try:
-        quiet.hush()
-        for number in range(5_000):
-            logging.getLogger("aiokafka.client").error("Unable connect to node with id %s", number)
-            logging.getLogger("aiokafka.consumer.fetcher").error("Failed fetch messages from %s", number)
-            logging.getLogger("faust.transport.drivers.aiokafka").info("fetched")
-    finally:
-        logging.getLogger("warning.kafka").removeHandler(sink)
-        for name, handlers in before.items():
-            logging.getLogger(name).handlers[:] = handlers
-    assert Counter(line.split()[0] for line in lines) == {"Unable": 1, "Failed": 1}
