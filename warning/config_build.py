@@ -39,6 +39,8 @@ V = TypeVar("V")
 class FrozenDict(dict[K, V]):
     """A dict that cannot change: it is still JSON to every encoder, can be pickled and copied, and has a hash."""
 
+    __slots__ = ()
+
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a region is frozen; edit its folder and load it again")
 
@@ -78,7 +80,7 @@ def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchmen
         partitions=head.partitions,
         basins=FrozenDict(head.basins),
         stations=stations,
-        zones=exposed((*_zones(files, polygons), *_hazard_zones(files)), stations, towns, assets, width_m, head.exposure.within),
+        zones=exposed((*_zones(files, stations, polygons), *_hazard_zones(files)), stations, towns, assets, width_m, head.exposure.within),
         reaches=reaches,
         districts=tuple(District(row.data.id, FrozenDict(row.data.names), row.data.geocode) for row in files.districts.rows),
         contacts=tuple(_contact(row.data) for row in files.contacts.rows),
@@ -132,7 +134,7 @@ def _series(row: SeriesRow, utc_offset_s: int) -> Series:
     counter = row.mm_per_tip if row.rain_as == "tips" and row.mm_per_tip else unit
 
     def si(value: float | None) -> float | None:
-        return None if value is None else value * unit
+        return value if value is None or unit == 1.0 else value * unit  # the same float as in other rows
 
     return Series(
         station=row.station,
@@ -154,7 +156,7 @@ def _series(row: SeriesRow, utc_offset_s: int) -> Series:
 
 def _limits(row: LimitsRow) -> Limits:
     unit = factor(row.unit, row.quantity)
-    values = FrozenDict({level: value * unit for level, value in row.values.items()})
+    values = FrozenDict(row.values if unit == 1.0 else {level: value * unit for level, value in row.values.items()})
     return Limits(quantity=row.quantity, values=values, source=row.source, date=row.date, version=row.version)
 
 
@@ -163,8 +165,8 @@ def _reach(row: ReachRow) -> Reach:
     return Reach(row.upstream, row.downstream or "", low, high, row.basis, row.share_low, row.share_high)
 
 
-def _zones(files: Files, polygons: Mapping[str, Ring]) -> tuple[Zone, ...]:
-    stations = {row.data.id: row.data for row in files.stations.rows}
+def _zones(files: Files, gauges: tuple[Station, ...], polygons: Mapping[str, Ring]) -> tuple[Zone, ...]:
+    stations = {station.id: station for station in gauges}
     below: dict[str, list[ReachRow]] = {}
     for row in files.reaches.rows:
         below.setdefault(row.data.upstream, []).append(row.data)
@@ -180,14 +182,14 @@ def _hazard_zones(files: Files) -> tuple[Zone, ...]:
     return tuple(hazard_zone(row.data, rivers, basins, FrozenDict) for row in files.hazards.rows)
 
 
-def _zone(station: StationRow, limits: LimitsRow, own: list[ReachRow], polygons: Mapping[str, Ring]) -> Zone:
+def _zone(station: Station, limits: LimitsRow, own: list[ReachRow], polygons: Mapping[str, Ring]) -> Zone:
     return Zone(
         id=station.id,
-        names=FrozenDict(station.names),
+        names=station.names,
         station=station.id,
         river=station.river,
         basin=station.basin,
-        districts=tuple(dict.fromkeys(district for reach in own for district in reach.districts)),
+        districts=tuple({district: None for reach in own for district in reach.districts}),
         limits=_limits(limits),
         downstream=next((reach.downstream for reach in own if reach.downstream), None),
         polygon=polygons.get(station.id),

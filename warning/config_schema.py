@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
@@ -242,7 +241,7 @@ class LimitsRow(_Model):
     date: Annotated[str, Field(pattern=DATE)]
     version: Text
 
-    @cached_property
+    @property
     def values(self) -> dict[Level, float]:
         """Class -> limit in ``unit``, for the classes that have one."""
         cells = zip(CLASSES, (self.low, self.medium, self.high, self.very_high, self.exceptional), strict=True)
