@@ -9,7 +9,7 @@ import re
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_fake import FakeBroker, Life, code_of
 from stream_regions import region
@@ -418,6 +418,7 @@ async def test_a_head_that_wants_the_world_is_damaged(shape: tuple[int, ...]) ->
     assert how(await start(broker)) == "older"
 
 
+@settings(deadline=None)
 @given(st.permutations(range(9)), st.lists(st.integers(0, 8), max_size=5))
 def test_chunks_may_come_in_any_order_and_twice(order: list[int], again: list[int]) -> None:
     frozen = Frozen.copied({"now": 1}, {"a": np.arange(1_000_000), "b": np.zeros((0, 3))}, **FIELDS)
