@@ -126,6 +126,20 @@ def science(
     write_json(json_file, found.document(rows, grid_seconds))
 
 
+@bench.command("qc")
+def qc(
+    faults: Annotated[int, typer.Option("--faults", min=10, help="of each kind, in each set of records")] = 10_000,
+    reference: Annotated[int, typer.Option("--reference", min=0, help="so many of each by ioos_qc too, which is slow")] = 500,
+    folder: Annotated[Path, typer.Option("--config", help="the folder config/ of the sources, with config/training")] = Path("config"),
+    json_file: Json = None,
+) -> None:
+    """Faults of thirteen kinds put into real records: how many quality control finds, what it flags that is good, beside ioos_qc."""
+    from warning import config
+    from warning.rehearsal.qc_bench import measure
+
+    write_json(json_file, measure(folder, faults, reference, config.load(str(folder / "sri-lanka")), lambda line: print(line, flush=True)))
+
+
 async def _each(
     kafka: str, numbers: tuple[int, ...], one: Callable[[int, Broker, Path], Coroutine[Any, Any, dict[str, Any]]]
 ) -> tuple[list[dict[str, Any]], str]:

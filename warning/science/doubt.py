@@ -73,7 +73,8 @@ class Course:
             return soft
         waits = soft not in (Cause.NONE, Cause.DATUM_SHIFT) and self.soft_t != self.last[0]
         if self.pending[0]:
-            if self._rate(self.pending, time_s, value) is Cause.NONE:  # the next reading agrees with it: it was real
+            stays_up = value - self.last[1] >= 0.5 * (self.pending[1] - self.last[1]) > 0.0  # a spike is gone by the next reading
+            if stays_up or self._rate(self.pending, time_s, value) is Cause.NONE:  # the next reading agrees with it: it was real
                 if self.pending_cause in _HARD:
                     self.confirmed.append(self.pending[2])
                 self._count(self.pending)

@@ -7,7 +7,7 @@ A fixed threshold fits one river at one pace of sampling. These tests scale with
 
 Spike: QARTOD's last but one, with max(``spike``, ``spike_factor`` * usual) as its threshold; and the reading after it must be back, else it
 is a crest. Standstill: flat line by elapsed time, longer than max(``still_s``, ``still_factor`` * still). Datum shift: a step greater than
-max(``shift``, 8 * usual) after which the series stays where it went (within a tenth of the step and twice the usual change) for three
+max(``shift``, 5 * usual) after which the series stays where it went (within a tenth of the step and twice the usual change) for three
 readings and two hours, while no neighbour moved by a quarter of it in six hours. A flood that steps up goes on rising or falls.
 
 Every reading is judged on those before it only, in order of time, whatever beat it came in. S series, n readings.
@@ -38,9 +38,10 @@ OVER = 48  # readings
 KNOWN_FROM = 6  # readings: before, nothing departs from anything
 STILL_FROM = 10
 STILL_KEEPS = 0.998
-STEP_FACTOR = 8.0
+STEP_FACTOR = 5.0
 STAYS = 0.1  # part of the step
 SHIFT_READINGS, SHIFT_S = 3, 7200
+NEAR_S = 4 * 3600  # readings further apart say nothing about a step or what is usual
 SHIFT_HELD_S = 3 * 86_400  # nobody said anything for so long: it is the level now
 SHARED = 0.25  # part of the step that a neighbour moved
 
@@ -107,7 +108,7 @@ def _next(
 ) -> None:
     """One more reading of each of the series ``which``. State is rounded as it is kept, so that a beat's end changes nothing."""
     old = {name: values[which] for name, values in now.items()}
-    first = old["t"] == 0
+    first = (old["t"] == 0) | (time - old["t"] > NEAR_S)
     change = np.where(first, 0.0, value - old["v"])
     size = np.abs(change)
     known = old["usual_n"] >= KNOWN_FROM
@@ -135,7 +136,7 @@ def _standstill(
 ) -> None:
     moves = first | (size > own["within"])
     longest = np.fmax(own["still_s"], own["still_factor"] * old["still_s"])
-    ready = (old["usual_n"] >= STILL_FROM) & ~first
+    ready = (old["usual_n"] >= STILL_FROM) & (old["still_s"] > 0) & ~first  # it has moved, ever
     out.still[at] = ready & ~moves & (time - old["flat_t"] > longest)
     was = ready & (old["t"] - old["flat_t"] > longest)  # a standstill that was too long is not what is usual
     stood = np.where(was, 0.0, time - old["flat_t"])
@@ -168,7 +169,9 @@ def _shift(
     over = said & (back | beyond | (age > SHIFT_HELD_S))
     left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
     keeps = watched & ~over & ~left
-    begins = known & ~keeps & ~(watched & back) & (np.abs(change) > np.fmax(own["shift"], STEP_FACTOR * old["usual"])) & ~np.isnan(own["shift"])
+    begins = (
+        known & ~keeps & ~(watched & back) & (np.abs(change) > np.fmax(own["shift"], STEP_FACTOR * old["usual"])) & ~np.isnan(own["shift"])
+    )
     out.shifted[at] = np.where(keeps & (said | now_said), np.sign(by), 0)
     for name, fresh, stay in (
         ("shift_t", time, old["shift_t"]),
