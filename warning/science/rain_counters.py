@@ -101,9 +101,12 @@ def convert(arrays: Arrays, rules: Rules, row: Index, time_s: Ints, sent: NDArra
         mine = hard[start:end]
         number = int(row[mine[0]])
         chain = _Chain.of(arrays, rules, number)
-        before, _ = chain.increments()
-        chain.add([Sent(int(t), float(v)) for t, v in zip(time_s[mine], sent[mine], strict=True)])
-        after, odd = chain.increments()
+        came = [Sent(int(t), float(v)) for t, v in zip(time_s[mine], sent[mine], strict=True)]
+        # Where all are new and nothing waits for them, what there was stays as it is.
+        known = len(chain.kept) if not chain.odd and chain.newest_s < min(came).time_s else 0
+        before = chain.increments(known)[0]
+        chain.add(came)
+        after, odd = chain.increments(known)
         mm[mine] = [after.get(t, np.nan) for t in time_s[mine].tolist()]
         here = set(time_s[mine].tolist())
         changed = {t: after.get(t, 0.0) for t in (before | after) if before.get(t) != after.get(t) and t not in here}
@@ -183,12 +186,17 @@ class _Chain:
         known.update(one for one in readings if self.base is None or one.time_s > self.base.time_s)
         self.kept = [Sent(*one) for one in sorted(known.items())]
 
-    def increments(self) -> tuple[dict[int, float], int]:
-        """(time -> mm, which are not believed) of all that is kept."""
+    @property
+    def newest_s(self) -> int:
+        return self.kept[-1].time_s if self.kept else self.base.time_s if self.base else 0
+
+    def increments(self, known: int = 0) -> tuple[dict[int, float], int]:
+        """(time -> mm, which are not believed) of all that is kept but the first ``known``, which then all are believed."""
         made: dict[int, float] = {}
         odd = 0
-        last, waits = self.base, -1
-        for place, reading in enumerate(self.kept):
+        last, waits = self.kept[known - 1] if known else self.base, -1
+        for place in range(known, len(self.kept)):
+            reading = self.kept[place]
             mm, since_s = _increment(self.rule, last, reading)
             if _too_much(self.rule, mm, reading.time_s - since_s):
                 again = _increment(self.rule, self.kept[waits], reading) if waits >= 0 else None
