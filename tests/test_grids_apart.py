@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from grid_files import SQUARE, Land
 from test_grids import DAY
+from typer.testing import CliRunner
 
+from warning import cli_grids
+from warning.cli import app
 from warning.errors import ConfigError, InputError
 from warning.ingest import grid_apart
 from warning.ingest.grid_apart import Apart
 from warning.ingest.grids import Averaged, Grids, Unreadable
 from warning.rehearsal.imerg import half_hour
+from warning.science.rain_grid import Asked
 
 
 class Struck(Grids):
@@ -59,3 +64,36 @@ def test_a_crash_and_a_hang_cost_one_file_each(tmp_path: Path, monkeypatch: pyte
 def test_what_is_wrong_with_the_region_is_said_at_once() -> None:
     with pytest.raises(ConfigError, match="no station's rain is of grids"):
         Apart(Land())
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "exactextract", None)
+    with pytest.raises(ConfigError, match=r'not installed: exactextract \(pip install "flood-warning\[grids\]"\)'):
+        Apart(Land(SQUARE))
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("", Asked("v", "mm")),
+        ("30min", Asked("v", "mm", 1800)),
+        ("1.5 h", Asked("v", "mm", 5400)),
+        ("1d", Asked("v", "mm", 86_400)),
+        ("since-midnight", Asked("v", "mm", None, True)),
+    ],
+)
+def test_the_interval_of_the_command_line(words: str, asked: Asked) -> None:
+    assert cli_grids._asked("v", "mm", words) == asked
+
+
+@pytest.mark.parametrize("words", ["1", "h", "0h", "1 week", "-1h"])
+def test_what_is_no_interval_is_named(words: str) -> None:
+    with pytest.raises(ConfigError, match="write 30min, 1h, 1d, or since-midnight"):
+        cli_grids._asked("", "", words)
+
+
+def test_the_command_says_what_it_wants(tmp_path: Path) -> None:
+    nothing = CliRunner().invoke(app, ["grids", "indus"])
+    assert isinstance(nothing.exception, ConfigError) and "no file and no folder to watch" in str(nothing.exception)
+    gone = CliRunner().invoke(app, ["grids", "indus", "--watch", str(tmp_path / "none")])
+    assert isinstance(gone.exception, ConfigError) and "is no folder" in str(gone.exception)
