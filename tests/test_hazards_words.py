@@ -116,14 +116,14 @@ def test_the_document_of_a_hot_town(region: Region) -> None:
 
 def test_the_document_of_a_stream(region: Region) -> None:
     story = Story(region)
-    for minute, mm in ((0, 2), (60, 30), (120, 45)):
+    for minute, mm in ((0, 2), (60, 30), (120, 45), (180, 20)):
         story.push("R1", minute, mm, "rain").tick(minute)
     events = [event for event in story.alerts if event.alert.zone == "FLASH-UPPER"]
     document = parse(events[-1].cap).infos[0]
     assert lint(events[-1].cap, region) == []
     assert (document.event, document.event_codes[0]) == ("Flash flood", ("OET:v1.2", "OET-079"))
-    # By hand: 30 mm and 0.9 x 2 mm of the day before are (31.8 - 12.7) / 40.6 = 47 % wet; CN 79, S = 67.6 mm, 13.5 + (10 + 53) / 2 = 45 mm.
-    why = "45 mm of rain in 1 h, where 45 mm make the stream flood on ground that is 47 % wet (antecedent rain 32 mm)"
+    # By hand: 0.9 x 2 mm of the day before leave the ground dry: CN 62.7, S = 151 mm, 30.2 + (15 + 96.5) / 2 = 86 mm.
+    why = "95 mm of rain in 3 h, where 86 mm make the stream flood on ground that is 0 % wet (antecedent rain 2 mm)"
     assert why in document.description
     assert document.areas[0].description == "Streams at Oak Brook: Upper Oak"
     assert "the water is on its way" in document.description
