@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from warning.errors import ConfigError
 from warning.pipeline import Plan, Readings, State, step
 from warning.rehearsal.summary import Table
@@ -69,9 +67,9 @@ def row(series: int, readings: int, told: Progress) -> Told:
 def _sent(series: int, beat: int) -> Readings:
     """One reading of each gauge."""
     minute = beat * EVERY_MINUTES
-    at_ms = np.full(series, START_MS + minute * 60_000, np.int64)
-    values = np.array([value_of(gauge, minute, beat * series + gauge) for gauge in range(series)])
-    return Readings(np.arange(series, dtype=np.int32), at_ms, values, at_ms + 900, np.zeros(series, np.bool_))
+    at_ms = START_MS + minute * 60_000
+    values = [value_of(gauge, minute, beat * series + gauge) for gauge in range(series)]
+    return Readings.of(range(series), [at_ms] * series, values, [at_ms + 900] * series)
 
 
 def _closed_ms(beat: int) -> int:

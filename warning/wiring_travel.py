@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from warning.ingest import rows
 from warning.model import Reading
 from warning.region import QUANTITIES, Reach, Region, Series
 from warning.rehearsal.summary import Table
-from warning.science.traveltime import TravelTime, learn
+from warning.science.traveltime import TravelTime, columns, learn
 
 LONGEST_S = 10 * 86_400  # where the region says nothing
 ROOM = 3  # times the configured longest: what is looked at
@@ -82,7 +81,7 @@ class Learnt:
             "verdict": self.verdict,
             "readings": list(self.readings),
             "peaks": [[pair.upstream_s, pair.downstream_s] for pair in found.pairs],
-            "correlation": None if np.isnan(found.correlation) else round(found.correlation, 3),
+            "correlation": None if math.isnan(found.correlation) else round(found.correlation, 3),
             **{name: None if value is None else round(value / 3600, 2) for name, value in times.items()},
         }
 
@@ -102,7 +101,7 @@ def travel_times(region: Region, files: Sequence[Path]) -> tuple[list[Learnt], l
 def _learnt(reach: Reach, courses: dict[str, list[Point]]) -> Learnt:
     up, down = courses.get(reach.upstream, []), courses.get(reach.downstream, [])
     most_s = LONGEST_S if reach.travel_high_s is None else max(ROOM * reach.travel_high_s, LEAST_S)
-    found = learn(*_columns(up), *_columns(down), most_s)
+    found = learn(*columns(up), *columns(down), most_s)
     return Learnt(reach, found, (len(up), len(down)))
 
 
@@ -128,10 +127,6 @@ def _courses(region: Region, readings: Iterable[Reading]) -> dict[str, list[Poin
 def _believed(series: Series, value: float) -> bool:
     low, high = series.plausible_min, series.plausible_max
     return (low is None or value >= low) and (high is None or value <= high)
-
-
-def _columns(course: list[Point]) -> tuple[Any, Any]:
-    return np.array([at for at, _ in course], np.int64), np.array([value for _, value in course], np.float64)
 
 
 def table(found: Sequence[Learnt]) -> Table:

@@ -31,11 +31,8 @@ def fields(values: Mapping[str, Value], region: Region, texts: Phrases) -> dict[
     area = texts.words.get(f"area_{values.get('basis')}")
     if area is None:
         return {}
-    what = (
-        []
-        if values.get("basis") == "districts"
-        else [_towns(_count(values.get("towns")), _count(values.get("people")), _count(values.get("unsized")), texts)]
-    )
+    counts = [_count(values.get(name)) for name in ("towns", "people", "unsized")]
+    what = [] if values.get("basis") == "districts" else [_towns(counts[0], counts[1], counts[2], texts)]
     what += _grouped(ids(values), region, texts)
     within = values.get("within_km")
     km = f"{within:g}" if isinstance(within, int | float) else "?"

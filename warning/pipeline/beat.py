@@ -39,6 +39,17 @@ class Readings:
         return Readings(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), np.zeros(0, np.int64), np.zeros(0, np.bool_))
 
     @staticmethod
+    def of(row: Sequence[int], time_ms: Sequence[int], value: Sequence[float], received_ms: Sequence[int]) -> Readings:
+        """From plain numbers; none of them is a sentinel."""
+        return Readings(
+            np.array(row, np.int32),
+            np.array(time_ms, np.int64),
+            np.array(value, np.float64),
+            np.array(received_ms, np.int64),
+            np.zeros(len(row), np.bool_),
+        )
+
+    @staticmethod
     def concatenate(parts: list[Readings]) -> Readings:
         """The parts one after the other; ``none()`` if there are none."""
         if not parts:

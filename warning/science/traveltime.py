@@ -9,6 +9,7 @@ Times are seconds since 1970, int64, rising; values any unit, NaN-free; both of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,11 @@ def learn(up_s: Times, up: Values, down_s: Times, down: Values, most_s: int) -> 
     lag, best, low, high = _correlated(up_s, up, down_s, down, most_s, step)
     least, greatest = min((pair.low_s for pair in found), default=None), max((pair.high_s for pair in found), default=None)
     return TravelTime(found, middle, least, greatest, lag, best, low, high, step)
+
+
+def columns(points: Sequence[tuple[int, float]]) -> tuple[Times, Values]:
+    """(times, values) of points (s since 1970, value), which are in order of time."""
+    return np.array([at for at, _ in points], np.int64), np.array([value for _, value in points], np.float64)
 
 
 def spacing_s(times: Times) -> int:
