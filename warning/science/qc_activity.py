@@ -113,8 +113,8 @@ def _next(
     size = np.abs(change)
     known = old["usual_n"] >= KNOWN_FROM
     out.spike[at] = np.where(known, np.fmax(own["spike"], own["spike_factor"] * old["usual"]), np.nan)
-    _standstill(out, at, own, now, which, old, time, size, first)
-    _shift(out, at, own, now, which, old, time, value, change, known & ~first, moved)
+    hung = _standstill(out, at, own, now, which, old, time, size, first)
+    _shift(out, at, own, now, which, old, time, value, change, known & ~first & ~hung, moved)  # what goes on again catches up at once
     least = np.fmax(old["usual"], np.nan_to_num(own["spike"]) / 8.0)
     taken = np.where(old["usual_n"] >= 3, np.minimum(size, 4.0 * least), size)
     usual = old["usual"] + (taken - old["usual"]) / np.minimum(old["usual_n"] + 1, OVER)
@@ -133,7 +133,8 @@ def _standstill(
     time: NDArray[np.int64],
     size: Floats,
     first: Bools,
-) -> None:
+) -> Bools:
+    """Whether each had stood still for too long before this reading."""
     moves = first | (size > own["within"])
     longest = np.fmax(own["still_s"], own["still_factor"] * old["still_s"])
     ready = (old["usual_n"] >= STILL_FROM) & (old["still_s"] > 0) & ~first  # it has moved, ever
@@ -143,6 +144,7 @@ def _standstill(
     still = np.where(moves & ~first, np.fmax(old["still_s"] * STILL_KEEPS, stood), old["still_s"])
     now["still_s"][which] = still.astype(np.float32)
     now["flat_t"][which] = np.where(moves, time, old["flat_t"])
+    return np.asarray(was)
 
 
 def _shift(
