@@ -33,6 +33,7 @@ _Course: Any = msgspec.defstruct("_Course", [(name, Any) for name in ("issued_ms
 _Below: Any = msgspec.defstruct("_Below", [(name, Any) for name in ("value", "limit", "observed_ms")], gc=False)
 _Reason: Any = msgspec.defstruct("_Reason", [(name, Any) for name in ("code", "values")], gc=False)
 
+_encode = msgspec.json.Encoder().encode
 _LEVELS = [Level.of_rank(rank).value for rank in range(-1, 6)]
 
 
@@ -122,8 +123,9 @@ def _forecasts(course: Course, wanted: NDArray[np.intp], now_s: int) -> list[Any
         return out
     lead_h = [round((knot - now_s) / 3600.0, 3) for knot in knots(now_s).tolist()]
     medians, sigmas = np.round(course.median[wanted[some]], 3).tolist(), np.round(course.sigma[wanted[some]], 3).tolist()
+    written = {end: msgspec.Raw(_encode(lead_h[:end])) for end in set(ends[some].tolist())}  # once, for they are the same for all
     for place, end, median, sigma in zip(some.tolist(), ends[some].tolist(), medians, sigmas, strict=True):
-        out[place] = _Course(now_s * 1000, lead_h[:end], median[:end], sigma[:end])
+        out[place] = _Course(now_s * 1000, written[end], median[:end], sigma[:end])
     return out
 
 
