@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from crc32c import crc32c
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warning.batches import batches
+from warning.stream.kafka import filled
 
 Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 COLUMNS = st.tuples(
@@ -85,6 +87,20 @@ def test_marks_of_transactions_are_known() -> None:
     raw[22] |= 0x20
     assert next(batches(sealed(raw))).control
     assert DefaultRecordBatch(bytes(raw)).is_control_batch
+
+
+@pytest.mark.parametrize("size", [500, 1 << 20])
+def test_a_batch_filled_at_once_is_the_same_bytes(size: int) -> None:
+    records = [(b"k%d" % number, b"v" * (number % 50)) for number in range(300)]
+    ours, theirs, at = BatchBuilder(size, 0), BatchBuilder(size, 0), 0
+    while at < len(records) and theirs.append(timestamp=5, key=records[at][0], value=records[at][1]) is not None:
+        at += 1
+    assert filled(ours, records, 0, 5) == at == ours.record_count() and (at == 300) == (size > 500)
+    assert bytes(ours._build()) == bytes(theirs._build())
+    if at < len(records):
+        rest = BatchBuilder(size, 0)
+        assert at < filled(rest, records, at, 5) <= len(records)
+        assert next(batches(bytes(rest._build()))).entries[0][1:3] == records[at]
 
 
 @given(st.binary(max_size=300), st.data())
