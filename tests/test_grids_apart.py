@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from grid_files import SQUARE, Land
-from test_grids import DAY
+from test_grids import DAY, RING, SHAPE, folder
 from typer.testing import CliRunner
 
-from warning import cli_grids
+from warning import cli_grids, config
 from warning.cli import app
 from warning.errors import ConfigError, InputError
-from warning.ingest import grid_apart
+from warning.ingest import grid_apart, rows
 from warning.ingest.grid_apart import Apart
 from warning.ingest.grids import Averaged, Grids, Unreadable
 from warning.rehearsal.imerg import half_hour
@@ -97,3 +97,16 @@ def test_the_command_says_what_it_wants(tmp_path: Path) -> None:
     assert isinstance(nothing.exception, ConfigError) and "no file and no folder to watch" in str(nothing.exception)
     gone = CliRunner().invoke(app, ["grids", "indus", "--watch", str(tmp_path / "none")])
     assert isinstance(gone.exception, ConfigError) and "is no folder" in str(gone.exception)
+
+
+def test_grids_as_a_file_for_replay_and_hindcast(tmp_path: Path) -> None:
+    place = folder(tmp_path, SHAPE % ("G", RING))
+    files = [half_hour(tmp_path, DAY + step * 1800, lambda lon, lat: 4.0 + 0.0 * lat * lon, step=1.0) for step in (1, 0)]
+    (tmp_path / "bad.nc").write_text("no grid")
+    out = tmp_path / "rain.csv"
+    done = CliRunner().invoke(app, ["grids", str(place), *map(str, files), str(tmp_path / "bad.nc"), "--csv", str(out)])
+    assert (done.exit_code, f"2 readings in {out}" in done.output) == (1, True), done.output
+    lines = ("G,rain,2025-09-01T00:30:00+00:00,2.0,mm", "G,rain,2025-09-01T01:00:00+00:00,2.0,mm")
+    assert out.read_text() == "\n".join(("station,parameter,time,value,unit", *lines, ""))
+    read = rows.read(out, config.load(place))
+    assert [(one.station, one.time_ms // 1000 - DAY, one.value) for one in read.readings] == [("G", 1800, 2.0), ("G", 3600, 2.0)]

@@ -29,9 +29,8 @@ def grids(
     ] = None,
     variable: Annotated[str, typer.Option("--variable", help="the variable that is rain, where the file does not say")] = "",
     units: Annotated[str, typer.Option("--units", help="its unit, where the file does not say: mm/h, mm, m, kg m-2 s-1 ...")] = "",
-    interval: Annotated[
-        str, typer.Option("--interval", help="in which time before each step it fell: 30min, 1h, since-midnight")
-    ] = "",
+    interval: Annotated[str, typer.Option("--interval", help="in which time before each step it fell: 30min, 1h, since-midnight")] = "",
+    csv: Annotated[Path | None, typer.Option("--csv", help="write a file for replay and hindcast, no log", dir_okay=False)] = None,
     kafka: Kafka = None,
     prefix: Prefix = None,
     directory: Directory = None,
@@ -47,6 +46,15 @@ def grids(
     asked = _asked(variable, units, interval)
     wiring_logging.configure("grids", "INFO" if watch else "WARNING")
     found = config.load(region)
+    if csv is not None:
+        with progress() as told:
+            rows, rejected = wiring_grids.to_csv(found, files or [], asked, csv, told)
+        for name, reason in rejected:
+            print(f"rejected: {name}: {reason}", file=sys.stderr)
+        print(f"{rows} readings in {csv}")
+        if rejected:
+            raise typer.Exit(ExitCode.FAILED)
+        return
     deployment = deployment_of(found, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database).as_process("grids")
     wiring.allowed(found, deployment)
 

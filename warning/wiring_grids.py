@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from warning import access, access_check
 from warning.deployment import Deployment
-from warning.errors import Unavailable
+from warning.errors import InputError, Unavailable
 from warning.region import Region
 from warning.wiring import admitted, clock_ms
 
@@ -67,3 +67,33 @@ async def grids(
             if watch is not None and not stop.is_set():
                 await feed.watch(watch, told)
         return feed.fed
+
+
+def to_csv(
+    region: Region, files: Sequence[Path], asked: Asked, out: Path, told: Callable[[str, int, int], None]
+) -> tuple[int, list[tuple[str, str]]]:
+    """(readings in the file ``out``, (name, reason) of each file that is rejected). Of a time that stands in several files the last counts.
+
+    Columns as ``warning replay`` reads them. Raises ConfigError as ``grids``, InputError where it cannot be written.
+    """
+    from warning.ingest.grid_apart import Apart
+    from warning.ingest.grids import Mean
+
+    reader, rejected = Apart(region, asked), []
+    found: dict[tuple[int, str], Mean] = {}
+    try:
+        for number, path in enumerate(files):
+            told("files of grids", number, len(files))
+            try:
+                found |= {(mean.end_s, mean.station): mean for mean in reader.read(path).means}
+            except InputError as error:
+                rejected.append((path.name, f"{error} ({error.fix})"))
+        told("files of grids", len(files), len(files))
+    finally:
+        reader.close()
+    lines = ["station,parameter,time,value,unit\n", *(mean.row() for _, mean in sorted(found.items()))]
+    try:
+        out.write_text("".join(lines), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}", reason="file", field="--csv", fix="name a file in a folder") from error
+    return len(found), rejected

@@ -38,10 +38,17 @@ class Mean:
     end_s: int
     mm: float | None
 
+    @property
+    def time(self) -> str:
+        return datetime.fromtimestamp(self.end_s, UTC).isoformat()
+
     def item(self) -> bytes:
         """As a sender writes it to the gateway."""
-        time = datetime.fromtimestamp(self.end_s, UTC).isoformat()
-        return msgspec.json.encode({"station": self.station, "parameter": "rain", "time": time, "value": self.mm, "unit": "mm"})
+        return msgspec.json.encode({"station": self.station, "parameter": "rain", "time": self.time, "value": self.mm, "unit": "mm"})
+
+    def row(self) -> str:
+        """A line of a replay's file."""
+        return f"{self.station},rain,{self.time},{'' if self.mm is None else self.mm},mm\n"
 
 
 @dataclass(frozen=True, slots=True)
