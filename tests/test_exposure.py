@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,11 @@ bridge-a,bridge,Alder bridge,الف پل,31.99,72.0,published,,,test
 bridge-2,bridge,Second bridge,دوسرا پل,32.01,72.01,published,,,test
 power-c,power,Cedar power station,دیار بجلی گھر,29.5,73.5,approximate,C,,test
 """
+
+
+@cache
+def _indus() -> Region:
+    return config.load("indus")
 
 
 @pytest.fixture(name="oak")
@@ -159,7 +165,7 @@ def test_a_wrong_town_is_left_out_with_a_warning(tmp_path: Path) -> None:
 
 
 def test_the_indus_below_guddu() -> None:
-    region = config.load("indus")
+    region = _indus()
     found = _of(region, "IND-GUDDU")
 
     assert (found.basis, found.within_m) == ("polygon", 12_000.0)
@@ -175,7 +181,7 @@ def test_the_indus_below_guddu() -> None:
 
 def _indus_alert(level: Level = Level.HIGH, kind: EventKind = EventKind.RAISE) -> tuple[Alert, Region]:
     """A warning for the reach below Guddu, with its exposure as a reason."""
-    region = config.load("indus")
+    region = _indus()
     zone = region.zone_by_id["IND-GUDDU"]
     assert zone.exposure is not None
     alert = raised(region, zone, expected=Level.HIGH, arrival_ms=T0 + 30 * H, reasons=(exposed.reason(zone.exposure),))
@@ -208,7 +214,7 @@ def test_numbers_of_people_are_no_more_exact_than_they_are_known() -> None:
 
 
 def test_an_asset_that_the_region_no_longer_has_is_named_by_its_id() -> None:
-    region = config.load("indus")
+    region = _indus()
     values = {"basis": "distance", "within_km": 10.0, "towns": 0, "people": 0, "unsized": 0, "largest": "", "assets": "gone|kotri-barrage"}
 
     said = words(Reason(code="exposure", values=values), region, "en")
@@ -217,7 +223,7 @@ def test_an_asset_that_the_region_no_longer_has_is_named_by_its_id() -> None:
 
 
 def test_a_reason_without_a_basis_is_shown_as_it_is() -> None:
-    said = words(Reason(code="exposure", values={"towns": 2}), config.load("indus"), "en")
+    said = words(Reason(code="exposure", values={"towns": 2}), _indus(), "en")
 
     assert said == "exposure (towns 2)"
 
