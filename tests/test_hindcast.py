@@ -152,6 +152,7 @@ def test_a_folder_of_limits_is_enough(tmp_path: Path, kelani: Path, command: Cal
     figures = json.loads((tmp_path / "a.json").read_text())["figures"]
     assert figures["events_major"] == 3 and figures["events_minor"] == 3 and figures["pod_major"] == 1.0
     assert "Major (HIGH): 3 gauges" in printed
+    assert "the built-in model was trained on floods of 3 of these gauges" in errors
     # together with itself: twice the events
     code, printed, errors = command("hindcast", folder, "--readings", kelani, "--pool", tmp_path / "a.json", "--json", tmp_path / "b.json")
     assert code == 0, errors

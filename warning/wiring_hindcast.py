@@ -181,7 +181,20 @@ def hindcast(asked: Asked, progress: Progress) -> Done:
         document["figures"] |= pooling.figures(together)
     drawn = [summary.Table(each.title, each.columns, each.rows) for each in shown]
     document["raised"] = len(listener.raised)
-    return Done(judged, warnings, compared, drawn, document, (*found.notes, *_raised(listener)), not listener.raised)
+    return Done(judged, warnings, compared, drawn, document, (*found.notes, *_seen(asked, region), *_raised(listener)), not listener.raised)
+
+
+def _seen(asked: Asked, region: Region) -> tuple[str, ...]:
+    """That the model of this version was made from floods of these very gauges, where it was."""
+    if asked.leave_one_out is not None or asked.model is not None or not region.forecast.model:
+        return ()
+    root = config.find("sri-lanka").parent
+    tables = [path for path in (root / "sri-lanka" / "stations.csv", *root.glob("training/*/gauges.csv")) if path.is_file()]
+    known = {line.split(",", 1)[0] for path in tables for line in path.read_text(encoding="utf-8").splitlines()}
+    seen = sorted(known & set(region.station_by_id))
+    if not seen:
+        return ()
+    return (f"the built-in model was trained on floods of {len(seen)} of these gauges: judge it with --leave-one-out river",)
 
 
 def _raised(listener: Listener) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.model import Level
+from warning.model import Forecast, Level
 from warning.science.verify import Spells, spells
 
 LONGEST_LEAD_H = 26.0  # of a forecast that is kept: what is verified looks a day ahead
@@ -72,12 +73,11 @@ def _rank(level: Any) -> int:
 def _issue(at_s: int, value: float, forecast: Any) -> Issue:
     if forecast is None:
         return Issue(at_s, value, np.zeros(0, np.float32), np.zeros((0, len(LEVELS)), np.float32))
-    lead = np.array(forecast.lead_h, np.float64)
+    told = msgspec.json.decode(msgspec.json.encode(forecast), type=Forecast)  # a row holds what goes to JSON as it is, whatever that is
+    lead = np.array(told.lead_h, np.float64)
     near = lead <= LONGEST_LEAD_H
     near[: np.count_nonzero(near) + 1] = True  # and the one beyond, to have what is between
-    median, sigma = (
-        np.array([np.nan if each is None else each for each in values], np.float64) for values in (forecast.median, forecast.sigma)
-    )
+    median, sigma = (np.array([np.nan if each is None else each for each in values], np.float64) for values in (told.median, told.sigma))
     quantiles = median[near, None] + sigma[near, None] * np.array(_Z)
     return Issue(at_s, value, lead[near].astype(np.float32), quantiles.astype(np.float32))
 
