@@ -151,7 +151,7 @@ class Consumer(base.Consumer):
         ahead = {tp for tp, seconds in spent.items() if seconds > least + AHEAD_S}
         if not ahead:
             return {}
-        fetched: dict[Any, list[Any]] = await super()._getmany(want - ahead, LOOK_S)
+        fetched = dict(await super()._getmany(want - ahead, LOOK_S))
         if not any(fetched.values()):
             for tp in spent.keys() - ahead:
                 self.spent[tp] = min(spent[other] for other in ahead)
