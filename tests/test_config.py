@@ -17,6 +17,7 @@ import pytest
 from regions import REGION, edit, write_region
 
 from warning import config, config_build, config_digest
+from warning.config_model import standard_path
 from warning.config_schema import AssetRow, ContactRow, DistrictRow, LimitsRow, PlaceRow, ReachRow, SeriesRow, StationRow
 from warning.config_units import amount, factor, to_si
 from warning.errors import ConfigError, ExitCode
@@ -176,12 +177,13 @@ def test_status_and_rules_have_safe_defaults(tmp_path: Path) -> None:
     region = config.load(write_region(tmp_path))
     assert region.status is Status.EXERCISE
     assert region.alert == AlertRules()
-    assert region.forecast == ForecastRules()
+    assert region.forecast == ForecastRules(model=standard_path().read_text(encoding="ascii"))  # the trained model, unless told otherwise
 
 
 def test_every_rule_arrives_in_si(tmp_path: Path) -> None:
     rules = """\
-forecast: {trend_window: 3 h, trend_points: 4, trend_horizon: 0 h, probability: 0.6, probability_keep: 0.2, travel_spread: 10 %}
+forecast: {trend_window: 3 h, trend_points: 4, trend_horizon: 0 h, probability: 0.6, probability_keep: 0.2, travel_spread: 10 %,
+  model: none, needed_6h: 0.4, needed_12h: 0.5, needed_24h: 0.6, needed_keep: 0.7, miss_cost: {HIGH: 2.0, LOW: 0.5}}
 alert:
   {warn_from: MEDIUM, confirm_readings: 1, at_once: [EXCEPTIONAL], margin_stage: 20 cm, margin_discharge: 7.5 %,
   margin_heat: 1.8 degF, margin_rain: 10 %, clear_after: 2 h,
@@ -189,7 +191,7 @@ alert:
   unanswered: send}
 """
     region = config.load(write_region(tmp_path, region=REGION + rules))
-    assert region.forecast == ForecastRules(10_800, 4, 0, 0.6, 0.2, 0.1)
+    assert region.forecast == ForecastRules(10_800, 4, 0, 0.6, 0.2, 0.1, "", 0.4, 0.5, 0.6, 0.7, ((Level.LOW, 0.5), (Level.HIGH, 2.0)))
     assert dataclasses.astuple(region.alert) == (
         *(Level.MEDIUM, 1, (Level.EXCEPTIONAL,), 0.2, 0.075, 1.0, 0.1, 7200),
         *(21_600, 1800, 0.5, 3600, Level.HIGH, 600, "send"),

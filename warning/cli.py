@@ -12,7 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
-from warning import __version__, cli_bench, cli_check, cli_export, cli_field, cli_grids, cli_hindcast, cli_people, cli_replay, cli_whatif
+from warning import (
+    __version__,
+    cli_bench,
+    cli_check,
+    cli_export,
+    cli_field,
+    cli_grids,
+    cli_hindcast,
+    cli_people,
+    cli_replay,
+    cli_train,
+    cli_whatif,
+)
 from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
@@ -36,6 +48,7 @@ app.command()(cli_replay.demo)
 app.command()(cli_export.export_log)
 app.command()(cli_hindcast.hindcast)
 app.command()(cli_whatif.whatif)
+app.command()(cli_train.train)
 app.command()(cli_grids.grids)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from warning.config_digest import digest
 from warning.config_exposure import exposed
 from warning.config_hazards import zone as hazard_zone
+from warning.config_model import model_text
 from warning.config_order import downstream_order
 from warning.config_quality import ratings, with_quality
 from warning.config_read import Files
@@ -84,7 +86,7 @@ def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchmen
         reaches=reaches,
         districts=tuple(District(row.data.id, FrozenDict(row.data.names), row.data.geocode) for row in files.districts.rows),
         contacts=tuple(_contact(row.data) for row in files.contacts.rows),
-        forecast=_forecast(head.forecast),
+        forecast=_forecast(head.forecast, files.folder),
         alert=_alert(head.alert),
         exercise_numbers=head.exercise_numbers,
         urls=FrozenDict(head.urls),
@@ -209,8 +211,12 @@ def _given(model: AlertFile | ForecastFile, renamed: Mapping[str, str]) -> dict[
     return {renamed.get(key, key): value for key, value in model if value is not None}
 
 
-def _forecast(file: ForecastFile) -> ForecastRules:
-    return ForecastRules(**_given(file, {"trend_window": "trend_window_s", "trend_horizon": "trend_horizon_s"}))
+def _forecast(file: ForecastFile, folder: Path) -> ForecastRules:
+    given = _given(file, {"trend_window": "trend_window_s", "trend_horizon": "trend_horizon_s"})
+    given["model"] = model_text(file.model, folder)
+    if "miss_cost" in given:
+        given["miss_cost"] = tuple(sorted(given["miss_cost"].items(), key=lambda pair: pair[0].rank))
+    return ForecastRules(**given)
 
 
 def _alert(file: AlertFile) -> AlertRules:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 
+from warning.config_model import model_text
 from warning.config_read import Files, Row, did_you_mean
 from warning.config_schema import ContactRow, RegionFile
 from warning.config_units import factor
@@ -80,6 +81,11 @@ def _forecast(files: Files, region: RegionFile) -> Iterator[Problem]:
     if keep > needed:
         what = f"probability_keep {keep:g} is above probability {needed:g}: expectations would flap"
         yield Problem(files.where("forecast", "probability_keep"), what, "keep is the smaller one")
+    try:
+        model_text(region.forecast.model, files.folder)
+    except (OSError, UnicodeError) as error:
+        what = f"the forecast model {region.forecast.model!r} cannot be read: {error}"
+        yield Problem(files.where("forecast", "model"), what, "standard, none, or a file beside region.yaml made by `warning train`")
 
 
 # --- contacts

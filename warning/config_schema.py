@@ -143,6 +143,12 @@ class ForecastFile(_Model):
     probability: Part | None = None
     probability_keep: Part | None = None
     travel_spread: Annotated[float, BeforeValidator(_part)] | None = None
+    model: Text | None = None  # standard | none | a file beside region.yaml
+    needed_6h: Part | None = None
+    needed_12h: Part | None = None
+    needed_24h: Part | None = None
+    needed_keep: Part | None = None
+    miss_cost: dict[Class, Positive] | None = None
 
 
 class AlertFile(_Model):

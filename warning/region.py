@@ -266,10 +266,10 @@ class ForecastRules:
     model: str = ""  # text of the trained model (``science.network``); empty: the straight line alone
     # Probability needed that the limit is reached within so many hours; defaults by hindcast over rivers left out (science/model/MODEL.md).
     needed_6h: float = 0.5
-    needed_12h: float = 0.6
-    needed_24h: float = 0.7
+    needed_12h: float = 0.7
+    needed_24h: float = 0.8
     needed_keep: float = 0.5  # what part of it keeps an expectation alive
-    miss_cost: Mapping[Level, float] = FrozenDict()  # class -> how much worse than usual a miss is than a false alarm; 1 if absent
+    miss_cost: tuple[tuple[Level, float], ...] = ()  # class -> how much worse than usual a miss is than a false alarm; 1 if absent
 
 
 @dataclass(frozen=True, slots=True)

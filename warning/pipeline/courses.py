@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from warning.pipeline.downstream import places, spans
 from warning.pipeline.plan import Index, Plan
 from warning.pipeline.state import Journal, State
-from warning.science import curves, forecast, routing
+from warning.science import curves, forecast, outlook, routing
 
 
 def courses(
@@ -24,6 +24,7 @@ def courses(
     observed_s: NDArray[np.int64],
     line: forecast.Trend,
     knot_s: NDArray[np.int64],
+    look: outlook.Outlook | None = None,
 ) -> tuple[forecast.Course, Index]:
     """The forecast of each zone from its newest reading ``base`` at ``observed_s``, and which zone brings it the most water (-1: none).
 
@@ -32,6 +33,8 @@ def courses(
     n, leads = len(zones), len(knot_s)
     silent_s, resolution, rules = plan.zone_silent_s[zones], plan.resolution[zones], plan.region.forecast
     alone = forecast.alone(base, observed_s, silent_s, line, resolution, knot_s, rules.trend_horizon_s)
+    if look is not None:
+        alone = alone.seen_by(look)
     routed = np.full((n, leads), np.nan)
     median = alone.with_water(slice(None), routed)
     kept = median.astype(np.float32)

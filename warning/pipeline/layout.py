@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.science import identity, qc, qc_activity, qc_manual, rain_counters, rainfall, routing, windows
+from warning.science import features, identity, qc, qc_activity, qc_manual, rain_counters, rainfall, routing, windows
 from warning.science.forecast import KNOTS
 
 Field = tuple[str, tuple[int, ...]]  # dtype, shape of a row
@@ -34,6 +34,8 @@ ZONES: dict[str, Field] = {
     "published_t": ("u4", ()),  # log time when the zone's hazard was last published; 0: never
     "alert_due_t": ("u4", ()),  # when the life cycle wants to look again; 0: not
     "due_t": ("u4", ()),  # when the zone must be scored again though nothing came
+    "moves": ("f4", (len(features.MOVES),)),  # what its gauge did, for the forecasts of those around it
+    "moved_t": ("u4", ()),  # the reading that they are of; 0: none
 }
 FIELDS: dict[str, dict[str, Field]] = {"z": ZONES, "s": SERIES, "h": routing.FIELDS, "r": {**rain_counters.FIELDS, **rainfall.FIELDS}}
 
@@ -43,6 +45,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "z.median": ("median",),
     "z.classes": ("level", "confirmed", "cleared", "expected", "keep"),
     "z.zone": ("value", "issued_t", "arrival_t", "source", "observed_t", "published_t", "alert_due_t"),
+    "z.moves": ("moves",),
+    "z.moved": ("moved_t",),
     "s.marks": ("pending_cause", "out", "manual_n", "usual_n", "shift_n", "shift_said"),
     "s.activity": ("usual", "still_s", "shift_t", "shift_from", "shift_by", "soft_t"),
     "s.manual": ("manual_from", "manual_to"),

@@ -15,6 +15,7 @@ from warning.pipeline.derived import Derived
 from warning.pipeline.quality import further_limits
 from warning.pipeline.rain import Rain
 from warning.pipeline.rated import Rated
+from warning.pipeline.trained import Trained, trained
 from warning.region import QUANTITIES, Region, Series, Station, Zone
 from warning.science import routing
 from warning.science.fingerprint import fingerprint
@@ -96,6 +97,7 @@ class Plan:
     place: Index  # (Z,) in ``downwards``
     pairs_by_depth: tuple[tuple[Index, Index], ...]  # (upstream, downstream), by the depth of the latter
     at_once: NDArray[np.bool_]  # (6,) by rank
+    trained: Trained | None  # None: the straight line alone
 
     def fed(self, rows: NDArray[Any]) -> Index:
         """The zones that the series ``rows`` feed, each once: their gauges' and the derived ones."""
@@ -165,6 +167,7 @@ class Plan:
             place=np.argsort(downwards),
             pairs_by_depth=tuple((ups[inside], downs[inside]) for group in depths if (inside := np.isin(downs, group)).any()),
             at_once=np.array([False, *(level in region.alert.at_once for level in CLASSES)]),
+            trained=trained(region, zones, limits, here),
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.pipeline import derived
+from warning.pipeline import derived, looks
 from warning.pipeline.courses import courses
 from warning.pipeline.downstream import spans
 from warning.pipeline.plan import Index, Plan
@@ -84,9 +84,12 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
     if plan.derived is not None:
         line.slope[plan.derived.place[zones] >= 0] = np.nan  # only what was measured is judged: its series is not what has the limits
     knot_s = forecast.knots(now_s)
-    course, wave_from = courses(plan, state, journal, zones, seen.base, seen.time_s, line, knot_s)
+    look = looks.look(plan.trained, state, journal, zones, np.where(seen.silent, -1, seen.row), seen.base, now_s, knot_s)
+    course, wave_from = courses(plan, state, journal, zones, seen.base, seen.time_s, line, knot_s, look)
     resolution = plan.resolution[zones]
-    expectation = hazard.expected(course, seen.base, plan.zone_limits[zones], resolution, knot_s, rules.probability, rules.probability_keep)
+    limits = plan.zone_limits[zones]
+    own = None if look is None or plan.trained is None else look.own(limits, plan.trained.rule, course.own)
+    expectation = hazard.expected(course, seen.base, limits, resolution, knot_s, rules.probability, rules.probability_keep, own)
     z = state.z
     # What should be there and was not seen keeps the time at which it was expected.
     overdue = (expectation.arrival_s == now_s) & (z["expected"][zones] == expectation.level) & (z["arrival_t"][zones] > 0)

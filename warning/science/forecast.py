@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.science import windows
+from warning.science import outlook, windows
 
 KNOTS = 33
 
@@ -61,6 +61,7 @@ class Course:
     evidence: NDArray[np.bool_]
     trend: NDArray[np.bool_]
     wave: NDArray[np.bool_]
+    own: NDArray[np.bool_] | None = None  # (Z, L) where the zone's own past leads, and not the water on its way
 
 
 def trend(arrays: dict[str, NDArray[Any]], rows: NDArray[np.intp], now_s: int, window_s: int, least_points: int) -> Trend:
@@ -101,6 +102,18 @@ class Alone:
     inside: NDArray[np.bool_]
     resolution: NDArray[np.float64]  # (Z,)
 
+    def seen_by(self, of: outlook.Outlook) -> Alone:
+        """The same with the trained model's fan in place of the straight line, where it speaks."""
+        told = of.told[:, None]
+        return Alone(
+            self.median,
+            self.sigma,
+            np.where(told, of.median, self.line),
+            np.where(told, of.sigma, self.line_sigma),
+            np.where(told, of.inside, self.inside),
+            self.resolution,
+        )
+
     def with_water(self, zones: NDArray[np.intp] | slice, routed: NDArray[np.float64]) -> NDArray[np.float64]:
         """The median course of some of the zones, with what arrives there (NaN: nothing)."""
         line = self.line[zones]
@@ -113,7 +126,7 @@ class Alone:
         leads = self.inside & ~(routed >= self.line)
         sigma = np.where(leads, self.line_sigma, np.where(wave, routed_sigma, self.sigma))
         sigma = np.maximum(sigma, self.resolution[:, None])
-        return Course(median, sigma, wave | self.inside, np.asarray(self.inside.any(axis=1)), np.asarray(wave.any(axis=1)))
+        return Course(median, sigma, wave | self.inside, np.asarray(self.inside.any(axis=1)), np.asarray(wave.any(axis=1)), leads)
 
 
 def alone(

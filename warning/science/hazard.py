@@ -6,16 +6,19 @@ class has none. Values are compared after rounding to the quantity's resolution 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from warning.science import outlook
 from warning.science.forecast import Course
 from warning.science.normal import exceedance
 
 CLASSES = 5
+_ORDER = np.arange(1, CLASSES + 1)
 
 
 def rank(value: NDArray[Any], limits: NDArray[np.float64], resolution: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -68,8 +71,39 @@ def expected(
     knot_s: NDArray[np.int64],
     needed: float,
     keep: float,
+    own: outlook.Own | None = None,
 ) -> Expectation:
-    """The highest class whose limit is exceeded with probability ``needed`` at some time for which there is evidence."""
+    """The highest class whose limit is exceeded with probability ``needed`` at some time for which there is evidence.
+
+    ``own``: of zones whose own past was judged by the trained model, which has its own rule; their ``course`` counts where a wave leads it.
+    """
+    if own is not None:
+        course = dataclasses.replace(course, evidence=course.evidence & ~own.leads)
+    found = _by_course(course, base, limits, resolution, knot_s, needed, keep)
+    if own is None or not own.told.any():
+        return found
+    level = np.where(own.share >= 1.0, _ORDER, 0).max(axis=1).astype(np.int8)
+    lasting = np.where(own.share >= own.keep, _ORDER, 0).max(axis=1).astype(np.int8)
+    here, chosen = np.arange(len(base)), np.maximum(level, 1) - 1
+    there = np.rint(base / resolution) >= np.rint(limits[here, chosen] / resolution)
+    mine = own.told & ((level > found.level) | ((level == found.level) & (own.chance[here, chosen] >= found.probability)))
+    return Expectation(
+        np.where(mine, level, found.level).astype(np.int8),
+        np.maximum(lasting, found.keep),
+        np.where(mine, own.chance[here, chosen], found.probability),
+        np.where(mine, np.where((level == 0) | there, 0, np.maximum(own.arrival_s[here, chosen], knot_s[0])), found.arrival_s),
+    )
+
+
+def _by_course(
+    course: Course,
+    base: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    resolution: NDArray[np.float64],
+    knot_s: NDArray[np.int64],
+    needed: float,
+    keep: float,
+) -> Expectation:
     zones = len(base)
     known: NDArray[np.bool_] = np.asarray(course.evidence.any(axis=0))
     end = len(known) - int(known[::-1].argmax()) if known.any() else 1  # later there is no evidence for any zone

@@ -57,3 +57,18 @@ def exponential(value: NDArray[Any]) -> NDArray[np.float64]:
     for _ in range(8):
         total = total * total
     return total
+
+
+_LOGIT_REACH = 10.0
+
+
+@functools.cache
+def _logistic_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    odds = [-_LOGIT_REACH + 2 * _LOGIT_REACH * step / 2000 for step in range(2001)]
+    return np.array(odds), np.array([1.0 / (1.0 + math.exp(-value)) for value in odds])
+
+
+def logistic(log_odds: NDArray[Any]) -> NDArray[np.float64]:
+    """Probability for log-odds, rounded to 0.001; NaN stays NaN."""
+    odds, probability = _logistic_table()
+    return np.where(np.isnan(log_odds), np.nan, np.round(np.interp(log_odds, odds, probability), 3))

@@ -1,0 +1,61 @@
+"""The trained forecast: whole numbers that are exact whatever the order, no look-ahead in its features, a model that reads itself back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from warning.config_model import standard_path
+from warning.science import features, network, outlook
+from warning.training.fit import cross_entropy, fit
+from warning.training.floods import Flood, Gauge
+from warning.training.rows import HOUR_S, replay
+
+MODEL = network.Model.of(standard_path().read_text(encoding="ascii"))
+
+
+def flood(hours: int) -> Flood:
+    time_s = 1_750_000_000 // HOUR_S * HOUR_S + HOUR_S * np.arange(hours)
+    stage = 1.0 + 0.02 * np.arange(hours) ** 1.5
+    upper = Gauge("UP", "R", "B", 7.0, 80.0, (4.0, 6.0), time_s, stage + 0.5)
+    return Flood("made", (upper, Gauge("DOWN", "R", "B", 7.1, 80.1, (4.0, 6.0), time_s, stage, ("UP",))))
+
+
+def test_the_future_changes_no_feature() -> None:
+    short, long = replay(flood(30), 600), replay(flood(60), 600)
+    assert len(short.table) == 2 * 26  # from the fifth reading on
+    same = long.time_s <= short.time_s.max()
+    np.testing.assert_array_equal(long.table[same], short.table)
+
+
+def test_the_order_of_addition_does_not_matter() -> None:
+    table = np.random.default_rng(1).normal(size=(50, len(features.names())))
+    member = MODEL.fan_members[0]
+    order = np.random.default_rng(2).permutation(table.shape[1])
+    edges = (each[order] for each in (member.least, member.greatest, member.centre, member.scale))
+    mixed = network.Layered(*edges, (member.weights[0][order], *member.weights[1:-1], member.weights[-1][order]), member.biases)
+    np.testing.assert_array_equal(member(table), mixed(table[:, order]))
+    np.testing.assert_array_equal(member(table)[:7], member(table[:7]))
+
+
+def test_quantiles_rise_and_a_farther_limit_is_no_likelier_in_a_shorter_time() -> None:
+    table = replay(flood(40), 600).table.astype(np.float64)
+    assert (np.diff(MODEL.fan(table), axis=2) >= 0.0).all()
+    need = np.full(len(table), 0.5)
+    within = MODEL.exceedance(np.concatenate((table, features.toward(table, need, need)), axis=1))
+    assert (np.diff(within, axis=1) >= 0.0).all()
+
+
+def test_a_miss_that_costs_more_needs_less_chance() -> None:
+    rule = outlook.Rule.of((0.5, 0.7, 0.8), 0.5, np.array([1.0, 1.0, 4.0, 1.0, 1.0]))
+    np.testing.assert_allclose(rule.needed[0], (0.5, 0.7, 0.8))
+    np.testing.assert_allclose(rule.needed[2], (0.2, 7 / 19, 0.5))
+
+
+def test_the_same_rows_and_seed_make_the_same_weights() -> None:
+    chance = np.random.default_rng(3)
+    inputs = chance.normal(size=(2048, 5)).astype(np.float32)
+    target = (inputs[:, :1] > 0).astype(np.float32)
+    loss = cross_entropy(target, np.ones(2048, np.float32))
+    first, second = (fit(inputs, (4,), np.zeros(1), loss, 300, 7) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(first.weights, second.weights, strict=True))
+    assert (((first.forward(inputs)[0] > 0) == (target > 0.5)).mean()) > 0.9
