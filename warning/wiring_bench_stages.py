@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from warning.alerts import cap
-from warning.pipeline import score, telling, zones
+from warning.pipeline import looks, score, telling, zones
 from warning.science import forecast, identity, qc, windows
 from warning.stream import owned
 from warning.stream.codec import Decoder
@@ -21,6 +21,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("windows", windows, "fold"),
     ("identity", identity, "remember"),
     ("forecast", forecast, "trend"),
+    ("forecast", looks, "look"),
     ("forecast", score, "courses"),
     ("hazard", zones, "score"),
     ("hazard", telling, "rows"),
