@@ -54,7 +54,7 @@ class Size:
 def made_up(size: Size) -> Region:
     """The region in code; its digest is no digest of files."""
     gauges = size.gauges
-    stations = tuple(_station(*gauge) for gauge in gauges)
+    stations = tuple(_station(number, *gauge) for number, gauge in enumerate(gauges))
     limits = Limits("discharge", LIMITS, "made up", "2025", "1")
     below = {gauges[number][0]: down for number in range(size.series) if (down := size.below(number))}
     return Region(
@@ -82,7 +82,7 @@ def made_up(size: Size) -> Region:
         urls={"page": "https://load.example/"},
         digest="load",
         folder="",
-        bounds=(20.0, 60.0, 40.0, 80.0),
+        bounds=(-60.0, -180.0, 60.0, 180.0),
     )
 
 
@@ -90,9 +90,15 @@ def _zone(station: Station, limits: Limits, downstream: str | None) -> Zone:
     return Zone(station.id, station.names, station.id, station.river, station.basin, ("PK-PB",), limits, downstream)
 
 
-def _station(name: str, river: str, basin: str) -> Station:
+def _place(number: int) -> tuple[float, float]:
+    """Latitude, longitude: a gauge every fifth of a degree, in rivers from north to south."""
+    return 59.8 - number % 598 * 0.2, -179.8 + number // 598 * 0.2
+
+
+def _station(number: int, name: str, river: str, basin: str) -> Station:
+    lat, lon = _place(number)
     one = Series(name, Parameter.DISCHARGE, 0.0, 5000.0, rise_per_hour=400.0, fall_per_hour=400.0, spike=200.0, flat_after_s=12 * 3600)
-    return Station(name, {"en": name}, "gauge", river, basin, 30.0, 70.0, "approximate", (one,), silent_after_s=6 * 3600, source="made up")
+    return Station(name, {"en": name}, "gauge", river, basin, lat, lon, "approximate", (one,), silent_after_s=6 * 3600, source="made up")
 
 
 def write(size: Size, folder: Path) -> Path:
@@ -105,7 +111,10 @@ def write(size: Size, folder: Path) -> Path:
     _table(
         folder / "stations.csv",
         "id,name_en,kind,river,basin,lat,lon,position,silent_after_h,source",
-        (f"{name},{name},gauge,{river},{basin},30,70,approximate,6,made up" for name, river, basin in gauges),
+        (
+            f"{name},{name},gauge,{river},{basin},{lat:.1f},{lon:.1f},approximate,6,made up"
+            for (name, river, basin), (lat, lon) in zip(gauges, map(_place, range(len(gauges))), strict=True)
+        ),
     )
     _table(
         folder / "series.csv",
@@ -146,7 +155,7 @@ status: Exercise
 languages: [en]
 timezone: {{name: UTC, utc_offset: "+00:00"}}
 country: PK
-bounds: {{south: 20, west: 60, north: 40, east: 80}}
+bounds: {{south: -60, west: -180, north: 60, east: 180}}
 display_units: {{discharge: m3/s, stage: m, rain: mm}}
 classes:
 {classes}partitions: {partitions}

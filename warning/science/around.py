@@ -11,6 +11,8 @@ from warning.science.features import Around
 
 NEAREST, NEAR_KM = 5, 70.0
 ABOVE = 3  # steps upstream
+CROWD = 1024  # gauges looked at around one; only the first of more
+BLOCK = 256  # gauges whose neighbours are found at once
 
 
 def of(ids: Sequence[str], pairs: Iterable[tuple[str, str]], places: NDArray[np.float64]) -> Around:
@@ -53,12 +55,14 @@ def _near(places: NDArray[np.float64]) -> NDArray[np.intp]:
         cells.setdefault((north, east), []).append(place)
     for (north, east), members in cells.items():
         others = np.array(
-            [place for up in (-1, 0, 1) for right in (-1, 0, 1) for place in cells.get((north + up, east + right), ())][:4096], np.intp
+            sorted(place for up in (-1, 0, 1) for right in (-1, 0, 1) for place in cells.get((north + up, east + right), ()))[:CROWD],
+            np.intp,
         )
-        for place in members:
-            apart = ((at[others] - at[place]) ** 2).sum(axis=1)
-            apart[others == place] = np.inf
-            order = np.lexsort((others, apart))[:NEAREST]
-            close = order[apart[order] <= NEAR_KM**2]
-            out[place, : len(close)] = others[close]
+        for start in range(0, len(members), BLOCK):
+            block = np.array(members[start : start + BLOCK], np.intp)
+            apart = ((at[others] - at[block, None]) ** 2).sum(axis=2)
+            apart[others == block[:, None]] = np.inf
+            order = np.argsort(apart, axis=1, kind="stable")[:, :NEAREST]  # of equally near ones the first
+            close = np.take_along_axis(apart, order, axis=1) <= NEAR_KM**2
+            out[block, : order.shape[1]] = np.where(close, others[order], -1)
     return out
