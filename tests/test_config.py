@@ -93,7 +93,8 @@ def test_sri_lanka_has_its_gauges_and_three_classes(lanka: Region) -> None:
     assert street.districts == ("LK-11", "LK-12")
     assert named(lanka.district_by_id["LK-11"].names, "si") == "කොළඹ"
     assert {reach.upstream for reach in lanka.reaches_into["GLENCOURSE"]} == {"DERANIYAGALA", "HOLOMBUWA", "KITHULGALA"}
-    assert all(reach.travel_low_s is None for reach in lanka.reaches)
+    assert {reach.basis for reach in lanka.reaches if reach.travel_low_s is not None} == {"assumed"}  # from the map, not from its flood
+    assert all(reach.travel_low_s is None for reach in lanka.reaches if reach.upstream == "PERADENIYA")  # reservoirs lie below it
     assert all(zone.polygon is None for zone in lanka.zones)
 
 
