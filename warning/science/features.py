@@ -129,7 +129,7 @@ def past(arrays: Arrays, rows: NDArray[np.intp], now_s: int, scale: Scale) -> Pa
     time[rows < 0] = -1
     held: NDArray[np.bool_] = np.asarray(time >= 0)
     here = np.arange(len(rows))
-    spoke = held.any(axis=1)
+    spoke: NDArray[np.bool_] = np.asarray(held.any(axis=1))
     last = time.argmax(axis=1)
     newest, base = np.where(spoke, time[here, last], 0), np.where(spoke, value[here, last], 0.0)
     lagged, known_s = _at_lags(time, value, newest, _LAGS_S)

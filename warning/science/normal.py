@@ -49,7 +49,7 @@ def arctan(value: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def exponential(value: NDArray[Any]) -> NDArray[np.float64]:
-    """e to the power of ``value``, |value| < 50: divided by 256, Taylor's series to x^12, squared eight times. Relative error under 1e-12."""
+    """e to the power of ``value``, |value| < 50: a 256th, Taylor's series to x^12, squared eight times. Relative error under 1e-12."""
     x = np.asarray(value, np.float64) / 256.0
     total = np.ones_like(x)
     for power in range(12, 0, -1):
