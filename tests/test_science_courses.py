@@ -224,8 +224,10 @@ def test_all_zones_at_once_are_what_a_loop_over_reaches_gives(made: Region, seed
     expected = by_reach(plan, plain, base, observed_s, line, zones.tolist())
     for place, zone in enumerate(zones.tolist()):
         one = expected[zone]
-        for name in ("median", "sigma", "evidence"):
+        for name in ("median", "evidence"):
             np.testing.assert_array_equal(getattr(found, name)[place], one[name], err_msg=f"{plan.zones[zone].id} {name}")
+        # A square of one number and of an array differ in the last bit where three reaches meet: the loop's, not a decision's.
+        np.testing.assert_allclose(found.sigma[place], one["sigma"], rtol=1e-15, err_msg=f"{plan.zones[zone].id} sigma")
         assert source[place] == one["source"]
         np.testing.assert_array_equal(state.z["median"][zone], one["kept"])
     for name in state.h:

@@ -235,7 +235,7 @@ async def test_an_unknown_version_ends_the_worker_with_its_code() -> None:
     from warning.stream.decisions import PIPELINE
 
     book = Book()
-    for offset, (key, value) in enumerate(make.checkpoint(1)):
+    for offset, (key, value) in enumerate(make.checkpoint(2)):
         book.take(offset, key, value)
     found = book.verified(make.NEXT)
     assert found is not None

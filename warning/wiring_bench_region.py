@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from warning.config_model import model_text
 from warning.model import CLASSES, Level, Parameter, Status
 from warning.region import AlertRules, Contact, District, ForecastRules, Limits, Reach, Region, Series, Station, Zone
 
@@ -76,7 +77,7 @@ def made_up(size: Size) -> Region:
         reaches=tuple(Reach(up, down, 2 * 3600, 4 * 3600, "assumed") for up, down in below.items()),
         districts=(District("PK-PB", {"en": "District"}, "PK-PB"),),
         contacts=(Contact("c", "Contact", "public", "en", (), Level.LOW, phone="+99900000001", live=False),),
-        forecast=ForecastRules(),
+        forecast=ForecastRules(model=model_text(None, Path())),
         alert=AlertRules(at_once=AT_ONCE),
         exercise_numbers="+999",
         urls={"page": "https://load.example/"},
@@ -92,7 +93,7 @@ def _zone(station: Station, limits: Limits, downstream: str | None) -> Zone:
 
 def _place(number: int) -> tuple[float, float]:
     """Latitude, longitude: a gauge every fifth of a degree, in rivers from north to south."""
-    return 59.8 - number % 598 * 0.2, -179.8 + number // 598 * 0.2
+    return round(59.8 - number % 598 * 0.2, 1), round(-179.8 + number // 598 * 0.2, 1)
 
 
 def _station(number: int, name: str, river: str, basin: str) -> Station:
