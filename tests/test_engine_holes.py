@@ -8,6 +8,8 @@ out is missed.
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -242,6 +244,24 @@ async def test_a_loop_that_stands_still_is_ended_from_outside() -> None:
         await asyncio.sleep(0.5)
         assert not ended.is_set()
         time.sleep(1.0)
+    assert ended.is_set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_log_that_cannot_be_written_does_not_keep_it_alive() -> None:
+    """A handler whose file is closed raises when it is flushed: the thread died of it, and nobody ended the process."""
+    file = io.StringIO()
+    handler = logging.StreamHandler(file)
+    handler.flush = file.flush  # type: ignore[method-assign]
+    file.close()
+    logging.getLogger().addHandler(handler)
+    ended = threading.Event()
+    try:
+        async with Deadman(patience_s=0.2, every_s=0.02, end=ended.set):
+            await asyncio.sleep(0.1)
+            time.sleep(1.0)
+    finally:
+        logging.getLogger().removeHandler(handler)
     assert ended.is_set()
 
 

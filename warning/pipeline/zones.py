@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from warning.alerts import cap, lifecycle
 from warning.model import Alert, AlertEvent, EventKind, Hazard
-from warning.pipeline import telling
+from warning.pipeline import looks, telling
 from warning.pipeline.beat import Hazards, noun
 from warning.pipeline.downstream import with_downstream
 from warning.pipeline.plan import Index, Plan
-from warning.pipeline.score import Scores, score
+from warning.pipeline.score import Scores, observe, score
 from warning.pipeline.state import NEVER, Journal, State
 
 PUBLISH_S = 600  # every zone's hazard is published again after so long
@@ -44,9 +44,23 @@ def run(plan: Plan, state: State, journal: Journal, touched: Index, now_s: int) 
     """Score the touched zones (sorted), everything downstream of them, and those whose time has come."""
     told = Told()
     chosen = _chosen(plan, state, touched, now_s)
+    if len(chosen) > BLOCK:
+        _moves(plan, state, journal, chosen, now_s)
     for start in range(0, len(chosen), BLOCK):  # upstream first: what a zone needs of those before it is in the state by then
         _score_and_tell(plan, state, journal, chosen[start : start + BLOCK], now_s, told)
     return told
+
+
+def _moves(plan: Plan, state: State, journal: Journal, chosen: Index, now_s: int) -> None:
+    """What each gauge did, before the first block is scored: a forecast looks at gauges around it, and they may be in a later block."""
+    if plan.trained is None:
+        return
+    for start in range(0, len(chosen), BLOCK):
+        zones = chosen[start : start + BLOCK]
+        trial = Journal(state)  # the scores are written when it is their turn
+        seen = observe(plan, state, trial, zones, now_s)
+        trial.roll_back()
+        looks.remember(plan.trained, state, journal, zones, np.where(seen.silent, -1, seen.row), now_s)
 
 
 def run_carefully(plan: Plan, state: State, touched: Index, now_s: int, failed: Callable[[int, Exception], None]) -> Told:

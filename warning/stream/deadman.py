@@ -56,13 +56,18 @@ class Deadman:
             missed = missed + 1 if self._beats == seen else 0
             seen = self._beats
             if missed >= self._rounds:
-                code = ExitCode.NO_PROGRESS
-                logger.critical(
-                    "the worker ends with code %d (%s): its event loop has stood still for %.0f s, in one computation or one call",
-                    code, code.name, missed * self._every_s,
-                )  # fmt: skip
-                for handler in logging.getLogger().handlers:
-                    handler.flush()
-                time.sleep(0.1)
-                self._end()
+                try:
+                    self._say(missed)
+                finally:  # a log that cannot be written must not keep it alive
+                    self._end()
                 return
+
+    def _say(self, missed: int) -> None:
+        code = ExitCode.NO_PROGRESS
+        logger.critical(
+            "the worker ends with code %d (%s): its event loop has stood still for %.0f s, in one computation or one call",
+            code, code.name, missed * self._every_s,
+        )  # fmt: skip
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        time.sleep(0.1)
