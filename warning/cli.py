@@ -6,6 +6,7 @@ Errors are one line each on standard error; the exit code says why (``errors.Exi
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -54,6 +55,8 @@ app.command()(cli_grids.grids)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that ``arguments`` (default: of the process) name, and ends the process with its exit code."""
+    # Before numpy is there: its matrices are small here, and OpenBLAS' other threads burn a core while they wait for the next one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app(args=arguments)
     except ConfigError as error:
