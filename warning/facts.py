@@ -30,6 +30,22 @@ class Received(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceHeard(Fact):
+    """A device spoke, whatever became of its readings; None: it does not say. ``way``: http, mqtt, lorawan, pull, sms, form, edge."""
+
+    device: str
+    way: str
+    at_ms: int
+    battery_v: float | None = None
+    battery_percent: float | None = None
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+    gateways: int | None = None  # of a LoRaWAN network: how many heard it
+    clock_skew_s: float | None = None  # its clock less ours
+    silent: bool = False  # its last will: the line is dead
+
+
+@dataclass(frozen=True, slots=True)
 class InboxTaken(Fact):
     """Records of one partition of ``readings.inbox`` are done with: so many in ``readings``, so many in ``readings.rejected``."""
 

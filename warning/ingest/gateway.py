@@ -6,6 +6,7 @@ import base64
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from warning.model import Reading, Rejected, to_json
 from warning.region import Region
 
 Clock = Callable[[], int]  # ms since 1970 UTC
+_T = TypeVar("_T")
 
 _MOST_KEPT_BYTES = 64 << 10  # of one refused item or body: a record of Kafka holds 1 MB, and JSON may escape each byte sixfold
 
@@ -28,6 +30,17 @@ class Sender:
 
     provider: str
     stations: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One reading as a way in has understood it: what the sender sent of it, which is kept where it is refused, and what that says.
+
+    A format that is not ours (MQTT, LoRaWAN, SHEF, WaterML, an SMS ...) is turned into these, and ``Gateway.offer`` takes them.
+    """
+
+    source: bytes
+    item: Item | InputError
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -75,23 +88,30 @@ class Gateway:
         return {deployment.readings: region.partitions, deployment.rejected: 1}
 
     async def take(self, texts: Sequence[bytes | msgspec.Raw], sender: Sender) -> Taken:
-        """Judges and appends the items of one request. Raises Unavailable: then nothing may be called accepted."""
+        """Judges and appends the items of one request, JSON texts. Raises Unavailable: then nothing may be called accepted."""
+        return await self._taken(texts, item, bytes, sender)
+
+    async def offer(self, parts: Sequence[Part], sender: Sender) -> Taken:
+        """The same for a format that is not ours: parts that somebody else has read. Raises Unavailable likewise."""
+        return await self._taken(parts, _understood, _source, sender)
+
+    async def _taken(self, these: Sequence[_T], read: Callable[[_T], Item], source: Callable[[_T], bytes], sender: Sender) -> Taken:
         now_ms = self._clock()
         records: dict[Place, list[Record]] = {}
         refused: list[Refused] = []
         ahead_ms = 0
-        for index, text in enumerate(texts):
+        for index, one in enumerate(these):
             try:
-                reading = self._reading(item(text), sender, now_ms)
+                reading = self._reading(read(one), sender, now_ms)
             except InputError as error:
                 refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
-                records.setdefault(self._rejected, []).append(self._kept(bytes(text), error, sender.provider, now_ms))
+                records.setdefault(self._rejected, []).append(self._kept(source(one), error, sender.provider, now_ms))
                 continue
             ahead_ms = max(ahead_ms, reading.time_ms - now_ms)
             place, key = self._place[reading.station]
             records.setdefault(place, []).append((key, to_json(reading)))
         await self._log.append(records)
-        return Taken(len(texts) - len(refused), tuple(refused), now_ms, ahead_ms)
+        return Taken(len(these) - len(refused), tuple(refused), now_ms, ahead_ms)
 
     async def keep(self, body: bytes, error: InputError, sender: Sender) -> None:
         """Keeps a body that could not even be split into items. Raises Unavailable."""
@@ -124,6 +144,16 @@ class Gateway:
     @staticmethod
     def _kept(text: bytes, error: InputError, provider: str, at_ms: int) -> Record:
         return None, to_json(rejected(text, error, provider, at_ms))
+
+
+def _understood(part: Part) -> Item:
+    if isinstance(part.item, InputError):
+        raise part.item
+    return part.item
+
+
+def _source(part: Part) -> bytes:
+    return part.source
 
 
 def rejected(text: bytes, error: InputError, provider: str, at_ms: int) -> Rejected:
