@@ -69,6 +69,21 @@ def test_check_prints_every_error_and_ends_with_the_configs_code(tmp_path: Path)
     assert "region.yaml" in done.stdout and "warn_til" in done.stdout and "LOWEST" in done.stdout and "limits.csv" in done.stdout
 
 
+def test_a_forecast_model_that_is_none_is_one_clear_line_wherever_it_is_met(tmp_path: Path) -> None:
+    copy = tmp_path / "sri-lanka"
+    subprocess.run(["cp", "-r", str(ROOT / "config" / "sri-lanka"), str(copy)], check=True)
+    (copy / "mine.model").write_text("this is no model", encoding="ascii")
+    rules = copy / "region.yaml"
+    text = rules.read_text(encoding="utf-8")
+    assert "model:" not in text
+    rules.write_text(text.replace("\nforecast:\n", "\nforecast:\n  model: mine.model\n"), encoding="utf-8")
+    for arguments in (("check", str(copy)), ("hindcast", str(copy), "--readings", str(copy / "replays" / "ditwah-2025.csv"))):
+        done = warning(*arguments)
+        said = done.stdout + done.stderr
+        assert done.returncode == ExitCode.CONFIG, said
+        assert "region.yaml (forecast: model)" in said and "warning train" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "words"),
     [

@@ -55,6 +55,8 @@ def test_what_is_said_stands_in_the_partition_of_its_basin(tmp_path: Path) -> No
         (["A", "stage", *AT, "--to", "2025-08-27T09:00Z"], "not after --from"),
         (["A", "stage", "--from", "2025-08-27T14:00", "--because", "x", "--who", "y"], "not a time with a zone"),
         (["A", "stage", "--because", "x", "--who", "y"], "is missing"),
+        (["A", "stage", *AT, "--to", "2150-01-01T00:00Z"], "1970 to 2100"),
+        (["A", "stage", "--from", "1960-01-01T00:00Z", "--because", "x", "--who", "y"], "1970 to 2100"),
         (["A", "stage", *AT, "--withdraw", "--accept"], "two things"),
         (["A", "stage", "--from", "2025-08-27T14:00Z", "--because", " ", "--who", "y"], "are empty"),
     ],

@@ -29,6 +29,8 @@ def _time(option: str, text: str | None) -> int | None:
 
 
 def _problems(region: Region, flag: ManualFlag) -> list[Problem]:
+    from warning.stream.codec import LAST_MS
+
     station = region.station_by_id.get(flag.station)
     if station is None:
         return [Problem(flag.station, f"region {region.id} has no such station", "its stations are in stations.csv")]
@@ -37,6 +39,8 @@ def _problems(region: Region, flag: ManualFlag) -> list[Problem]:
         return [Problem(flag.parameter.value, f"{flag.station} does not measure it", f"it measures {', '.join(known)}")]
     if flag.to_ms is not None and flag.to_ms <= flag.from_ms:
         return [Problem("--to", "is not after --from", "leave it out for: until further notice")]
+    if not 0 <= flag.from_ms < (LAST_MS if flag.to_ms is None else flag.to_ms) <= LAST_MS:
+        return [Problem("--from, --to", "lie outside of 1970 to 2100", "leave --to out for: until further notice")]
     if not flag.because.strip() or not flag.who.strip():
         return [Problem("--because, --who", "are empty", "say why and who you are: it stands in the log for ever")]
     return []

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 LEADS_H = (1, 2, 3, 4, 6, 9, 12, 18, 24, 36, 48)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 ACTIVE, WEIGHT = 1024.0, 4096.0  # steps to one
-MOST_ACTIVE, MOST_WEIGHT = 64.0, 7.99
+MOST_ACTIVE, MOST_WEIGHT, MOST_INPUT = 64.0, 7.99, 8.0
 LEAK = 1.0 / 16.0  # of the rectifier, a power of two
 FORMAT = 1
 Numbers = NDArray[np.float64]
@@ -47,16 +47,37 @@ class Layered:
 
     def __call__(self, table: Numbers) -> Numbers:
         """(N, F) to (N, outputs)."""
-        inputs = _rounded((np.clip(table, self.least, self.greatest) - self.centre) / self.scale)
-        layer = inputs
-        for weights, bias in zip(self.weights[:-2], self.biases[:-1], strict=True):
-            summed = (layer @ weights + bias) / WEIGHT
-            layer = np.rint(np.clip(np.where(summed > 0.0, summed, summed * LEAK), -MOST_ACTIVE * ACTIVE, MOST_ACTIVE * ACTIVE))
-        return np.asarray((layer @ self.weights[-2] + inputs @ self.weights[-1] + self.biases[-1]) / (WEIGHT * ACTIVE))
+        return self._onward(*self._begun(table, slice(0, table.shape[1])))
 
+    def of_pairs(self, table: Numbers, place: NDArray[np.intp], more: Numbers) -> Numbers:
+        """As of (M, F + G), the rows ``place`` (M,) of ``table`` (N, F) beside ``more`` (M, G): what is asked several times of one row
+        is begun once. The sums are exact, so it is the same bit for bit."""
+        split = table.shape[1]
+        own, rest = self._begun(table, slice(0, split)), self._begun(more, slice(split, split + more.shape[1]))
+        return self._onward(own[0][place] + rest[0], own[1][place] + rest[1])
 
-def _rounded(values: Numbers) -> Numbers:
-    return np.asarray(np.rint(np.clip(values, -8.0, 8.0) * ACTIVE))
+    def _begun(self, table: Numbers, columns: slice) -> tuple[Numbers, Numbers]:
+        """What these columns of the inputs give to the first layer and right to the outputs, without biases."""
+        inputs = np.clip(table, self.least[columns], self.greatest[columns])
+        inputs -= self.centre[columns]
+        inputs /= self.scale[columns]
+        np.clip(inputs, -MOST_INPUT, MOST_INPUT, out=inputs)
+        inputs *= ACTIVE
+        np.rint(inputs, out=inputs)
+        return inputs @ self.weights[0][columns], inputs @ self.weights[-1][columns]
+
+    def _onward(self, layer: Numbers, right: Numbers) -> Numbers:
+        for weights, bias in zip(self.weights[1:-1], self.biases[:-1], strict=True):
+            layer += bias
+            layer /= WEIGHT
+            np.maximum(layer, layer * LEAK, out=layer)
+            np.clip(layer, -MOST_ACTIVE * ACTIVE, MOST_ACTIVE * ACTIVE, out=layer)
+            np.rint(layer, out=layer)
+            layer = layer @ weights
+        layer += right
+        layer += self.biases[-1]
+        layer /= WEIGHT * ACTIVE
+        return layer
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,11 +141,14 @@ class Model:
         middle = out[:, :, 2:3]
         return np.asarray(middle + (out - middle) * self.spread[None, :, None])
 
-    def exceedance(self, table: Numbers) -> Numbers:
-        """Log-odds that the limit is reached within each lead (N, leads), not falling; ``table``: features and ``features.toward``."""
-        total = self.exceedance_members[0](table)
+    def exceedance(self, table: Numbers, place: NDArray[np.intp], toward: Numbers) -> Numbers:
+        """Log-odds that a limit is reached within each lead (M, leads), not falling.
+
+        ``table`` (N, F): the features; ``place`` (M,): of which row a limit is asked; ``toward`` (M, G): ``features.toward`` of it.
+        """
+        total = self.exceedance_members[0].of_pairs(table, place, toward)
         for member in self.exceedance_members[1:]:
-            total = total + member(table)
+            total += member.of_pairs(table, place, toward)
         return np.asarray(np.maximum.accumulate(total / len(self.exceedance_members), axis=1))
 
 
