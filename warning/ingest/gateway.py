@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,9 +96,30 @@ class Gateway:
         """The same for a format that is not ours: parts that somebody else has read. Raises Unavailable likewise."""
         return await self._taken(parts, _understood, _source, sender)
 
-    async def _taken(self, these: Sequence[_T], read: Callable[[_T], Item], source: Callable[[_T], bytes], sender: Sender) -> Taken:
+    async def offer_each(self, messages: Sequence[tuple[Sequence[Part], Sender]]) -> list[Taken]:
+        """The same for the messages of several senders, in one append: the log has all of them, or it raises Unavailable."""
         now_ms = self._clock()
         records: dict[Place, list[Record]] = {}
+        taken = [self._judged(parts, _understood, _source, sender, now_ms, records) for parts, sender in messages]
+        await self._log.append(records)
+        return taken
+
+    async def _taken(self, these: Sequence[_T], read: Callable[[_T], Item], source: Callable[[_T], bytes], sender: Sender) -> Taken:
+        records: dict[Place, list[Record]] = {}
+        taken = self._judged(these, read, source, sender, self._clock(), records)
+        await self._log.append(records)
+        return taken
+
+    def _judged(
+        self,
+        these: Sequence[_T],
+        read: Callable[[_T], Item],
+        source: Callable[[_T], bytes],
+        sender: Sender,
+        now_ms: int,
+        records: dict[Place, list[Record]],
+    ) -> Taken:
+        """What is to be appended is added to ``records``; what will have become of it once the log has them."""
         refused: list[Refused] = []
         ahead_ms = 0
         for index, one in enumerate(these):
@@ -105,12 +127,14 @@ class Gateway:
                 reading = self._reading(read(one), sender, now_ms)
             except InputError as error:
                 refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
-                records.setdefault(self._rejected, []).append(self._kept(source(one), error, sender.provider, now_ms))
+                kept = rejected(source(one), error, sender.provider, now_ms)
+                if isinstance(one, Part) and isinstance(one.item, Item):
+                    kept = replace(kept, item=_said(one.item))
+                records.setdefault(self._rejected, []).append((None, to_json(kept)))
                 continue
             ahead_ms = max(ahead_ms, reading.time_ms - now_ms)
             place, key = self._place[reading.station]
             records.setdefault(place, []).append((key, to_json(reading)))
-        await self._log.append(records)
         return Taken(len(these) - len(refused), tuple(refused), now_ms, ahead_ms)
 
     async def keep(self, body: bytes, error: InputError, sender: Sender) -> None:
@@ -154,6 +178,12 @@ def _understood(part: Part) -> Item:
 
 def _source(part: Part) -> bytes:
     return part.source
+
+
+def _said(one: Item) -> str | msgspec.UnsetType:
+    """For whoever mends it later; JSON has no NaN, and null would be another thing."""
+    finite = one.value is None or math.isfinite(one.value)
+    return msgspec.json.encode(one).decode() if finite else msgspec.UNSET
 
 
 def rejected(text: bytes, error: InputError, provider: str, at_ms: int) -> Rejected:
