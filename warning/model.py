@@ -211,6 +211,7 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at_ms: int = 0
     partition: int = -1  # of ``readings.inbox`` (stage inbox) or ``readings`` (stage decode), where the record stands
     offset: int = -1
+    item: str | msgspec.UnsetType = msgspec.UNSET  # of another format than ours: how its way in understood it, JSON
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
