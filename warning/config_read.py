@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from warning.config_explain import did_you_mean, explain
@@ -23,12 +22,11 @@ from warning.config_schema import (
     SeriesRow,
     StationRow,
 )
-from warning.config_table import Model, Row, Table, read_table, text_of
+from warning.config_table import Model, Row, Table, read_table
+from warning.config_yaml import Key, table_of, yaml_where
 from warning.errors import Problem
 
 __all__ = ["Files", "Model", "Row", "Table", "did_you_mean", "read"]
-
-Key = tuple[Any, ...]
 
 
 @dataclass
@@ -53,7 +51,7 @@ class Files:
 
     def where(self, *path: object) -> str:
         """Place of a key of region.yaml."""
-        return _yaml_where(self.folder / "region.yaml", self.lines, path)
+        return yaml_where(self.folder / "region.yaml", self.lines, path)
 
 
 def read(folder: Path) -> tuple[Files, list[Problem]]:
@@ -83,49 +81,9 @@ def read(folder: Path) -> tuple[Files, list[Problem]]:
 # --- YAML
 
 
-def _yaml_where(path: Path, lines: dict[Key, int], key: Key) -> str:
-    """``file:line (a.b.c)``: the line of the deepest key that is in the file."""
-    depth = next((n for n in range(len(key), -1, -1) if key[:n] in lines), 0)
-    return f"{path}:{lines.get(key[:depth], 1)}" + (f" ({'.'.join(map(str, key))})" if key else "")
-
-
-def _lines_of(node: yaml.Node, path: Key, lines: dict[Key, int], twice: list[Key]) -> None:
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*path, key.value)
-            if here in lines:
-                twice.append(here)
-            lines[here] = key.start_mark.line + 1
-            _lines_of(value, here, lines, twice)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            _lines_of(value, (*path, number), lines, twice)
-
-
 def _read_region(path: Path, problems: list[Problem]) -> tuple[RegionFile | None, dict[Key, int]]:
-    text = text_of(path, problems)
-    lines: dict[Key, int] = {}
-    if text is None:
-        return None, lines
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problems.append(
-            Problem(f"{path}:{line}", f"not YAML: {getattr(error, 'problem', None) or error}", "check indentation, colons and quotes")
-        )
-        return None, lines
-    twice: list[Key] = []
-    if node is not None:
-        _lines_of(node, (), lines, twice)
-    problems += [Problem(_yaml_where(path, lines, key), "the key stands twice", "remove one") for key in twice]
-    if not isinstance(content, dict):
-        problems.append(Problem(f"{path}:1", "is not a table of keys", "begin with id:, names:, ... as config/README.md shows"))
-        return None, lines
-    return _validated(path, content, lines, problems), lines
+    content, lines = table_of(path, problems, "begin with id:, names:, ... as config/README.md shows")
+    return (None if content is None else _validated(path, content, lines, problems)), lines
 
 
 def _validated(path: Path, content: dict[str, Any], lines: dict[Key, int], problems: list[Problem]) -> RegionFile | None:
@@ -136,7 +94,7 @@ def _validated(path: Path, content: dict[str, Any], lines: dict[Key, int], probl
         for one in error.errors():
             key = tuple(part for part in one["loc"] if part != "[key]")
             what, fix = explain(one, RegionFile)
-            problems.append(Problem(_yaml_where(path, lines, key), what, fix))
+            problems.append(Problem(yaml_where(path, lines, key), what, fix))
         tops = {one["loc"][0] for one in error.errors()}
     try:
         return RegionFile.model_validate({key: value for key, value in content.items() if key not in tops})
