@@ -53,11 +53,13 @@ HOMES = {
     "asyncpg": set(),
     "aiosmpplib": {"dispatch"},
     "stamina": {"ingest", "stream", "dispatch", "operate"},
-    "smpp34": {"rehearsal"},
-    "smsutil": {"alerts", "dispatch", "rehearsal"},
+    "smpp34": {"rehearsal", "ingest"},
+    "smsutil": {"alerts", "dispatch", "rehearsal", "ingest"},
     "standardwebhooks": {"dispatch", "rehearsal"},
     "phonenumbers": {"config", "dispatch"},
-    "lxml": {"alerts", "operate"},
+    "lxml": {"alerts", "operate", "ingest"},
+    "shef": {"ingest"},
+    "jmespath": {"config", "ingest"},
     "fastapi": {"operate"},
     "starlette": {"operate"},
     "uvicorn": {"operate"},
@@ -246,5 +248,5 @@ def test_homes_name_real_libraries() -> None:
     depends = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + "numpy mode starlette"
     for library in HOMES:
         assert library not in sys.stdlib_module_names
-        named = {"yaml": "pyyaml", "faust": "faust-streaming", "netCDF4": "netcdf4"}.get(library, library).replace("_", "-")
+        named = {"yaml": "pyyaml", "faust": "faust-streaming", "netCDF4": "netcdf4", "shef": "shef-parser"}.get(library, library).replace("_", "-")
         assert named in depends, f"{library} is in no dependency"

@@ -9,7 +9,7 @@ CUSEC = 0.028316846592  # m3/s in a cubic foot a second: 0.3048 ** 3, exactly
 FOOT = 0.3048
 
 _LENGTH = {"m": 1.0, "cm": 0.01, "mm": 0.001, "km": 1000.0, "ft": FOOT, "in": 0.0254}
-_DISCHARGE = {"m3/s": 1.0, "cumec": 1.0, "cusec": CUSEC, "cfs": CUSEC, "ft3/s": CUSEC, "l/s": 0.001}
+_DISCHARGE = {"m3/s": 1.0, "cumec": 1.0, "cusec": CUSEC, "cfs": CUSEC, "ft3/s": CUSEC, "kcfs": 1000 * CUSEC, "l/s": 0.001}
 _RAIN = {"mm": 1.0, "cm": 10.0, "in": 25.4}
 _TEMPERATURE = {"degC": 1.0, "degF": 5.0 / 9.0, "K": 1.0}
 _HUMIDITY = {"%": 1.0}

@@ -64,6 +64,10 @@ class Refusal(enum.StrEnum):
     TIME_FORMAT = "time_format"
     TIME_FUTURE = "time_future"
     TIME_TOO_OLD = "time_too_old"
+    DEVICE_UNKNOWN = "device_unknown"  # no row of devices.csv has it
+    PAYLOAD = "payload"  # bytes that do not fit the layout of the device
+    AMBIGUOUS = "ambiguous"  # two values for one time in one message
+    NOT_OBSERVED = "not_observed"  # a forecast, a maximum of a day: no reading
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
