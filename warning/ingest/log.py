@@ -280,7 +280,15 @@ async def _send(producer: Any, place: Place, records: Sequence[Record]) -> None:
         while rest and batch.append(timestamp=None, key=rest[0][0], value=rest[0][1]) is not None:
             rest.popleft()
         batch.close()
-        await (await producer.send_batch(batch, topic, partition=partition))
+        sent = await producer.send_batch(batch, topic, partition=partition)
+        sent.add_done_callback(_heard)
+        await asyncio.wait([sent])  # "await sent" would cancel its shield when we give up, and a later error be nobody's
+        sent.result()
+
+
+def _heard(sent: asyncio.Future[Any]) -> None:
+    if not sent.cancelled():
+        sent.exception()
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
