@@ -41,7 +41,7 @@ def _fix_of(error: Any) -> str:
     if kind == "literal_error":
         return f"write {context['expected']}"
     if kind == "string_pattern_mismatch":
-        return f"write {PATTERNS[context['pattern']]}"
+        return f"write {PATTERNS.get(context['pattern'], 'what matches ' + context['pattern'])}"
     return {
         "bool_parsing": "write true or false",
         "float_parsing": "write a number with a point, without unit and without commas",

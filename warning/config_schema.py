@@ -73,12 +73,16 @@ LOWER = r"^[a-z][a-z0-9-]*$"
 COUNTRY = r"^[A-Z]{2}$"
 PREFIX = r"^\+[0-9]+$"
 DATE = r"^\d{4}(-\d\d(-\d\d)?)?$"
+FIELD = r"^[a-z][a-z0-9_]*$"
+CHANNEL = r"^[0-9A-F]{4}$"
 GEOCODE = r"^[A-Z]{2}-[A-Z0-9]{1,3}$"
 # Pattern -> what to write, for people.
 PATTERNS = {
     WORD: "letters, digits, - and _, no spaces",
     DOTTED: "no space, comma, < or &",
     LOWER: "small letters, digits and -",
+    FIELD: "small letters, digits and _",
+    CHANNEL: 'four hexadecimal digits in capitals and quotes, such as "0382"',
     COUNTRY: "a country code of two capitals, such as PK",
     PREFIX: '+ and digits in quotes, such as "+999"',
     DATE: "a date such as 2025-09-09, or a year",
@@ -96,6 +100,7 @@ Part = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[int, BeforeValidator(_seconds), Field(gt=0)]
 SecondsOrNone = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
 Class = Annotated[Level, BeforeValidator(_class)]
+OneParameter = Annotated[Parameter, BeforeValidator(_parameter)]
 ClassNames = dict[Annotated[Level, BeforeValidator(_class_or_normal)], dict[str, Text]]
 Listed = Annotated[tuple[str, ...], PlainValidator(_listed)]  # pydantic cannot make a tuple of a string by itself
 
@@ -216,7 +221,7 @@ class SeriesRow(_Model):
     """``series.csv``: limits of quality in ``unit``; rates per hour. An empty cell: that test is not made."""
 
     station: Word
-    parameter: Annotated[Parameter, BeforeValidator(_parameter)]
+    parameter: OneParameter
     unit: Text
     plausible_min: Number | None = None
     plausible_max: Number | None = None

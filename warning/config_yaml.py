@@ -18,19 +18,20 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read_yaml(path: Path, model: type[Model], problems: list[Problem]) -> Model | None:
     """The model of a file; None where anything is wrong, and all of it is added to ``problems``."""
-    before = len(problems)
     content, lines = table_of(path, problems, "config/README.md shows what it holds")
-    if content is None:
-        return None
+    return None if content is None else validated(path, content, lines, model, problems)
+
+
+def validated(path: Path, content: dict[Any, Any], lines: dict[Key, int], model: type[Model], problems: list[Problem]) -> Model | None:
+    """The model of what ``table_of`` read; None with a problem for each key that is wrong."""
     try:
-        found = model.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         for one in error.errors():
             key = tuple(part for part in one["loc"] if part != "[key]")
             what, fix = explain(one, model)
             problems.append(Problem(yaml_where(path, lines, key), what, fix))
-        return None
-    return found if len(problems) == before else None
+    return None
 
 
 def table_of(path: Path, problems: list[Problem], fix: str) -> tuple[dict[Any, Any] | None, dict[Key, int]]:

@@ -30,6 +30,7 @@ REFUSED = (
     *("malformed", "field_missing", "field_unknown", "field_type", "value_type", "value_not_finite", "station_unknown"),
     *("station_forbidden", "parameter_unknown", "parameter_not_at_station", "unit_missing", "unit_unknown", "unit_mismatch"),
     *("datum_missing", "datum_unknown", "datum_unexpected", "time_format", "time_future", "time_too_old"),
+    *("device_unknown", "payload"),
 )
 REFUSED_INBOX = (*REFUSED, "empty", "unreadable", "internal")
 DECODED = ("bad_json", "bad_field", "empty", "missing_key", "unknown_series")
