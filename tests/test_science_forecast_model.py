@@ -37,19 +37,11 @@ def test_the_order_of_addition_does_not_matter() -> None:
     np.testing.assert_array_equal(member(table)[:7], member(table[:7]))
 
 
-def test_what_is_begun_once_for_several_limits_gives_the_same_bits() -> None:
-    chance = np.random.default_rng(4)
-    table, toward = chance.normal(size=(20, len(features.names()))), chance.normal(size=(50, len(features.TOWARD)))
-    place = chance.integers(0, 20, 50)
-    for member in MODEL.exceedance_members:
-        np.testing.assert_array_equal(member.of_pairs(table, place, toward), member(np.concatenate((table[place], toward), axis=1)))
-
-
 def test_quantiles_rise_and_a_farther_limit_is_no_likelier_in_a_shorter_time() -> None:
     table = replay(flood(40), 600).table.astype(np.float64)
     assert (np.diff(MODEL.fan(table), axis=2) >= 0.0).all()
     need = np.full(len(table), 0.5)
-    within = MODEL.exceedance(table, np.arange(len(table)), features.toward(table, need, need))
+    within = MODEL.exceedance(np.concatenate((table, features.toward(table, need, need)), axis=1))
     assert (np.diff(within, axis=1) >= 0.0).all()
 
 

@@ -109,8 +109,12 @@ def _quiet(plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp], n
 def _upstream(plan: Plan, scores: Scores, wanted: NDArray[np.intp]) -> list[tuple[str, ...]]:
     """The zones whose water the expectation rests on, and that confirm a reading."""
     wave = np.where(scores.course.wave[wanted], scores.wave_from[wanted], -1)
-    pairs = zip(wave.tolist(), scores.observed.neighbour[wanted].tolist(), strict=True)
-    return [tuple(plan.zones[each].id for each in dict.fromkeys(pair) if each >= 0) for pair in pairs]
+    neighbour = scores.observed.neighbour[wanted]
+    out: list[tuple[str, ...]] = [()] * len(wanted)
+    for place in np.flatnonzero((wave >= 0) | (neighbour >= 0)).tolist():
+        pair = dict.fromkeys((int(wave[place]), int(neighbour[place])))
+        out[place] = tuple(plan.zones[each].id for each in pair if each >= 0)
+    return out
 
 
 def _forecasts(course: Course, wanted: NDArray[np.intp], now_s: int) -> list[Any]:

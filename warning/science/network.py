@@ -47,37 +47,25 @@ class Layered:
 
     def __call__(self, table: Numbers) -> Numbers:
         """(N, F) to (N, outputs)."""
-        return self._onward(*self._begun(table, slice(0, table.shape[1])))
-
-    def of_pairs(self, table: Numbers, place: NDArray[np.intp], more: Numbers) -> Numbers:
-        """As of (M, F + G), the rows ``place`` (M,) of ``table`` (N, F) beside ``more`` (M, G): what is asked several times of one row
-        is begun once. The sums are exact, so it is the same bit for bit."""
-        split = table.shape[1]
-        own, rest = self._begun(table, slice(0, split)), self._begun(more, slice(split, split + more.shape[1]))
-        return self._onward(own[0][place] + rest[0], own[1][place] + rest[1])
-
-    def _begun(self, table: Numbers, columns: slice) -> tuple[Numbers, Numbers]:
-        """What these columns of the inputs give to the first layer and right to the outputs, without biases."""
-        inputs = np.clip(table, self.least[columns], self.greatest[columns])
-        inputs -= self.centre[columns]
-        inputs /= self.scale[columns]
+        inputs = np.clip(table, self.least, self.greatest)
+        inputs -= self.centre
+        inputs /= self.scale
         np.clip(inputs, -MOST_INPUT, MOST_INPUT, out=inputs)
         inputs *= ACTIVE
         np.rint(inputs, out=inputs)
-        return inputs @ self.weights[0][columns], inputs @ self.weights[-1][columns]
-
-    def _onward(self, layer: Numbers, right: Numbers) -> Numbers:
-        for weights, bias in zip(self.weights[1:-1], self.biases[:-1], strict=True):
+        layer = inputs
+        for weights, bias in zip(self.weights[:-2], self.biases[:-1], strict=True):
+            layer = layer @ weights
             layer += bias
             layer /= WEIGHT
             np.maximum(layer, layer * LEAK, out=layer)
             np.clip(layer, -MOST_ACTIVE * ACTIVE, MOST_ACTIVE * ACTIVE, out=layer)
             np.rint(layer, out=layer)
-            layer = layer @ weights
-        layer += right
-        layer += self.biases[-1]
-        layer /= WEIGHT * ACTIVE
-        return layer
+        out: Numbers = layer @ self.weights[-2]
+        out += inputs @ self.weights[-1]
+        out += self.biases[-1]
+        out /= WEIGHT * ACTIVE
+        return out
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,14 +129,11 @@ class Model:
         middle = out[:, :, 2:3]
         return np.asarray(middle + (out - middle) * self.spread[None, :, None])
 
-    def exceedance(self, table: Numbers, place: NDArray[np.intp], toward: Numbers) -> Numbers:
-        """Log-odds that a limit is reached within each lead (M, leads), not falling.
-
-        ``table`` (N, F): the features; ``place`` (M,): of which row a limit is asked; ``toward`` (M, G): ``features.toward`` of it.
-        """
-        total = self.exceedance_members[0].of_pairs(table, place, toward)
+    def exceedance(self, table: Numbers) -> Numbers:
+        """Log-odds that the limit is reached within each lead (N, leads), not falling; ``table``: features and ``features.toward``."""
+        total = self.exceedance_members[0](table)
         for member in self.exceedance_members[1:]:
-            total += member.of_pairs(table, place, toward)
+            total += member(table)
         return np.asarray(np.maximum.accumulate(total / len(self.exceedance_members), axis=1))
 
 

@@ -6,7 +6,9 @@ A rise upstream arrives after the travel time of the reach, weakened by what its
 
 with t0 the time of the newest reading downstream. Where the upstream course is not known back to t0 - travel, the sum of what
 is known to arrive is a lower bound: Q_down(t) >= sum of share * Q_up(t - travel). Pure translation with attenuation, the first
-term of Muskingum routing (McCarthy, 1938). All arrays: R reaches, L lead times, discharges in m3/s, times in s since 1970.
+term of Muskingum routing (McCarthy, 1938). The travel time is known as a span: where a reading downstream is lower than what the middle one
+would have brought by then, and a longer one explains it, the wave is late and not lost; what it has not brought is still to come
+(``lateness``). All arrays: R reaches, L lead times, discharges in m3/s, times in s since 1970.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ def remember(
     arrays: Arrays, row: NDArray[np.intp], time_s: NDArray[np.int64], value: NDArray[np.float64]
 ) -> list[tuple[str, Any, NDArray[Any]]]:
     """What to assign so that n readings of zones (``row`` of the history) are in it; of twin series at one time the larger counts."""
+    # What the next one overtakes in its own slot need not be sorted: of a beat of many readings that is nearly all.
+    kept = np.ones(len(row), np.bool_)
+    kept[:-1] = (row[1:] != row[:-1]) | (time_s[1:] <= time_s[:-1]) | (time_s[1:] // HISTORY_S != time_s[:-1] // HISTORY_S)
+    row, time_s, value = row[kept], time_s[kept], value[kept]
     order = np.lexsort((value, time_s, row))
     row, time_s, value = row[order], time_s[order], value[order]
     slot_id = time_s // HISTORY_S
@@ -122,11 +128,45 @@ class Reaches:
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class Then:
+    """Discharges upstream (R,) at the time of the newest reading downstream less the middle, the short and the long travel time.
+
+    NaN: not known.
+    """
+
+    middle: NDArray[np.float64]
+    early: NDArray[np.float64]
+    late: NDArray[np.float64]
+
+
+def lateness(reaches: Reaches, then: Then, base: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where between the middle (0) and the long travel time (1) the water of Z zones travels, (Z,), by what is not there yet.
+
+    Only a rise can be late: 0 where the reading ``base`` (Z,) is not below what the middle travel time brings, where no reach into the zone
+    says so, or where the longer one would not have brought less.
+    """
+    tracked = ~np.isnan(then.middle + then.late)
+    brought = np.where(tracked, then.middle * reaches.share, 0.0)[:, None]
+    missing = np.where(tracked, (then.middle - then.late) * reaches.share, 0.0)[:, None]
+    zones = len(base)
+    short = reaches.over(np.add, 0.0, brought, zones)[:, 0] - base
+    late = reaches.over(np.add, 0.0, missing, zones)[:, 0]
+    explains = (late > 0.0) & (short > 0.0)
+    return np.where(explains, np.minimum(short / np.where(explains, late, 1.0), 1.0), 0.0)
+
+
+def later(middle: NDArray[np.float64], late: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the middle travel time brings, ``by`` (0 to 1) of the way to what the long one does; the former where the latter is unknown."""
+    moved = middle + by * (late - middle)
+    return np.where(np.isnan(moved), middle, moved)
+
+
 def arrival(reaches: Reaches, now: NDArray[np.float64], then: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
     """What arrives at Z zones (Z, L); NaN where nothing upstream is known.
 
-    ``now`` (R, L): upstream discharge at each time less the middle travel time; ``then`` (R,): at the time of the newest reading downstream
-    less the middle travel time; ``base`` (Z,): that reading, NaN: none.
+    ``now`` (R, L): upstream discharge at each time less the travel time; ``then`` (R,): at the time of the newest reading downstream
+    less the travel time; ``base`` (Z,): that reading, NaN: none.
     """
     zones = len(base)
     single = reaches.single(zones)
@@ -153,20 +193,21 @@ def spread(
     now: NDArray[np.float64],
     early: NDArray[np.float64],
     late: NDArray[np.float64],
-    then: NDArray[np.float64],
+    then: Then,
     base: NDArray[np.float64],
     routed: NDArray[np.float64],
     part: float,
 ) -> NDArray[np.float64]:
     """The standard deviation (Z, L) of what arrives (``routed``, of ``arrival``).
 
-    ``early``, ``late`` (R, L): as ``now``, with the short and the long travel time; ``part``: further standard deviation, as a part of
-    the change.
+    ``early``, ``late`` (R, L): as ``now``, with the short and the long travel time, which holds before the reading as it does after it:
+    what differs is the change since then. ``part``: further standard deviation, as a part of the change.
     """
     known = ~np.isnan(now)
-    tracked = ~np.isnan(then + base[reaches.down])
-    travel = np.where(np.isnan(early) | np.isnan(late), 0.0, np.abs(early - late) / 2.0) * reaches.share[:, None]
-    change = reaches.share_sigma[:, None] * _change(now, known, then, tracked)
+    tracked = ~np.isnan(then.middle + base[reaches.down])
+    passed = np.where(tracked & ~np.isnan(then.early + then.late), then.early - then.late, 0.0)[:, None]
+    travel = np.where(np.isnan(early) | np.isnan(late), 0.0, np.abs(early - late - passed) / 2.0) * reaches.share[:, None]
+    change = reaches.share_sigma[:, None] * _change(now, known, then.middle, tracked)
     variance = reaches.over(np.add, 0.0, change**2 + np.where(known, travel, 0.0) ** 2, len(base))
     base_column = base[:, None]
     variance += (part * np.where(np.isnan(base_column), routed, routed - base_column)) ** 2
