@@ -38,7 +38,7 @@ class Right:
     prefixed: bool = False
 
 
-PROCESSES = ("worker", "ingest", "grids", "dispatch", "api", "export", "replay")
+PROCESSES = ("worker", "ingest", "grids", "rejected", "dispatch", "api", "export", "replay")
 
 
 def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
@@ -68,6 +68,10 @@ def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
         "grids": (
             topic(to.readings, "readings of catchments in", WRITE),
             topic(to.rejected, "what it cannot take", WRITE),
+        ),
+        "rejected": (
+            topic(to.rejected, "what was not taken", READ),
+            topic(to.readings, "what was mended in", WRITE),
         ),
         "dispatch": (
             topic(to.alerts, "warnings to send", READ),

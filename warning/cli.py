@@ -22,6 +22,7 @@ from warning import (
     cli_grids,
     cli_hindcast,
     cli_people,
+    cli_rejected,
     cli_replay,
     cli_train,
     cli_whatif,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_bench.bench, name="bench")
+app.add_typer(cli_rejected.rejected, name="rejected")
 app.command()(cli_check.check)
 app.command("travel-times")(cli_check.travel_times)
 app.command()(cli_people.approve)

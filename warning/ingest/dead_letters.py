@@ -30,6 +30,8 @@ CUT = re.compile(r" \((kept: the first \d+ of \d+ bytes|the first \d+ of \d+ byt
 _NAME = re.compile(r"(?:(\d{1,6}):)?(\d{1,18})")
 _QUIET_S = 20.0  # so long nothing came, though more is there: the broker is away
 _PORTION = 1000
+_POLL_MS = 1000
+_FOREVER = 1 << 62
 _AWAY = (kafka.KafkaError, OSError, TimeoutError)
 _HOUR_MS = 3_600_000
 
@@ -145,10 +147,10 @@ async def read(deployment: Deployment, selection: Selection) -> AsyncIterator[Le
             ends = await _within(consumer.end_offsets(places))
             starts = await _starts(consumer, deployment, places, selection)
             for place in places:
-                async for letter in _partition(consumer, place, starts[place], ends[place], selection):
+                async for letter in _partition(consumer, place, starts[place], ends[place], selection, deployment.embedded):
                     yield letter
     except _AWAY as error:
-        raise access.in_words(error, deployment, deployment.rejected) from error
+        raise access.in_words(error, deployment) from error
 
 
 async def _within(waiting: Any) -> Any:
@@ -187,32 +189,38 @@ async def _starts(consumer: Any, deployment: Deployment, places: list[TopicParti
     for place in places:
         named = [offset for partition, offset in selection.names if partition == place.partition]
         if selection.names:
-            starts[place] = max(starts[place], min(named, default=1 << 62))
+            starts[place] = max(starts[place], min(named, default=_FOREVER))
     return starts
 
 
-async def _partition(consumer: Any, place: TopicPartition, start: int, end: int, selection: Selection) -> AsyncIterator[Letter]:
-    named = [offset for partition, offset in selection.names if partition == place.partition]
-    end = min(end, max(named, default=-1) + 1) if selection.names else end
-    if start >= end:
+async def _partition(
+    consumer: Any, place: TopicPartition, start: int, end: int, selection: Selection, embedded: bool
+) -> AsyncIterator[Letter]:
+    """Up to ``end``. What the embedded broker says of it may be too low: there, until nothing comes behind it either."""
+    stop = _FOREVER if embedded else end
+    if selection.names:
+        stop = min(stop, max((offset for partition, offset in selection.names if partition == place.partition), default=-1) + 1)
+    if start >= stop:
         return
     consumer.assign([place])
     consumer.seek(place, start)
     loop = asyncio.get_running_loop()
     heard = loop.time()
-    while await consumer.position(place) < end:
-        records = (await consumer.getmany(place, timeout_ms=500, max_records=_PORTION)).get(place, ())
-        for letter in _letters(place.partition, records, end):
-            if selection.takes(letter):
+    while (position := await consumer.position(place)) < stop:
+        records = (await consumer.getmany(place, timeout_ms=_POLL_MS, max_records=_PORTION)).get(place, ())
+        for letter in _letters(place.partition, records):
+            if letter.offset < stop and selection.takes(letter):
                 yield letter
         if records:
             heard = loop.time()
+        elif embedded and position >= end:
+            return
         elif loop.time() - heard > _QUIET_S:
             raise Unavailable(f"{place.topic}: nothing comes any more, though its end is not reached")
 
 
-def _letters(partition: int, records: Iterable[Any], end: int) -> list[Letter]:
-    return [letter_of(partition, each.offset, each.timestamp, each.value or b"") for each in records if each.offset < end]
+def _letters(partition: int, records: Iterable[Any]) -> list[Letter]:
+    return [letter_of(partition, each.offset, each.timestamp, each.value or b"") for each in records]
 
 
 def letter_of(partition: int, offset: int, timestamp_ms: int, value: bytes) -> Letter:
