@@ -56,7 +56,7 @@ class _Readings:
         taken: Taken | None = None
         reason = ""
         try:
-            sender = await self._sender(request)
+            sender = await sender_of(request, self._keys)
             taken = await self._take(request, sender)
             response = _answer(taken, request)
         except (InputError, AuthError, Unavailable) as error:
@@ -64,13 +64,6 @@ class _Readings:
         refused = taken.reasons if taken else {reason: 1}
         self._listen(Received(taken.accepted if taken else 0, refused, response.status, time.monotonic() - began))
         return response
-
-    async def _sender(self, request: web.Request) -> Sender:
-        scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise AuthError("send your key: Authorization: Bearer fw_...")
-        key = await self._keys.verify(text.strip())
-        return Sender(key.provider, key.stations)
 
     async def _take(self, request: web.Request, sender: Sender) -> Taken:
         body = await self._body(request)
@@ -91,16 +84,30 @@ class _Readings:
             raise InputError(
                 f"content encoding {_encoding(request)[:60]!r}", reason="content_encoding", field="Content-Encoding", fix="gzip, or none"
             )
-        try:
-            async with asyncio.timeout(self._body_within_s):
-                return await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise InputError(f"the body is over {MOST_BYTES} bytes", reason="too_large", field="", fix="send smaller batches") from None
-        except (web.RequestPayloadError, ConnectionError) as error:
-            raise InputError(f"the body broke off: {error}", reason="body_broken", field="", fix="send it again") from None
-        except TimeoutError:
-            what = f"the body did not come within {self._body_within_s:g} s"
-            raise InputError(what, reason="body_slow", field="", fix="send smaller batches") from None
+        return await body_of(request, self._body_within_s)
+
+
+async def sender_of(request: web.Request, keys: KeyStore) -> Sender:
+    """Who sends: the key in ``Authorization: Bearer``. Raises AuthError, Unavailable."""
+    scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise AuthError("send your key: Authorization: Bearer fw_...")
+    key = await keys.verify(text.strip())
+    return Sender(key.provider, key.stations)
+
+
+async def body_of(request: web.Request, within_s: float = _BODY_WITHIN_S) -> bytes:
+    """The whole body. Raises InputError: too large, broken off, not within that time."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise InputError(f"the body is over {MOST_BYTES} bytes", reason="too_large", field="", fix="send smaller batches") from None
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise InputError(f"the body broke off: {error}", reason="body_broken", field="", fix="send it again") from None
+    except TimeoutError:
+        what = f"the body did not come within {within_s:g} s"
+        raise InputError(what, reason="body_slow", field="", fix="send smaller batches") from None
 
 
 def _encoding(request: web.Request) -> str:
