@@ -43,6 +43,29 @@ class DeviceHeard(Fact):
     gateways: int | None = None  # of a LoRaWAN network: how many heard it
     clock_skew_s: float | None = None  # its clock less ours
     silent: bool = False  # its last will: the line is dead
+    station: str = ""  # that it reads; empty: several, or nobody says
+    repeated: bool = False  # a frame that came before, by its counter
+    lost_frames: int = 0  # frames between the newest before and this one that never came
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKnown(Fact):
+    """``warning pull`` asks this source; an alarm is due when its newest reading is older than ``silent_after_s``."""
+
+    source: str
+    silent_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePolled(Fact):
+    """A round of requests to a source ended. ``outcome``: taken, unchanged, empty, or why not. ``newest_ms``: None, nothing of it yet."""
+
+    source: str
+    outcome: str
+    accepted: int
+    refused: dict[str, int]
+    newest_ms: int | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
