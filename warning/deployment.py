@@ -41,6 +41,7 @@ class Deployment:
     api_port: int = 8081
     worker_metrics_port: int = 8082
     dispatch_metrics_port: int = 8083
+    pull_metrics_port: int = 8085
     embedded: bool = False  # an in-memory broker that forgets: refuses status Actual
     replay: bool = False
     session_timeout_s: float = 10.0
@@ -51,6 +52,10 @@ class Deployment:
     smpp_user: str = ""
     smpp_password: str = field(default="", repr=False)
     sms_sender: str = ""
+    readers_smpp_host: str = ""  # SMS centre that hands us what gauge readers send; "" = none
+    readers_smpp_port: int = 2775
+    readers_smpp_user: str = ""  # an account of its own: the receipts of warnings go to the other one
+    readers_smpp_password: str = field(default="", repr=False)
     rehearsal_url: str = ""  # a replay's webhook receiver: contacts with webhook rehearsal:NAME are at this URL, slash, NAME
 
     def as_process(self, name: str) -> Deployment:

@@ -84,6 +84,7 @@ class Telecom:
         self._later: set[asyncio.Task[None]] = set()
         self._joining: dict[tuple[str, int, int], dict[int, dict[str, Any]]] = {}
         self._unacknowledged: dict[tuple[int, int], bytes] = {}
+        self._said: dict[tuple[int, int], asyncio.Future[int]] = {}  # messages of phones that wait for the client's answer
         self._waiting: list[bytes] = []  # receipts for which nobody was bound, or which were not acknowledged
         self._second, self._in_second, self._taken = 0.0, 0, 0
         self._born = f"{time.time_ns() // 1_000_000:x}"
@@ -114,14 +115,29 @@ class Telecom:
         """Receipts that no client has acknowledged yet."""
         return len(self._waiting) + len(self._unacknowledged)
 
+    async def say(self, message: smpp34.DeliverSm, within_s: float = 20.0) -> int:
+        """Hands a message of a phone to whoever is bound, waiting for one; the command_status that it answers.
+
+        Raises ConnectionError if it goes away before, TimeoutError. A real centre then sends the same again later.
+        """
+        async with asyncio.timeout(within_s):
+            while (session := next((session for session in self._sessions if session.bound), None)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            sequence = session.next_sequence()
+            said = self._said[id(session), sequence] = asyncio.get_running_loop().create_future()
+            session.write(DELIVER_SM, OK, sequence, message.encode()[HEADER.size :])
+            return await said
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session(writer)
         self._sessions.add(session)
         try:
             while True:
                 head = await reader.readexactly(HEADER.size)
-                length, command, _, sequence = HEADER.unpack(head)
+                length, command, status, sequence = HEADER.unpack(head)
                 pdu = head + await reader.readexactly(length - HEADER.size)
+                if command == DELIVER_SM | RESPONSE and (said := self._said.pop((id(session), sequence), None)) and not said.done():
+                    said.set_result(status)
                 if not self._handle(session, command, sequence, pdu):
                     break
                 await writer.drain()
@@ -134,6 +150,9 @@ class Telecom:
         self._sessions.discard(session)
         for key in [key for key in self._unacknowledged if key[0] == id(session)]:
             self._waiting.append(self._unacknowledged.pop(key))
+        for key in [key for key in self._said if key[0] == id(session)]:
+            if not (said := self._said.pop(key)).done():
+                said.set_exception(ConnectionResetError("the client went away"))
         session.bound = False
         with contextlib.suppress(RuntimeError):
             session.writer.transport.abort()

@@ -1,0 +1,77 @@
+"""People who read gauges, and SensorThings: what ``warning ingest`` adds to its server for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from warning import config_readers
+from warning.deployment import Deployment
+from warning.errors import ConfigError, Problem
+from warning.facts import Listener
+from warning.ingest.gateway import Gateway
+from warning.ingest.keys import KeyStore
+from warning.region import Region
+
+log = logging.getLogger(__name__)
+
+
+async def readers(
+    stack: AsyncExitStack,
+    add_routes: Callable[[list[Any]], object],
+    region: Region,
+    deployment: Deployment,
+    gateway: Gateway,
+    keys: KeyStore,
+    clock: Callable[[], int],
+    listen: Listener,
+) -> None:
+    """Routes for the server, and a session with the SMS centre that ``stack`` ends. Raises ConfigError."""
+    from warning.ingest import kannel_in
+    from warning.ingest.reader_memory import Memory
+    from warning.ingest.smpp_in import SmppIn
+    from warning.ingest.sms_in import SmsIn
+
+    allowed(deployment)
+    known = config_readers.load(region.folder, region)
+    memory = Memory(deployment.database)
+    stack.push_async_callback(memory.close)
+    sms = SmsIn(region, known, gateway, memory, clock, listen)
+    add_routes(kannel_in.routes(sms, gateway, keys, listen))
+    if deployment.readers_smpp_host:
+        where = (
+            deployment.readers_smpp_host,
+            deployment.readers_smpp_port,
+            deployment.readers_smpp_user,
+            deployment.readers_smpp_password,
+        )
+        stop = asyncio.Event()
+        running = asyncio.create_task(SmppIn(where, sms, gateway, memory, clock, listen).run(stop), name="sms of readers")
+
+        async def end() -> None:
+            stop.set()
+            await asyncio.gather(running, return_exceptions=True)
+
+        stack.push_async_callback(end)
+        log.info("SMS of %d readers from %s:%d", len(known), *where[:2])
+
+
+def allowed(deployment: Deployment) -> None:
+    """Raises ConfigError where SMPP 3.4 has no room, or the account is that of the warnings."""
+    problems = [
+        Problem(name, f"has {len(value)} characters, SMPP 3.4 allows {most}", "ask the SMS centre for a shorter one")
+        for name, value, most in (
+            ("readers_smpp_user", deployment.readers_smpp_user, 15),
+            ("readers_smpp_password", deployment.readers_smpp_password, 8),
+        )
+        if len(value) > most
+    ]
+    where = (deployment.readers_smpp_host, deployment.readers_smpp_port, deployment.readers_smpp_user)
+    if deployment.readers_smpp_host and where == (deployment.smpp_host, deployment.smpp_port, deployment.smpp_user):
+        fix = "ask the SMS centre for a second account: it shares receipts and messages among the sessions of one"
+        problems.append(Problem("readers_smpp_user", "is the account that warnings are sent by", fix))
+    if problems:
+        raise ConfigError(problems)
