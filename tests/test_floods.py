@@ -51,6 +51,19 @@ def test_most_barrages_that_were_seen_below_high_were_warned_before_guddu_by_day
     assert warned["IND-GUDDU"] >= 48
 
 
+def test_a_wave_that_is_late_at_panjnad_is_not_called_off() -> None:
+    """Its first reading, 340,000 cusec on 6 September, was below what should have come; 609,669 followed two days later."""
+    said = [
+        (hazard.at_ms, max(hazard.level_confirmed, hazard.level_expected, key=lambda level: Level(level).rank))
+        for beat in replayed("indus", "flood-2025.csv")[0]
+        for hazard in beat.hazards.rows()
+        if hazard.zone == "CHE-PANJNAD"
+    ]
+    crossing_ms = 1_757_314_800_000  # 8 September 07:00 UTC
+    before = [Level(level).rank for at_ms, level in said if crossing_ms - 144 * 3_600_000 <= at_ms < crossing_ms]
+    assert min(before) >= Level.HIGH.rank
+
+
 def test_kotri_stayed_below_high_and_was_not_warned_of_it() -> None:
     said = {
         event.alert.level for beat in replayed("indus", "flood-2025.csv")[0] for event in beat.alerts if event.alert.zone == "IND-KOTRI"

@@ -84,7 +84,8 @@ def arrive(
     reaches = routing.Reaches.of(np.array([0]), np.array([share]), np.array([0.1]))
     one = lambda value: np.array([[now if value is None else value]])  # noqa: E731
     routed = routing.arrival(reaches, np.array([[now]]), np.array([then]), np.array([base]))
-    sigma = routing.spread(reaches, np.array([[now]]), one(early), one(late), np.array([then]), np.array([base]), routed, 0.0)
+    same = routing.Then(np.array([then]), np.array([then]), np.array([then]))
+    sigma = routing.spread(reaches, np.array([[now]]), one(early), one(late), same, np.array([base]), routed, 0.0)
     return float(routed[0, 0]), float(sigma[0, 0])
 
 
@@ -111,6 +112,37 @@ def test_nothing_known_upstream_is_unknown_not_zero() -> None:
 
 def test_uncertain_travel_time_widens_the_spread() -> None:
     assert arrive(700.0, 300.0, 350.0, early=800.0, late=600.0)[1] > arrive(700.0, 300.0, 350.0)[1]
+
+
+def test_what_the_travel_time_has_let_through_already_is_no_doubt_about_what_comes() -> None:
+    reaches, one = routing.Reaches.of(np.array([0]), np.array([1.0]), np.array([0.0])), np.array([[700.0]])
+    steady = routing.Then(np.array([300.0]), np.array([350.0]), np.array([250.0]))  # a rise of 50 each hour, before and after
+    found = routing.spread(reaches, one, one + 50.0, one - 50.0, steady, np.array([300.0]), one, 0.0)
+    assert found[0, 0] == 0.0
+
+
+def late(middle: tuple[float, ...], late: tuple[float, ...], base: float) -> float:
+    reaches = routing.Reaches.of(np.zeros(len(middle), np.intp), np.full(len(middle), 0.8), np.zeros(len(middle)))
+    return float(routing.lateness(reaches, routing.Then(np.array(middle), np.array(middle), np.array(late)), np.array([base]))[0])
+
+
+def test_a_wave_is_late_by_as_much_as_is_missing() -> None:
+    assert late((500.0,), (300.0,), 400.0) == 0.0  # as the middle travel time has it
+    assert late((500.0,), (300.0,), 320.0) == pytest.approx(0.5)
+    assert late((500.0,), (300.0,), 240.0) == pytest.approx(1.0)
+    assert late((500.0,), (300.0,), 90.0) == 1.0  # later than the longest it cannot be: that water was lost
+    assert late((500.0, 200.0), (300.0, 100.0), 440.0) == pytest.approx(0.5)  # where rivers join, of all together
+
+
+def test_a_fall_that_is_early_a_past_that_is_unknown_and_a_gauge_that_never_spoke_say_nothing_of_lateness() -> None:
+    assert late((300.0,), (500.0,), 100.0) == 0.0
+    assert late((500.0,), (math.nan,), 100.0) == 0.0
+    assert late((500.0,), (300.0,), math.nan) == 0.0
+
+
+def test_where_the_longer_travel_time_is_unknown_the_middle_one_stands() -> None:
+    found = routing.later(np.array([[500.0, 500.0]]), np.array([[300.0, math.nan]]), np.array([[0.5]]))
+    np.testing.assert_array_equal(found, [[400.0, 500.0]])
 
 
 def test_two_rivers_add_up() -> None:

@@ -46,7 +46,7 @@ def courses(
             routed[here] = arriving = water.arriving(part, here, reaches, kept, routed[:, 0])
             median[here] = kept[here] = alone.with_water(here, arriving)
         now, early, late = (water.found[:, part * leads : (part + 1) * leads] for part in range(3))
-        sigma = routing.spread(water.reaches, now, early, late, water.found[:, -1], base, routed, rules.travel_spread)
+        sigma = routing.spread(water.reaches, now, early, late, _then(water.found), base, routed, rules.travel_spread)
         course, source = alone.course(median, routed, sigma), _source(water, n, now)
     journal.put(state.z["median"], zones, kept)
     journal.put(state.z["issued_t"], zones, knot_s[0])
@@ -70,9 +70,9 @@ def _source(water: _Water, zones: int, now: NDArray[np.float64]) -> Index:
 class _Water:
     """The R reaches that end at some zones (places among them), in their order; the forecast of a zone needs those upstream of it.
 
-    ``levels``: the reaches, the zones, and the reaches among these zones, of each length of the way from a source. ``found`` (R, 3 L + 1):
+    ``levels``: the reaches, the zones, and the reaches among these zones, of each length of the way from a source. ``found`` (R, 3 L + 3):
     discharges upstream at each time of the forecast less the middle, the short and the long travel time, and at that of the newest reading
-    downstream less the middle one.
+    downstream less each of them; where a wave is late, the middle one is by so much longer.
     """
 
     up: Index  # zone of the plan
@@ -130,7 +130,18 @@ class _Water:
             told = np.where(scored, routed_now[place], np.nan).astype(np.float32)
         self.course.expect(part, median, told)
         self.found[part] = found = self.course.at(part)
-        return routing.arrival(reaches, found[:, : median.shape[1]], found[:, -1], self.base[here])
+        leads, base = median.shape[1], self.base[here]
+        late = routing.lateness(reaches, _then(found), base)
+        if late.any():
+            by = late[reaches.down]
+            found[:, :leads] = routing.later(found[:, :leads], found[:, 2 * leads : 3 * leads], by[:, None])
+            found[:, -3] = routing.later(found[:, -3], found[:, -1], by)
+            self.found[part] = found
+        return routing.arrival(reaches, found[:, :leads], found[:, -3], base)
+
+
+def _then(found: NDArray[np.float64]) -> routing.Then:
+    return routing.Then(found[:, -3], found[:, -2], found[:, -1])
 
 
 def _asked(
@@ -138,10 +149,10 @@ def _asked(
 ) -> NDArray[np.float64]:
     """``read_s`` (R,): when the newest reading downstream was made; 0: never."""
     middle_s, leads = (low_s + high_s) // 2, knot_s - knot_s[0]
-    asked = np.empty((len(low_s), 3 * len(leads) + 1))
+    asked = np.empty((len(low_s), 3 * len(leads) + 3))
     for part, travel_s in enumerate((middle_s, low_s, high_s)):
         asked[:, part * len(leads) : (part + 1) * len(leads)] = leads - travel_s[:, None]
-    asked[:, -1] = np.where(read_s > 0, read_s - middle_s - knot_s[0], np.nan)
+        asked[:, part - 3] = np.where(read_s > 0, read_s - travel_s - knot_s[0], np.nan)
     return asked
 
 
