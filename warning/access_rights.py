@@ -38,7 +38,7 @@ class Right:
     prefixed: bool = False
 
 
-PROCESSES = ("worker", "ingest", "grids", "rejected", "dispatch", "api", "export", "replay")
+PROCESSES = ("worker", "ingest", "grids", "pull", "rejected", "dispatch", "api", "export", "replay")
 
 
 def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
@@ -67,6 +67,10 @@ def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
         ),
         "grids": (
             topic(to.readings, "readings of catchments in", WRITE),
+            topic(to.rejected, "what it cannot take", WRITE),
+        ),
+        "pull": (
+            topic(to.readings, "readings of agencies in", WRITE),
             topic(to.rejected, "what it cannot take", WRITE),
         ),
         "rejected": (

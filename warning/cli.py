@@ -22,6 +22,7 @@ from warning import (
     cli_grids,
     cli_hindcast,
     cli_people,
+    cli_pull,
     cli_rejected,
     cli_replay,
     cli_train,
@@ -53,6 +54,7 @@ app.command()(cli_hindcast.hindcast)
 app.command()(cli_whatif.whatif)
 app.command()(cli_train.train)
 app.command()(cli_grids.grids)
+app.command()(cli_pull.pull)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from warning import config_sources
 from warning.deployment import Deployment
 from warning.errors import Unavailable
 from warning.region import Region
@@ -30,16 +31,18 @@ def commands(region: Region, deployment: Deployment, logs: Path | None = None) -
         "api": deployment.api_port,
         "worker": deployment.worker_metrics_port,
         "dispatch": deployment.dispatch_metrics_port,
+        "pull": deployment.pull_metrics_port,
     }
+    pulls = ("pull",) if config_sources.load(Path(region.folder), region) else ()
     return [
         Command(
             name,
-            ("warning", name, "--region", str(Path(region.folder).resolve())),
+            ("warning", name, *(() if name == "pull" else ("--region",)), str(Path(region.folder).resolve())),
             to_environment(deployment.as_process(name)),
             ready=f"http://{deployment.host}:{ports[name]}/readyz",
             log=logs / f"{name}.log" if logs else None,
         )
-        for name in PROCESSES
+        for name in (*PROCESSES, *pulls)
     ]
 
 

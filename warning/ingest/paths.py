@@ -121,7 +121,7 @@ class Paths:
             station = _word(raw, "station")
             what = _word(raw, "what")
         except InputError as error:
-            station, what = str(raw.get("station") or "") if isinstance(raw.get("station"), str) else "", ""
+            station, what = "", ""
             wrong = wrong or error
         if wrong is None:
             try:
@@ -152,6 +152,8 @@ def _word(raw: Mapping[str, Any], name: str, default: str | None = None) -> str:
         raise refusal(
             Refusal.FIELD_MISSING if found in (None, "") else Refusal.FIELD_TYPE, name, f"{name} is no text: {str(found)[:60]!r}", _FIX
         )
+    if not found.isascii() and found != found.encode("utf-8", "replace").decode():
+        raise refusal(Refusal.FIELD_TYPE, name, f"{name} is no Unicode: {found[:60]!r}", _FIX)  # half a surrogate pair
     return found
 
 

@@ -17,10 +17,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from warning import __version__, facts
 from warning.model import Cause, DeliveryState, EventKind, Flag, Level
 from warning.operate.shown import Shown
+from warning.operate.sources import SourceMetrics
 from warning.operate.verified import VerifiedMetrics
 from warning.region import Region
 
-PROCESSES = ("ingest", "worker", "dispatch", "api")
+PROCESSES = ("ingest", "worker", "dispatch", "api", "pull")
 CHANNELS = ("sms", "webhook")
 HOW_LOADED = ("memory", "committed", "older", "newest", "empty")
 STATUSES = ("200", "202", "304", "400", "401", "403", "404", "413", "422", "500", "503")
@@ -60,7 +61,8 @@ class Metrics:
         self._registry, self._region, self._clock = registry, region, clock
         self._told: dict[type[facts.Fact], Callable[[Any], None]] = {}
         self._any()
-        for name, register in (("ingest", self._ingest), ("worker", self._worker), ("dispatch", self._dispatch), ("api", self._api)):
+        rooms = {"ingest": self._ingest, "worker": self._worker, "dispatch": self._dispatch, "api": self._api, "pull": self._pull}
+        for name, register in rooms.items():
             if process in ("", name):
                 register()
 
@@ -129,6 +131,13 @@ class Metrics:
         for reason, count in fact.refused.items():
             self._refused.labels(reason).inc(count)
         self._request_s.observe(fact.seconds)
+
+    # --- pull
+
+    def _pull(self) -> None:
+        sources = SourceMetrics(self._registry, self._clock)
+        self._told[facts.SourceKnown] = sources.known
+        self._told[facts.SourcePolled] = sources.polled
 
     # --- worker
 
