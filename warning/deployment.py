@@ -32,6 +32,13 @@ class Deployment:
     kafka_ca_file: str = ""  # PEM of who signed the brokers' certificates; "" = what this machine trusts
     kafka_certificate_file: str = ""  # PEM of our own, where brokers ask for one; with its chain
     kafka_key_file: str = ""
+    mqtt_url: str = ""  # mqtts://user@host:port of the broker that sensors publish to; "" = none
+    mqtt_password: str = field(default="", repr=False)
+    mqtt_password_file: str = ""  # instead of the password; read anew at each connection
+    mqtt_ca_file: str = ""  # PEM of who signed its certificate; "" = what this machine trusts
+    mqtt_certificate_file: str = ""  # PEM of our own, where it asks for one
+    mqtt_key_file: str = ""
+    mqtt_id: str = ""  # our session's name there; gateways beside each other need one each, the same after a restart
     prefix: str = ""
     directory: Path = Path()  # for databases and the like
     database_url: str = ""  # "" = SQLite in ``directory``
@@ -70,6 +77,15 @@ class Deployment:
     @property
     def inbox_group(self) -> str:
         return f"{self.prefix}inbox"
+
+    @property
+    def mqtt_group(self) -> str:
+        """Of the shared subscription: gateways of this deployment share its messages, another deployment gets its own."""
+        return f"{self.prefix}warning"
+
+    @property
+    def mqtt_session(self) -> str:
+        return self.mqtt_id or f"{self.prefix}gateway"
 
     @property
     def database(self) -> str:

@@ -69,6 +69,13 @@ class SourcePolled(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class MqttState(Fact):
+    """We are subscribed at the MQTT broker, or are not."""
+
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InboxTaken(Fact):
     """Records of one partition of ``readings.inbox`` are done with: so many in ``readings``, so many in ``readings.rejected``."""
 
@@ -250,6 +257,42 @@ class WarningVerified(Fact):
 @dataclass(frozen=True, slots=True)
 class VerificationForgotten(Fact):
     """The log is another one: what was verified is counted anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class SensorState:
+    """``state``: ok, silent, never, out (of service); ``age_s`` since its newest good reading, ``overdue`` times what is expected."""
+
+    station: str
+    parameter: str
+    state: str
+    age_s: float | None = None
+    overdue: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What a device last said; None: it never did. ``age_s`` since it was heard."""
+
+    device: str
+    way: str
+    station: str = ""
+    age_s: float | None = None
+    battery_v: float | None = None
+    battery_percent: float | None = None
+    rssi_dbm: float | None = None
+    clock_skew_s: float | None = None
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SensorsJudged(Fact):
+    """How the sensors and devices are now: all by their state, the worst of many by name. ``blind``: zones out of service as a whole."""
+
+    counts: dict[str, int]
+    sensors: tuple[SensorState, ...] = ()
+    devices: tuple[DeviceState, ...] = ()
+    blind: tuple[str, ...] = ()
 
 
 # --- any process
