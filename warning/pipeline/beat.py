@@ -36,7 +36,8 @@ class Readings:
 
     @staticmethod
     def none() -> Readings:
-        return Readings(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+        """Always the same: most beats of a quiet night have no others."""
+        return _NONE
 
     @staticmethod
     def of(row: Sequence[int], time_ms: Sequence[int], value: Sequence[float], received_ms: Sequence[int]) -> Readings:
@@ -57,6 +58,9 @@ class Readings:
         if len(parts) == 1:
             return parts[0]
         return Readings(*(np.concatenate([getattr(part, name) for part in parts]) for name in Readings.__slots__))
+
+
+_NONE = Readings(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), np.zeros(0, np.int64), np.zeros(0, np.bool_))
 
 
 # A hazard as a row of plain values: the fields of the noun in their order. What they hold is not checked and goes to JSON as it is, NaN

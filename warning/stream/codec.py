@@ -4,6 +4,7 @@ only itself."""
 from __future__ import annotations
 
 import base64
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ _Parameter = Literal["stage", "discharge", "inflow", "outflow", "rain", "tempera
 _Cause = Literal[
     "none", "missing", "sentinel", "future", "stale", "gross_range", "duplicate", "revision", "spike", "rate_of_rise", "rate_of_fall",
     "flat_line", "manual", "internal", "gap", "climatology", "rise_without_rain", "rain_without_rise", "neighbour", "attenuated",
-    "datum_shift", "outside_rating",
+    "datum_shift", "outside_rating", "wrong_unit",
 ]  # fmt: skip
 
 
@@ -223,13 +224,22 @@ class _Found:
     def __init__(self, readings: Readings, rejected: list[Rejected], offsets: Ints) -> None:
         self._readings, self._rejected, self._offsets = readings, rejected, offsets
         self._at = self._reject = 0
+        self._next = self._upcoming()
 
     def before(self, offset: int) -> tuple[Readings, list[Rejected]]:
         """What stands before this record and was not handed out yet."""
+        if offset <= self._next:  # a tick after the other
+            return Readings.none(), []
         begin, self._at = self._at, int(np.searchsorted(self._offsets, offset))
         first = self._reject
         self._reject = bisect_left(self._rejected, offset, first, key=lambda each: each.offset)
+        self._next = self._upcoming()
         return self._readings[begin : self._at], self._rejected[first : self._reject]
+
+    def _upcoming(self) -> float:
+        """Offset of the first that was not handed out yet."""
+        reading = int(self._offsets[self._at]) if self._at < len(self._offsets) else math.inf
+        return min(reading, self._rejected[self._reject].offset) if self._reject < len(self._rejected) else reading
 
 
 def _absent(keys: Sequence[bytes | None]) -> list[int]:
