@@ -167,9 +167,9 @@ def load(path: Path, region: Region) -> tuple[Source, ...]:
     return sources
 
 
-def check(path: Path, region: Region) -> list[Problem]:
-    """Every problem of the file."""
-    return read(path, region)[1]
+def check(region: Region) -> list[Problem]:
+    """Every problem of the file in the region's folder."""
+    return read(Path(region.folder), region)[1]
 
 
 def read(folder: Path, region: Region) -> tuple[tuple[Source, ...], list[Problem]]:
