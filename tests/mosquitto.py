@@ -18,15 +18,6 @@ from warning.stream.broker import end_with_parent
 
 PASSWORD = "secret-of-"  # and the user's name
 LINES = ("per_listener", "allow_anonymous", "persistence ", "autosave", "max_", "message_size", "persistent_client")
-    "persistence ",
-    "autosave_interval",
-    "max_queued",
-    "max_inflight",
-    "message_size",
-    "persistent_client",
-    "allow_anonymous",
-    "per_listener",
-)
 
 
 class Mosquitto:
