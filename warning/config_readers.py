@@ -72,7 +72,7 @@ def load(folder: str | os.PathLike[str], region: Region) -> tuple[Reader, ...]:
 
 
 def read(folder: Path, region: Region) -> tuple[tuple[Reader, ...], list[Problem]]:
-    """The same, and what is wrong in place of an error (``warning check``)."""
+    """The same, and what is wrong in place of an error."""
     path = folder / FILE
     problems: list[Problem] = []
     if not path.exists():
@@ -140,6 +140,11 @@ def _reader(row: ReaderRow) -> Reader:
         row.datum or "gauge_zero",
         tuple(aliases),
     )
+
+
+def check(region: Region) -> list[Problem]:
+    """What is wrong with the file, for ``warning check``."""
+    return read(Path(region.folder), region)[1]
 
 
 def by_phone(readers: tuple[Reader, ...]) -> Mapping[str, Reader]:

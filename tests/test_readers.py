@@ -1,0 +1,511 @@
+"""Gauge readers' SMS: the grammar, whom it believes, what it answers, and what is remembered."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ingest_house import deployment, two_basins
+from regions import edit, write_region
+
+from warning import config, config_readers
+from warning.config_readers import Reader, e164
+from warning.errors import ConfigError, InputError, Unavailable
+from warning.facts import DeviceHeard, Fact, Received
+from warning.ingest import sms_in, sms_words
+from warning.ingest.gateway import Gateway
+from warning.ingest.log import Place, Record
+from warning.ingest.reader_memory import Memory
+from warning.ingest.sms_grammar import Message, number, read
+from warning.ingest.sms_in import SmsIn
+from warning.ingest.sms_names import Names, distance, folded
+from warning.model import Parameter, Reading, Rejected
+from warning.region import Region
+
+ROOT = Path(__file__).parent.parent
+T0 = round(datetime(2025, 9, 2, 6, 0, tzinfo=UTC).timestamp() * 1000)  # 11:00 in Pakistan
+MINUTE = 60_000
+PHONE = "+99910000101"
+
+
+@pytest.fixture(scope="module")
+def indus() -> Region:
+    return config.load(ROOT / "config" / "indus")
+
+
+def clerk(**changes: object) -> Reader:
+    made = Reader("clerk", "Clerk", "en", ("IND-SUKKUR", "IND-GUDDU", "RAV-JASSAR"), PHONE, Parameter.INFLOW, "cusec")
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def names(indus: Region) -> Names:
+    return Names.of(indus, clerk(aliases=(("IND-GUDDU", "Lower barrage"),)))
+
+
+def said(message: Message) -> list[tuple[str, str, float, str]]:
+    return [(one.station, one.parameter.value if one.parameter else "", one.value, one.unit) for one in message.readings]
+
+
+SUKKUR, GUDDU, JASSAR = "IND-SUKKUR", "IND-GUDDU", "RAV-JASSAR"
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("SUKKUR 54.2 ft", [(SUKKUR, "", 54.2, "ft")]),
+        ("sukkur 54,2 feet", [(SUKKUR, "", 54.2, "ft")]),
+        ("سکھر ۵۴٫۲ فٹ", [(SUKKUR, "", 54.2, "ft")]),
+        ("سکھر ٥٤٫٢ فٹ", [(SUKKUR, "", 54.2, "ft")]),  # Arabic-Indic digits
+        ("سكهر ۵۴۔۲ فٹ ۔", [(SUKKUR, "", 54.2, "ft")]),  # Arabic kaf and heh, the full stop as decimal mark
+        ("\u200fسکھر\u200f ۵۴٫۲ فٹ", [(SUKKUR, "", 54.2, "ft")]),  # marks of direction
+        ("Sukur 54.2ft", [(SUKKUR, "", 54.2, "ft")]),  # misspelt, no blank
+        ("ind-sukkur: 54.2 ft.", [(SUKKUR, "", 54.2, "ft")]),
+        ("54.2 ft", [("", "", 54.2, "ft")]),
+        ("Salam sir, Sukkur level is 54.2 ft", [(SUKKUR, "stage", 54.2, "ft")]),
+        ("lower barrage 3 m", [(GUDDU, "", 3.0, "m")]),
+        ("sukkur -0.3 m", [(SUKKUR, "", -0.3, "m")]),
+        ("sukkur −0.3 m", [(SUKKUR, "", -0.3, "m")]),
+        ("sukkur 554,000", [(SUKKUR, "", 554_000.0, "")]),
+        ("sukkur 5,54,000", [(SUKKUR, "", 554_000.0, "")]),
+        ("sukkur 5.54 lakh cusecs", [(SUKKUR, "", 554_000.0, "cusec")]),
+        ("سکھر ۵٫۵۴ لاکھ کیوسک", [(SUKKUR, "", 554_000.0, "cusec")]),
+        ("sukkur 554 hazar kusik", [(SUKKUR, "", 554_000.0, "cusec")]),
+        ("sukkur inflow 554,000 outflow 540,000", [(SUKKUR, "inflow", 554_000.0, ""), (SUKKUR, "outflow", 540_000.0, "")]),
+        ("سکھر آمد ۵۵۴۰۰۰ اخراج ۵۴۰۰۰۰ کیوسک", [(SUKKUR, "inflow", 554_000.0, ""), (SUKKUR, "outflow", 540_000.0, "cusec")]),
+        ("sukkur 554000 inflow", [(SUKKUR, "inflow", 554_000.0, "")]),
+        ("Sukkur 54.2 ft, Guddu 61 ft", [(SUKKUR, "", 54.2, "ft"), (GUDDU, "", 61.0, "ft")]),
+        ("RAV-JASSAR 3 m", [(JASSAR, "", 3.0, "m")]),
+        ("jassar 3 m", [(JASSAR, "", 3.0, "m")]),  # another Jassar is not his
+        ("sukkur rain 12 milli meter", [(SUKKUR, "rain", 12.0, "mm")]),
+        ("sukkur 2500 m³/s", [(SUKKUR, "", 2500.0, "m3/s")]),
+    ],
+)
+def test_what_readers_write(names: Names, text: str, want: object) -> None:
+    assert said(read(text, names, Parameter.INFLOW)) == want
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "field"),
+    [
+        ("", "field_missing", "value"),
+        ("sukkur", "field_missing", "value"),
+        ("hello world", "station_unknown", "station"),
+        ("kotri 5 ft", "station_forbidden", "station"),
+        ("jasar 3 m", "station_unknown", "station"),  # either Jassar
+        ("sukkur5 42 ft", "station_unknown", "station"),  # perhaps 542
+        ("sukkur 5 furlong", "unit_unknown", "unit"),
+        ("sukkur 54.2", "unit_missing", "unit"),  # he sends inflow: nobody writes a tenth of a cusec
+        ("sukkur 554.000 cusec", "value_type", "value"),
+        ("sukkur 1,234 ft", "value_type", "value"),
+        ("sukkur 1.234,5 ft", "value_type", "value"),
+        ("sukkur 1.2.3 ft", "value_type", "value"),
+        ("sukkur 3 4", "value_type", "value"),
+        ("sukkur 06.30 ft", "value_type", "value"),
+        ("sukkur 5 ft 4 in", "value_type", "value"),
+        ("guddu sukkur 3 ft", "field_missing", "value"),
+        ("sukkur inflow outflow 3", "value_type", "value"),
+        ("sukkur inflow 3 outflow", "value_type", "value"),
+        ("sukkur 3 ft 25:10", "time_format", "time"),
+        ("sukkur 3 ft yesterday", "time_format", "time"),
+        ("sukkur 3 ft 06:30 07:30", "time_format", "time"),
+        ("sukkur 3 ft 13:30 pm", "time_format", "time"),
+        ("sukkur 3 ft 2025-09-02", "time_format", "time"),
+        ("sukkur 2/9 ft", "malformed", ""),
+        ("sukkur " + "9" * 40, "value_type", "value"),
+        ("sukkur 1e400 ft", "unit_unknown", "unit"),
+        (" ".join(f"sukkur {word} {n}" for n, word in enumerate(["inflow"] * 13)), "value_type", "value"),
+    ],
+)
+def test_what_is_refused_and_never_guessed(names: Names, text: str, reason: str, field: str) -> None:
+    with pytest.raises(InputError) as refused:
+        print(read(text, names, Parameter.INFLOW))
+    assert (refused.value.reason, refused.value.field) == (reason, field)
+    assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("sukkur 3 ft 06:30", "2025-09-02T06:30+05:00"),
+        ("sukkur 3 ft ۰۶:۳۰", "2025-09-02T06:30+05:00"),
+        ("sukkur 3 ft 6:30 am", "2025-09-02T06:30+05:00"),
+        ("sukkur 3 ft 12:10 am", "2025-09-02T00:10+05:00"),
+        ("18:30 sukkur 3 ft", "2025-09-01T18:30+05:00"),  # not yet today: the last one that has been
+        ("sukkur 3 ft 11:04", "2025-09-02T11:04+05:00"),  # a phone's clock that is four minutes ahead
+        ("sukkur 3 ft yesterday 06:30", "2025-09-01T06:30+05:00"),
+        ("سکھر ۳ فٹ کل ۱۸:۳۰", "2025-09-01T18:30+05:00"),
+        ("sukkur 3 ft 2025-08-30 06:30", "2025-08-30T06:30+05:00"),
+        ("sukkur 3 ft", "2025-09-02T11:00+05:00"),
+    ],
+)
+def test_when_it_was(names: Names, text: str, want: str) -> None:
+    at = sms_in.moment(read(text, names).when, T0, 5 * 3600)
+    assert at == datetime.fromisoformat(want)
+    assert at.utcoffset() == timedelta(hours=5)
+
+
+def test_a_date_that_does_not_exist_is_refused(names: Names) -> None:
+    with pytest.raises(InputError, match="no date 2025-02-30"):
+        sms_in.moment(read("sukkur 3 ft 2025-02-30 06:30", names).when, T0, 0)
+
+
+def test_yes_alone_is_a_message(names: Names) -> None:
+    for text in ("YES", "ok", "ہاں", "جی ہاں", "Ji haan."):
+        assert read(text, names) == replace(read("ok", names))
+    assert read("sukkur 3 ft ok", names).confirmed
+
+
+def test_spellings() -> None:
+    assert folded("Chak Āmru") == "chakamru"
+    assert folded("سکھر") == folded("سكهر")
+    assert [distance("sukkur", other, 2) for other in ("sukkur", "sukur", "skukur", "sakkor", "guddu", "sukkurabad")] == [0, 1, 1, 2, 3, 3]
+
+
+def test_numbers() -> None:
+    assert number("12,34,567.5", whole=False) == 1_234_567.5
+    assert number("0.5", whole=False) == 0.5
+    assert number("554000", whole=True) == 554_000
+
+
+SAID = "sukkur guddu سکھر گدو jassar 54.2 ۵۴٫۲ 5,54,000 - . , 06:30 yesterday کل inflow آمد cusec ft فٹ lakh ok 2025-09-02 -999 1e9 ٫ ۔ 0"
+WORDS = st.sampled_from(SAID.split(" "))
+TEXTS = st.one_of(
+    st.text(max_size=200),
+    st.lists(WORDS, max_size=14).map(" ".join),
+    st.lists(st.one_of(WORDS, st.text(string.printable, max_size=4)), max_size=14).map("".join),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS)
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    """Nothing but InputError; a value that comes out stands in the text, and so does its station, by some name."""
+    region = NAMED[0]
+    try:
+        message = read(text, region, Parameter.INFLOW)
+        at = sms_in.moment(message.when, T0, 5 * 3600)
+    except InputError as error:
+        assert error.reason.isidentifier() and error.field in ("", "station", "parameter", "value", "unit", "time")
+        return
+    assert message.readings or message.confirmed
+    assert at.tzinfo is not None
+    for one in message.readings:
+        assert one.value == one.value and abs(one.value) < 1e21
+        assert one.station in ("", SUKKUR, GUDDU, JASSAR)
+        digits = "".join(letter for letter in one.written if letter.isdigit())
+        plain = "".join(str(int(letter)) for letter in text if letter.isdecimal())
+        assert digits in plain, "a number that nobody wrote"
+
+
+NAMED = [Names.of(config.load(ROOT / "config" / "indus"), clerk())]
+
+
+# --- whom it believes, and what is remembered
+
+
+class Log:
+    """The port ``Log``."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, bytes]] = []
+        self.away = False
+
+    async def append(self, records: dict[Place, list[Record]]) -> None:
+        if self.away:
+            raise Unavailable("the brokers are away")
+        self.records += [(topic, value) for (topic, _), these in records.items() for _, value in these]
+
+
+class Desk:
+    """An SmsIn on a fake log and a clock of its own; SQL is real."""
+
+    def __init__(self, region: Region, readers: tuple[Reader, ...], folder: Path) -> None:
+        self.region, self.readers, self.folder = region, readers, folder
+        self.now_ms, self.log, self.facts = T0, Log(), list[Fact]()
+        self.place = deployment("nowhere:1", folder)
+        self.gateway = Gateway(region, self.place, self.log, lambda: self.now_ms)  # type: ignore[arg-type]
+        self.memory = Memory(self.place.database)
+        self.sms = self.made()
+
+    def made(self) -> SmsIn:
+        return SmsIn(self.region, self.readers, self.gateway, self.memory, lambda: self.now_ms, self.facts.append)
+
+    async def again(self) -> None:
+        """As after a crash: nothing is left but SQL."""
+        await self.memory.close()
+        self.memory = Memory(self.place.database)
+        self.sms = self.made()
+
+    async def take(self, text: str, phone: str = PHONE, minutes: float = 0, sent_ms: int | None = None) -> str:
+        self.now_ms += round(minutes * MINUTE)
+        return await self.sms.take(phone, text, sent_ms)
+
+    @property
+    def readings(self) -> list[Reading]:
+        return [msgspec.json.decode(value, type=Reading) for topic, value in self.log.records if topic == self.place.readings]
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        return [msgspec.json.decode(value, type=Rejected) for topic, value in self.log.records if topic == self.place.rejected]
+
+
+@asynccontextmanager
+async def desk(region: Region, folder: Path, *readers: Reader) -> AsyncIterator[Desk]:
+    made = Desk(region, readers or (clerk(),), folder)
+    try:
+        yield made
+    finally:
+        await made.memory.close()
+
+
+async def test_taken_answered_and_in_the_log(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        answer = await at.take("Sukkur inflow 554,000 outflow 5,40,000 06:30")
+        assert answer == " ".join(
+            (
+                "EXERCISE.",
+                "Sukkur: inflow 554,000 cusec, 2 Sep 06:30. High Flood.",
+                "Sukkur: outflow 540,000 cusec, 2 Sep 06:30. High Flood.",
+            )
+        )
+        first, second = at.readings
+        assert (first.station, first.parameter, first.value, first.provider) == (
+            SUKKUR,
+            Parameter.INFLOW,
+            pytest.approx(15_687.533),
+            "clerk",
+        )
+        assert (second.parameter, second.time_ms) == (Parameter.OUTFLOW, T0 - 270 * MINUTE)
+        assert at.rejected == []
+        assert DeviceHeard("clerk", "sms", T0) in at.facts
+        assert [(one.accepted, one.status) for one in at.facts if isinstance(one, Received)] == [(2, 202)]
+
+
+async def test_answered_in_urdu_within_two_sms(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path, clerk(language="ur")) as at:
+        answer = await at.take("سکھر آمد ۵۵۴۰۰۰ کیوسک ۰۶:۳۰")
+        assert answer == "مشق: سکھر: آمد 554,000 کیوسک، 2 ستمبر 06:30۔ اونچے درجے کا سیلاب۔"
+        refused = await at.take("سلام جناب")
+        assert refused == "مشق: نہیں لیا گیا: کوئی عدد نہیں۔ یوں لکھیں: سکھر آمد 250000 کیوسک 06:30"
+        assert [one.reason for one in at.rejected] == ["field_missing"]
+        assert max(sms_words.parts(answer), sms_words.parts(refused)) <= 2
+
+
+async def test_a_refusal_shows_how_to_write_it_and_the_example_is_taken(indus: Region, tmp_path: Path) -> None:
+    for language in ("en", "ur"):
+        for station in indus.stations:
+            reader = clerk(stations=(station.id,), language=language)
+            example = sms_words.example(indus, reader)
+            assert said(read(example, Names.of(indus, reader), reader.parameter))[0][0] == station.id, example
+            answer = sms_words.refusal(indus, reader, InputError("x", reason="unit_missing", field="unit", fix="y"))
+            assert answer.endswith(example) and sms_words.parts(answer) <= 2
+    async with desk(indus, tmp_path) as at:
+        for text, why in (("kotri 5", "you are not registered for that station"), ("sukkur 54.2", "which unit? cusec, ft, m")):
+            assert await at.take(text) == f"EXERCISE. Not taken: {why}. Write: Sukkur inflow 250000 cusec 06:30".replace("m. W", "m. W")
+        assert [one.reason for one in at.rejected] == ["station_forbidden", "unit_missing"]
+        assert at.rejected[0].record == "kotri 5" and at.rejected[0].provider == "clerk"
+
+
+async def test_one_good_one_bad_both_told(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        answer = await at.take("sukkur inflow 200000 stage 54 ft")
+        assert answer.startswith("EXERCISE. Sukkur: inflow 200,000 cusec, 2 Sep 11:00. Low Flood. Not taken:")
+        assert (len(at.readings), [one.reason for one in at.rejected]) == (1, ["parameter_not_at_station"])
+
+
+async def test_many_readings_still_fit_two_sms(indus: Region, tmp_path: Path) -> None:
+    stations = tuple(station.id for station in indus.stations[:6])
+    async with desk(indus, tmp_path, clerk(stations=stations, language="ur")) as at:
+        answer = await at.take(" ".join(f"{one} inflow {n}00000 outflow {n}00000" for n, one in enumerate(stations, 1)))
+        assert len(at.readings) == 12
+        assert sms_words.parts(answer) <= 2
+        assert "12" in answer
+
+
+async def test_the_centre_sends_it_again_after_a_crash_and_nothing_is_counted_twice(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        await at.take("Sukkur inflow 300000")
+        await at.again()
+        await at.take("Sukkur inflow 300000", minutes=20)
+        assert [reading.time_ms for reading in at.readings] == [T0, T0], "one identity"
+        await at.take("Sukkur inflow 300000", minutes=40)
+        assert [reading.time_ms for reading in at.readings][2:] == [T0 + 60 * MINUTE], "an hour later it is another reading"
+
+
+async def test_the_centres_own_time_counts_as_far_as_it_can_be_right(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        await at.take("Sukkur inflow 300000", sent_ms=T0 - 90 * MINUTE)
+        await at.take("Sukkur inflow 301000", sent_ms=T0 + 30 * MINUTE)
+        await at.take("Sukkur inflow 302000", sent_ms=0)
+        assert [reading.time_ms - T0 for reading in at.readings] == [-90 * MINUTE, 0, 0]
+
+
+async def test_nothing_is_taken_while_the_log_is_away(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        at.log.away = True
+        for text, phone in (("Sukkur inflow 300000", PHONE), ("what", PHONE), ("hello", "+999555000111")):
+            with pytest.raises(Unavailable):
+                await at.take(text, phone)
+        at.log.away = False
+        await at.take("Sukkur inflow 300000", minutes=5)
+        assert [reading.time_ms for reading in at.readings] == [T0], "of the moment when it was first heard"
+
+
+async def test_a_value_far_off_the_last_is_taken_and_asked_about(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        await at.take("Sukkur inflow 54,200")
+        answer = await at.take("Sukkur inflow 542,000", minutes=60)
+        assert answer == (
+            "EXERCISE. Sukkur: inflow 542,000 cusec, 2 Sep 12:00. Last was 54,200 cusec. If this is right answer YES, else send it again."
+        )
+        assert len(at.readings) == 2, "taken all the same"
+        confirmed = await at.take("Yes", minutes=3)
+        assert confirmed == "EXERCISE. Confirmed. Sukkur: inflow 542,000 cusec, 2 Sep 12:03. High Flood."
+        assert at.readings[2].time_ms == T0 + 63 * MINUTE and at.readings[2].value == at.readings[1].value
+        await at.again()
+        await at.take("Yes", minutes=1)
+        assert at.readings[3].time_ms == at.readings[2].time_ms, "the same yes, sent again"
+        answer = await at.take("Sukkur inflow 540,000", minutes=60)
+        assert "YES" not in answer, "the confirmed one is the last now"
+
+
+async def test_yes_to_nothing_is_told(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        assert "there is nothing to confirm" in await at.take("ok")
+        await at.take("Sukkur inflow 9000000")  # beyond what is plausible: asked without a last one
+        assert "there is nothing to confirm" in await at.take("ok", minutes=31)
+        assert [one.reason for one in at.rejected] == ["nothing_asked", "nothing_asked"]
+
+
+async def test_each_question_has_its_own_yes(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        assert "YES" in await at.take("Sukkur inflow 9000000")
+        await at.take("ok", minutes=1)
+        assert "YES" in await at.take("Guddu inflow 9000000", minutes=1)
+        await at.take("ok", minutes=1)
+        assert [(one.station, one.time_ms - T0) for one in at.readings] == [
+            (SUKKUR, 0),
+            (SUKKUR, MINUTE),
+            (GUDDU, 2 * MINUTE),
+            (GUDDU, 3 * MINUTE),
+        ]
+
+
+async def test_a_stranger_gets_one_answer_a_day_and_is_counted(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        other = "+999555000111"
+        assert "not registered" in await at.take("SUKKUR 54.2 ft", other)
+        assert await at.take("SUKKUR 54.2 ft", other, minutes=5) == ""
+        await at.again()
+        assert await at.take("hello", other, minutes=5) == "", "also after a restart"
+        assert "درج نہیں" in await at.take("سکھر ۵۴", other, minutes=24 * 60)
+        assert await at.take("win a prize", "PROMO") == "", "a name is no phone"
+        assert at.readings == []
+        assert {one.reason for one in at.rejected} == {"unregistered"} and len(at.rejected) == 5
+        assert '"text":"SUKKUR 54.2 ft"' in at.rejected[0].record and other in at.rejected[0].record, "it can be replayed"
+        [counted] = [content for name, _, content in await at.memory.all("stranger") if name == other]
+        assert counted["messages"] == 4
+
+
+async def test_strangers_cannot_make_us_send_without_end(indus: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sms_in, "_MOST_STRANGERS", 5)
+    async with desk(indus, tmp_path) as at:
+        at.sms = at.made()
+        answers = [await at.take("hi", f"+99955500{n:04}") for n in range(20)]
+        assert [bool(answer) for answer in answers] == [True] * 5 + [False] * 15
+        assert await at.take("hi", "+999555009999", minutes=24 * 60)
+
+
+async def test_two_machines_do_not_answer_each_other_for_ever(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        answers = [await at.take(f"thank you for your message {n}") for n in range(40)]
+        assert sum(map(bool, answers)) == 30
+        assert len(at.rejected) == 40, "kept all the same"
+
+
+async def test_while_the_database_is_away_readers_are_heard_and_strangers_wait(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        await at.memory.close()
+        at.memory = Memory(f"sqlite+aiosqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'x.db'}")
+        at.sms = at.made()
+        assert "Low Flood" in await at.take("Sukkur inflow 200000")
+        await at.take("Sukkur inflow 200000", minutes=5)
+        assert [reading.time_ms for reading in at.readings] == [T0, T0]
+        assert await at.take("hello", "+999555000111") == "", "who could say whether it was answered today?"
+
+
+async def test_a_long_message_is_refused_and_kept(indus: Region, tmp_path: Path) -> None:
+    async with desk(indus, tmp_path) as at:
+        assert "too long" in await at.take("sukkur " * 200)
+        assert at.rejected[0].reason == "too_large"
+
+
+def test_phone_numbers_as_centres_write_them() -> None:
+    assert [e164(one, "PK") for one in ("+923001234567", "00923001234567", "03001234567", "923001234567", " +92 300-123 4567 ")] == [
+        "+923001234567"
+    ] * 5
+    assert [e164(one, "PK") for one in ("8333", "PROMO", "")] == ["8333", "PROMO", ""]
+
+
+# --- readers.csv
+
+
+def test_readers_are_read(tmp_path: Path) -> None:
+    region = two_basins(tmp_path)
+    path = Path(region.folder) / "readers.csv"
+    assert config_readers.load(region.folder, region) == ()
+    path.write_text(
+        "id,name,phone,language,stations,parameter,unit,datum,aliases\n"
+        "r1,Reader,+99910000101,ur,A|B,stage,ft,,A=Old mill|B=Ferry\n"
+        "r2,Form only,,en,D,,,,\n",
+        "utf-8",
+    )
+    first, second = config_readers.load(region.folder, region)
+    assert first == Reader(
+        "r1", "Reader", "ur", ("A", "B"), PHONE, Parameter.STAGE, "ft", "gauge_zero", (("A", "Old mill"), ("B", "Ferry"))
+    )
+    assert (second.phone, second.parameter) == ("", None)
+
+
+def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
+    region = two_basins(tmp_path)
+    (Path(region.folder) / "readers.csv").write_text(
+        "id,name,phone,language,stations,parameter,unit,datum,aliases\n"
+        "r1,Reader,0300123,en,A|X,,,,\n"
+        "r1,Reader,+99910000101,en,D,stage,m,,\n"
+        "r2,Reader,+99910000101,english,A,stage,cusec,,B=x\n"
+        "r3,Reader,,en,A,,ft,msl,\n"
+        "r4,Reader,,en,A,depth,,,\n",
+        "utf-8",
+    )
+    with pytest.raises(ConfigError) as told:
+        config_readers.load(region.folder, region)
+    shown = "\n".join(map(str, told.value.problems))
+    for words in (
+        "readers.csv:2 (stations): no station 'X'",
+        "readers.csv:2 (phone): '0300123' is no international number",
+        "readers.csv:3 (id): r1 stands twice",
+        "readers.csv:3 (parameter): none of his stations has stage (they have: inflow, outflow",
+        "readers.csv:4 (language)",
+        "readers.csv:5 (unit): ft of what?",
+        "readers.csv:5 (datum): A knows no datum 'msl'",
+        "readers.csv:6 (parameter): 'depth' is not a parameter",
+    ):
+        assert words in shown, shown
+
+
+def test_a_station_shared_with_elevations(tmp_path: Path) -> None:
+    folder = write_region(tmp_path)
+    assert edit(folder, "region", "country: PK", "country: PK")  # the region as it is
+    region = config.load(folder)
+    (folder / "readers.csv").write_text("id,name,language,stations\nr1,Reader,en,A\n", "utf-8")
+    assert config_readers.load(folder, region)[0].datum == "gauge_zero"
