@@ -18,7 +18,7 @@ PACKAGE = ROOT / "warning"
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("model",),
-    ("region", "facts", "deployment", "batches", "clocks"),
+    ("region", "site", "facts", "deployment", "batches", "clocks"),
     ("config", "access"),
     ("science", "alerts"),
     ("pipeline",),

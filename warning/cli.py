@@ -17,6 +17,7 @@ from warning import (
     __version__,
     cli_bench,
     cli_check,
+    cli_edge,
     cli_export,
     cli_field,
     cli_grids,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_bench.bench, name="bench")
+app.add_typer(cli_edge.edge, name="edge")
 app.add_typer(cli_rejected.rejected, name="rejected")
 app.command()(cli_check.check)
 app.command("travel-times")(cli_check.travel_times)

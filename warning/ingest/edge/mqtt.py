@@ -1,0 +1,115 @@
+"""The sensors' own broker: readings in at QoS 1, acknowledged when the outbox has them; sirens told by a retained message."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import aiomqtt
+import msgspec
+
+from warning.errors import InputError, Unavailable
+from warning.ingest.body import split
+from warning.ingest.edge.local import MOST_BYTES
+from warning.ingest.edge.node import Local, Node
+from warning.ingest.edge.siren import Tell
+from warning.model import Level
+from warning.site import Mqtt, Siren, Site
+
+_AGAIN_S = 5.0
+_WITHIN_S = 10.0
+_HELD = 20  # messages that the broker may send before the first is acknowledged
+
+_log = logging.getLogger(__name__)
+
+
+class LocalBroker:
+    """A persistent session of its own name, so that what comes while the node is down waits at the broker."""
+
+    def __init__(self, site: Site, mqtt: Mqtt) -> None:
+        self._node_name, self._mqtt = site.node, mqtt
+        self._by_topic = {sensor.topic: sensor for sensor in site.sensors if sensor.topic}
+        self._client: aiomqtt.Client | None = None
+        self.why = "not yet connected"  # "": it is
+
+    async def run(self, node: Node) -> None:
+        """For ever: what breaks is begun anew, and then the broker sends again what was not acknowledged."""
+        while True:
+            try:
+                await self._session(node)
+            except (aiomqtt.MqttError, OSError, Unavailable) as error:
+                if str(error) != self.why:
+                    _log.error("the sensors' broker at %s:%d: %s", self._mqtt.host, self._mqtt.port, error)
+                self.why = str(error)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _session(self, node: Node) -> None:
+        mqtt = self._mqtt
+        client = aiomqtt.Client(
+            mqtt.host,
+            mqtt.port,
+            username=mqtt.user or None,
+            password=_password(mqtt),
+            identifier=f"edge-{self._node_name}",
+            clean_session=False,
+            timeout=_WITHIN_S,
+            keepalive=30,
+            max_inflight_messages=_HELD,
+            tls_params=aiomqtt.TLSParameters(ca_certs=mqtt.ca_file) if mqtt.ca_file else None,
+        )
+        client._client.manual_ack_set(True)  # aiomqtt acknowledges before it hands over
+        async with client:
+            for topic in dict.fromkeys([*mqtt.topics, *self._by_topic]):
+                await client.subscribe(topic, qos=1)
+            self._client, self.why = client, ""
+            _log.info("sensors in from MQTT at %s:%d", mqtt.host, mqtt.port)
+            try:
+                async for message in client.messages:
+                    await self._take(node, message)
+                    client._client.ack(message.mid, message.qos)
+            finally:
+                self._client = None
+
+    async def _take(self, node: Node, message: aiomqtt.Message) -> None:
+        """Raises Unavailable: it is not acknowledged, and comes again with the next session."""
+        topic, body = str(message.topic), _bytes(message.payload)
+        sender = Local(topic[:200])
+        sensor = self._by_topic.get(topic)
+        if message.retain and b'"time"' not in body:
+            node.seeing.refused["retained"] += 1  # nobody knows of when it is: not of now
+            return
+        if sensor is not None and body.lstrip()[:1] not in (b"{", b"["):
+            await node.take_number(sensor, body, sender)
+            return
+        try:
+            if len(body) > MOST_BYTES:
+                raise InputError(f"over {MOST_BYTES} bytes", reason="too_large", field="", fix="send smaller messages")
+            texts = split(body)
+        except InputError as error:
+            await node.keep(body, error, sender)
+            return
+        await node.take(texts, sender)
+
+    def by_topic(self, siren: Siren) -> Tell:
+        """Tells a siren by its topic, QoS 1 and retained. ``valid_s``: hears it nothing for so long, the node is gone."""
+
+        async def tell(state: str, level: Level) -> None:
+            client = self._client
+            if client is None:
+                raise Unavailable(f"the sensors' broker: {self.why}", reason="siren")
+            content = {"siren": siren.name, "state": state, "level": level.name, "node": self._node_name, "valid_s": 3 * siren.again_s}
+            try:
+                await client.publish(siren.topic, msgspec.json.encode(content), qos=1, retain=True, timeout=siren.within_s)
+            except (aiomqtt.MqttError, OSError) as error:
+                raise Unavailable(f"topic {siren.topic}: {error}", reason="siren") from error
+
+        return tell
+
+
+def _password(mqtt: Mqtt) -> str | None:
+    return Path(mqtt.password_file).read_text(encoding="utf-8").strip() if mqtt.password_file else None
+
+
+def _bytes(payload: object) -> bytes:
+    return bytes(payload) if isinstance(payload, bytes | bytearray) else str("" if payload is None else payload).encode()

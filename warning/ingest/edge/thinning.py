@@ -1,0 +1,108 @@
+"""What goes first when the outbox is full. Never silently: each reading that goes unsent is counted by series and rule.
+
+The newest of each series never goes, and what is sent or stands again elsewhere goes before anything is lost:
+
+1. ``sent``: what the gateway has, oldest first (it was kept to know duplicates)
+2. ``superseded``: what a later word for the same time revises
+3. ``hourly``: history older than a day, below the limits: the highest of each hour stays
+4. ``six_hourly``: the same, below the limits and older than 6 h: the highest of six hours stays
+5. ``undated``: of a boot in which nobody said what time it was
+6. ``flood_hourly``: above a limit: the highest of each hour stays
+7. ``oldest``: the oldest of all but rain, whose sums cannot be thinned
+8. ``oldest_rain``
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+_STEP = 2000  # rows at a time: what it needs of memory and of the log stays small
+_LOOKED_AT = 20_000  # oldest rows of a series in which hours are looked at: two years of hourly ones
+
+_HOUR_MS = 3_600_000
+_BELOW = "above = 0"
+_FLOOD = "above > 0"
+
+
+def _hours(kind: str, span_ms: int, age_ms: int) -> str:
+    """Ids of waiting rows of one series that are not the highest of their hours; the newest one is never among them."""
+    return f"""
+    SELECT id FROM (
+      SELECT id, row_number() OVER (PARTITION BY time_ms / {span_ms} ORDER BY value DESC, time_ms DESC) AS place FROM (
+        SELECT id, time_ms, value FROM readings WHERE series = :series AND state = 0 AND boot IS NULL AND {kind}
+        AND time_ms < (SELECT max(time_ms) FROM readings WHERE series = :series AND state = 0 AND boot IS NULL) - {age_ms}
+        ORDER BY time_ms LIMIT {_LOOKED_AT}))
+    WHERE place > 1 LIMIT :most
+    """  # noqa: S608 - our own constants
+
+
+_SUPERSEDED = """
+SELECT a.id FROM readings a WHERE a.series = :series AND a.state = 0 AND a.boot IS NULL AND EXISTS (
+  SELECT 1 FROM readings b WHERE b.series = a.series AND b.time_ms = a.time_ms AND b.state = 0 AND b.id > a.id) LIMIT :most
+"""
+_OLDEST = """
+SELECT id FROM readings WHERE series = :series AND state = 0 AND boot IS NULL
+AND time_ms < (SELECT max(time_ms) FROM readings WHERE series = :series AND state = 0 AND boot IS NULL) ORDER BY time_ms LIMIT :some
+"""
+_UNDATED = "SELECT id FROM readings WHERE series = :series AND boot IS NOT NULL AND state = 2 ORDER BY id LIMIT :most"
+
+# rule, ids of one series, of which series: kept_last or not
+_RULES = (
+    ("superseded", _SUPERSEDED, (0, 1)),
+    ("hourly", _hours(_BELOW, _HOUR_MS, 24 * _HOUR_MS), (0,)),
+    ("six_hourly", _hours(_BELOW, 6 * _HOUR_MS, 6 * _HOUR_MS), (0,)),
+    ("undated", _UNDATED, (0, 1)),
+    ("flood_hourly", _hours(_FLOOD, _HOUR_MS, 0), (0,)),
+    ("oldest", _OLDEST, (0,)),
+    ("oldest_rain", _OLDEST, (1,)),
+)
+_COUNT = """
+INSERT INTO thinned SELECT series, :rule, count(*), min(time_ms), max(time_ms) FROM readings WHERE id IN (SELECT id FROM going)
+GROUP BY series ON CONFLICT DO UPDATE SET count = count + excluded.count,
+first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms)
+"""
+
+
+def thin(database: sqlite3.Connection, over: Callable[[], int], *, least: int = 0) -> int:
+    """Deletes by the rules until ``over()``, bytes above what may be, is 0 or less, or ``least`` rows are gone.
+
+    Returns how many readings are gone that were never sent. Raises sqlite3.OperationalError.
+    """
+    gone = lost = 0
+    database.execute("CREATE TEMP TABLE IF NOT EXISTS going(id INTEGER PRIMARY KEY)")
+
+    def enough() -> bool:
+        return over() <= 0 or bool(least and gone >= least)
+
+    while not enough():
+        done = database.execute(
+            "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE state = 1 ORDER BY id LIMIT ?)", (_STEP,)
+        ).rowcount
+        gone += done
+        if done <= 0:
+            break
+    for rule, ids, kinds in _RULES:
+        every = [(id, name) for id, name, last in database.execute("SELECT id, name, kept_last FROM series ORDER BY id") if last in kinds]
+        while not enough():
+            done = sum(_drop(database, rule, ids, id) for id, _ in every)
+            gone, lost = gone + done, lost + done
+            if done <= 0:
+                break
+    return lost
+
+
+def _drop(database: sqlite3.Connection, rule: str, ids: str, series: int) -> int:
+    """A step of one rule at one series: counted and deleted in one transaction."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        database.execute("DELETE FROM going")
+        database.execute(f"INSERT INTO going {ids}", {"series": series, "most": _STEP, "some": _STEP // 8})
+        database.execute(_COUNT, {"rule": rule})
+        done = database.execute("DELETE FROM readings WHERE id IN (SELECT id FROM going)").rowcount
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+    return max(done, 0)
