@@ -16,4 +16,4 @@ The modules in reading order; nothing imports upwards (held by ``tests/test_hous
 ``cli``         the command line
 """
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
