@@ -48,6 +48,7 @@ class Ingest:
     deployment: Deployment
     log: KafkaLog
     keys: KeyStore
+    gateway: Gateway
     url: str
     http: aiohttp.ClientSession
     facts: list[Fact] = field(default_factory=list)
@@ -112,7 +113,7 @@ async def ingest(
     _, key = await keys.create("agency")
     try:
         async with aiohttp.ClientSession() as http:
-            yield Ingest(region, place, log, keys, f"http://{HOST}:{server.port}{PATH}", http, facts, key)
+            yield Ingest(region, place, log, keys, gateway, f"http://{HOST}:{server.port}{PATH}", http, facts, key)
     finally:
         await server.stop()
         await keys.close()

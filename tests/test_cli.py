@@ -137,6 +137,10 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     listed = warning("keys", "list", *where).stdout
     assert "wapda" in listed and "IND-GUDDU" in listed and "telemetry" in listed
     assert key.rsplit("_", 1)[1] not in listed, "the secret is shown once"
+    turned = warning("keys", "rotate", *where, key, "--overlap", "12h")
+    assert turned.returncode == 0 and turned.stdout.startswith("fw_") and f"{key.split('_')[1]} works until 20" in turned.stderr
+    assert f"then {turned.stdout.split('_')[1]}" in warning("keys", "list", *where).stdout
+    assert warning("keys", "rotate", *where, key, "--overlap", "soon").returncode == ExitCode.USAGE
     assert warning("keys", "revoke", *where, key).returncode == 0
     assert "revoked" in warning("keys", "list", *where).stdout
     assert warning("keys", "revoke", *where, "000000000000").returncode == ExitCode.FAILED

@@ -23,6 +23,8 @@ from warning.errors import AuthError, InputError, Unavailable
 from warning.ingest.keys import KeyStore
 from warning.stream.broker import free_port
 
+DAY_MS = 86_400_000
+
 
 class Clock:
     ms = 1_756_800_000_000
@@ -182,6 +184,65 @@ async def test_what_cannot_be_made_or_revoked(keys: KeyStore) -> None:
         await keys.create("agency", note="x" * 501)
     with pytest.raises(InputError, match="no key"):
         await keys.revoke("123456789abc")
+
+
+async def test_a_rotated_key_works_beside_its_successor_until_the_overlap_is_over(keys: KeyStore, clock: Clock) -> None:
+    old, old_text = await keys.create("agency", stations=["A"], note="bridge", per_minute=90)
+    await keys.verify(old_text)
+    rotated, new, new_text = await keys.rotate(old.id, 7 * DAY_MS)
+    assert (rotated.ends_ms, rotated.successor) == (clock.ms + 7 * DAY_MS, new.id)
+    assert (new.provider, new.stations, new.note, new.per_minute, new.ends_ms) == ("agency", {"A"}, "bridge", 90, None)
+    assert (await keys.verify(new_text)).id == new.id
+    clock.ms += 7 * DAY_MS - 1
+    assert (await keys.verify(old_text)).ends_ms == rotated.ends_ms
+    clock.ms += 1
+    with pytest.raises(AuthError, match=f"has ended: use its successor, {new.id}"):
+        await keys.verify(old_text)
+    assert (await keys.verify(new_text)).id == new.id
+    listed = {key.id: key for key in await keys.list()}
+    assert (listed[old.id].successor, listed[new.id].successor) == (new.id, None)
+
+
+async def test_what_cannot_be_rotated(keys: KeyStore, clock: Clock) -> None:
+    key, text = await keys.create("agency")
+    with pytest.raises(InputError, match="no key"):
+        await keys.rotate("123456789abc", DAY_MS)
+    with pytest.raises(InputError, match="below 0"):
+        await keys.rotate(key.id, -1)
+    _, new, _ = await keys.rotate(text, DAY_MS)
+    with pytest.raises(InputError, match=f"was rotated to {new.id}"):
+        await keys.rotate(key.id, DAY_MS)
+    clock.ms += 2 * DAY_MS
+    await keys.revoke(new.id)
+    for ended in (key, new):
+        with pytest.raises(InputError, match="has ended"):
+            await keys.rotate(ended.id, DAY_MS)
+
+
+async def test_of_two_who_rotate_one_key_at_once_one_is_told(keys: KeyStore, url: str, clock: Clock) -> None:
+    key, _ = await keys.create("agency")
+    elsewhere = KeyStore(url, clock)
+    before = {each.id for each in await keys.list()}
+    done = await asyncio.gather(keys.rotate(key.id, DAY_MS), elsewhere.rotate(key.id, DAY_MS), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in done) == ["InputError", "tuple"]
+    assert len({each.id for each in await keys.list()} - before) == 1
+    await elsewhere.close()
+
+
+async def test_a_table_of_before_gets_its_columns(keys: KeyStore, url: str, clock: Clock) -> None:
+    key, text = await keys.create("agency")
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    async with engine.begin() as connection:
+        for column in ("per_minute", "ends_ms", "successor"):
+            await connection.execute(sql.text(f"alter table ingest_keys drop column {column}"))
+    await engine.dispose()
+    newer = [KeyStore(url, clock) for _ in range(3)]
+    for found in await asyncio.gather(*(store.verify(text) for store in newer)):
+        assert found.id == key.id
+    rotated, _, _ = await newer[0].rotate(key.id, DAY_MS)
+    assert rotated.ends_ms == clock.ms + DAY_MS
+    for store in newer:
+        await store.close()
 
 
 async def test_two_processes_make_the_table(url: str, clock: Clock) -> None:

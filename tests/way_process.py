@@ -28,10 +28,18 @@ MOMENTS = ("before", "after")
 START_S = 60.0
 END_S = 20.0
 
-_PRELOADED = (  # found without tests/ on the path, which a fork server of Python 3.11 does not take over
-    "pytest pytest_asyncio aiohttp sqlalchemy.dialects.sqlite.aiosqlite warning.config_build warning.ingest.http warning.ingest.keys "
-    "warning.ingest.serving warning.stream.broker warning.stream.topics"
-).split()
+_PRELOADED = [  # found without tests/ on the path, which a fork server of Python 3.11 does not take over
+    "pytest",
+    "pytest_asyncio",
+    "aiohttp",
+    "sqlalchemy.dialects.sqlite.aiosqlite",
+    "warning.config_build",
+    "warning.ingest.http",
+    "warning.ingest.keys",
+    "warning.ingest.serving",
+    "warning.stream.broker",
+    "warning.stream.topics",
+]
 
 
 class DeadlyLog:

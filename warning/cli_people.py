@@ -16,6 +16,9 @@ from warning.region import Region
 
 keys = typer.Typer(help="Keys of devices and providers that may send readings.", no_args_is_help=True, rich_markup_mode=None)
 
+PerMinute = Annotated[
+    int | None, typer.Option("--per-minute", min=0, help="readings it may send; 0: no limit; default: 6,000 with --station, else 600,000")
+]
 By = Annotated[str, typer.Option("--by", help="your name: it stands in the ledger")]
 
 
@@ -49,6 +52,7 @@ def new_key(
     provider: Annotated[str, typer.Option("--provider", help="who sends; stands in every reading")],
     station: Annotated[list[str] | None, typer.Option("--station", help="may send for these stations only; again for more")] = None,
     note: Annotated[str, typer.Option("--note")] = "",
+    per_minute: PerMinute = None,
     prefix: Prefix = None,
     directory: Directory = None,
     database: Database = None,
@@ -60,7 +64,7 @@ def new_key(
         fix = f"stations of {found.id} are in stations.csv"
         raise ConfigError([Problem(f"--station {name}", f"region {found.id} has no such station", fix) for name in unknown])
     _, text = _with_keys(
-        lambda store: store.create(provider, stations=station or (), note=note),
+        lambda store: store.create(provider, stations=station or (), note=note, per_minute=per_minute),
         found,
         prefix=prefix,
         directory=directory,
@@ -76,7 +80,32 @@ def list_keys(region: RegionName, prefix: Prefix = None, directory: Directory = 
     for key in _with_keys(lambda store: store.list(), _region(region), **given):
         stations = ",".join(sorted(key.stations)) or "all stations"
         state = f"revoked {_at(key.revoked_ms)}" if key.revoked_ms is not None else f"last used {_at(key.last_used_ms) or 'never'}"
-        print(f"{key.id}  {key.provider}  {stations}  made {_at(key.created_ms)}  {state}  {key.note}".rstrip())
+        if key.successor is not None:
+            state += f"  until {_at(key.ends_ms)}, then {key.successor}"
+        limit = "" if key.per_minute is None else f"  {key.per_minute} a minute" if key.per_minute else "  no limit"
+        print(f"{key.id}  {key.provider}  {stations}  made {_at(key.created_ms)}  {state}{limit}  {key.note}".rstrip())
+
+
+@keys.command("rotate")
+def rotate_key(
+    region: RegionName,
+    key: Annotated[str, typer.Argument(help="id of the key, or its whole text")],
+    overlap: Annotated[str, typer.Option("--overlap", help="so long the old one works beside the new one: 7d, 12h, 30min")] = "7d",
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+) -> None:
+    """Make a key's successor, for the same provider and stations, and print it. The old one works until the overlap is over."""
+    from warning.config_units import amount
+
+    try:
+        overlap_ms = round(amount(overlap, "time") * 1000)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--overlap") from None
+    given = {"prefix": prefix, "directory": directory, "database_url": database}
+    old, _, text = _with_keys(lambda store: store.rotate(key, overlap_ms), _region(region), **given)
+    typer.echo(f"{old.id} works until {_at(old.ends_ms)}", err=True)
+    print(text)
 
 
 @keys.command("revoke")

@@ -2,11 +2,15 @@
 
 ========  ==========================================================================================================
 202       the broker has every accepted item (acks=all); ``refused`` says which were not, with reason, field and fix
-400       the body is no JSON, empty, or no gzip            401, 403  no valid key; a key for none of these stations
+400       the body is no JSON or CSV, empty, or no gzip     401, 403  no valid key; a key for none of these stations
 408       the body came too slowly                          413       over 1 MB, 2 MB inflated, or 10,000 items
-415       neither application/json nor gzip                 422       every item was refused
-503       the broker or the database is away: send the whole request again after Retry-After
+415       none of application/json, text/csv; no gzip       422       every item was refused
+429       the key has sent its readings of this minute      503       the broker or the database is away
 ========  ==========================================================================================================
+
+After 429 and 503 nothing of the request is taken: send the whole of it again after Retry-After. A request may always be sent again, even
+one that was answered: a reading is its station, parameter and time, so the same again is answered 202 and counts once, and another value
+is a revision. An answer that was lost on the way is no reason to keep a reading back.
 """
 
 from __future__ import annotations
@@ -24,109 +28,156 @@ import msgspec
 from aiohttp import hdrs, web
 
 from warning.errors import AuthError, InputError, Unavailable
-from warning.facts import Listener, Received, nobody
+from warning.facts import DeviceHeard, Listener, Received, nobody
+from warning.ingest import csv_upload
 from warning.ingest.body import MOST_BYTES, inflate, split
 from warning.ingest.formats import Refusal
 from warning.ingest.gateway import Gateway, Sender, Taken
-from warning.ingest.keys import KeyStore
+from warning.ingest.keys import Key, KeyStore
+from warning.ingest.rate import RATE_LIMITED, Bucket, Limits
 
 PATH = "/v1/readings"
 
 _BODY_WITHIN_S = 20.0  # 1 MB at 400 kbit/s
+_JSON = "application/json"
 _STATUS = {"too_large": 413, "too_many": 413, "media_type": 415, "content_encoding": 415, "body_slow": 408}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(gateway: Gateway, keys: KeyStore, listen: Listener = nobody, *, body_within_s: float = _BODY_WITHIN_S) -> web.Application:
+def create_app(
+    gateway: Gateway, keys: KeyStore, listen: Listener = nobody, *, body_within_s: float = _BODY_WITHIN_S, limits: Limits | None = None
+) -> web.Application:
     """The application. Serve it with ``serving.serve``, which bounds connections and leaves gzip bodies to us."""
     app = web.Application(client_max_size=MOST_BYTES, middlewares=[_problems])
-    readings = _Readings(gateway, keys, listen, body_within_s)
+    readings = _Readings(gateway, keys, listen, body_within_s, limits or Limits(time.monotonic))
     app.router.add_post(PATH, readings.post)
     return app
 
 
 class _Readings:
-    def __init__(self, gateway: Gateway, keys: KeyStore, listen: Listener, body_within_s: float) -> None:
-        self._gateway, self._keys, self._listen, self._body_within_s = gateway, keys, listen, body_within_s
+    def __init__(self, gateway: Gateway, keys: KeyStore, listen: Listener, body_within_s: float, limits: Limits) -> None:
+        self._gateway, self._keys, self._listen, self._body_within_s, self._limits = gateway, keys, listen, body_within_s, limits
 
     async def post(self, request: web.Request) -> web.Response:
         began = time.monotonic()
         taken: Taken | None = None
+        bucket: Bucket | None = None
         reason = ""
         try:
-            sender = await sender_of(request, self._keys)
-            taken = await self._take(request, sender)
-            response = _answer(taken, request)
+            key = await key_of(request, self._keys)
+            bucket = self._limits.bucket(key)
+            taken, lines = await self._take(request, Sender(key.provider, key.stations), bucket)
+            response = self._answer(taken, lines, request, key)
         except (InputError, AuthError, Unavailable) as error:
             reason, response = error.reason, problem_of(error)
+        if bucket is not None:
+            response.headers.update(bucket.headers)
         refused = taken.reasons if taken else {reason: 1}
         self._listen(Received(taken.accepted if taken else 0, refused, response.status, time.monotonic() - began))
         return response
 
-    async def _take(self, request: web.Request, sender: Sender) -> Taken:
-        body = await self._body(request)
+    async def _take(self, request: web.Request, sender: Sender, bucket: Bucket | None) -> tuple[Taken, tuple[int, ...]]:
+        """What became of it, and the line of each row of a CSV."""
+        is_csv = _media_type(request) == csv_upload.MEDIA_TYPE
+        if _encoding(request) not in ("", "identity", "gzip"):
+            what = f"content encoding {_encoding(request)[:60]!r}"
+            raise InputError(what, reason="content_encoding", field="Content-Encoding", fix="gzip, or none")
+        if bucket is not None and bucket.left < 1:
+            bucket.take(1)  # nothing is read of what could not be taken
+        try:
+            body = await body_of(request, self._body_within_s)
+        except TooLong as error:
+            await self._gateway.keep(error.begin, error, sender)
+            raise
         try:
             if _encoding(request) == "gzip" and body[:2] == b"\x1f\x8b":  # else the server has inflated it (aiohttp's own runner)
                 body = inflate(body)
-            texts = split(body)
+            upload, texts = (csv_upload.read(body), ()) if is_csv else (None, split(body))
         except InputError as error:
             await self._gateway.keep(body, error, sender)
             raise
-        return await self._gateway.take(texts, sender)
+        count = len(texts) if upload is None else len(upload.parts)
+        if bucket is not None:
+            bucket.take(count)
+        try:
+            if upload is None:
+                return await self._gateway.take(texts, sender), ()
+            return await self._gateway.offer(upload.parts, sender), upload.lines
+        except Unavailable:
+            if bucket is not None:
+                bucket.give_back(count)
+            raise
 
-    async def _body(self, request: web.Request) -> bytes:
-        if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
-            what = f"content type {request.headers.get(hdrs.CONTENT_TYPE, '')[:60]!r}"
-            raise InputError(what, reason="media_type", field="Content-Type", fix="application/json in UTF-8")
-        if _encoding(request) not in ("", "identity", "gzip"):
-            raise InputError(
-                f"content encoding {_encoding(request)[:60]!r}", reason="content_encoding", field="Content-Encoding", fix="gzip, or none"
-            )
-        return await body_of(request, self._body_within_s)
+    def _answer(self, taken: Taken, lines: tuple[int, ...], request: web.Request, key: Key) -> web.Response:
+        skew_s = clock_skew_s(request.headers.get(hdrs.DATE), taken)
+        self._listen(DeviceHeard(key.id, "http", taken.received_ms, clock_skew_s=skew_s))
+        fields: dict[str, Any] = {
+            "accepted": taken.accepted,
+            "refused": [{"line": lines[one.index]} | msgspec.structs.asdict(one) for one in taken.refused] if lines else taken.refused,
+            "received_ms": taken.received_ms,
+            "clock_skew_s": skew_s,
+        }
+        if key.ends_ms is not None:
+            fields["key_ends_ms"] = key.ends_ms
+        if taken.accepted:
+            return web.Response(status=202, body=msgspec.json.encode(fields), content_type=_JSON)
+        first = taken.refused[0]
+        forbidden = all(one.reason == Refusal.STATION_FORBIDDEN for one in taken.refused)
+        detail = f"all {len(taken.refused)} readings were refused; the first: {first.detail}" if len(taken.refused) > 1 else first.detail
+        return problem(403 if forbidden else 422, first.reason, detail, first.field, first.fix, **fields)
 
 
-async def sender_of(request: web.Request, keys: KeyStore) -> Sender:
-    """Who sends: the key in ``Authorization: Bearer``. Raises AuthError, Unavailable."""
+class TooLong(InputError):
+    """A body of more than ``MOST_BYTES``; ``begin`` is what was read of it."""
+
+    def __init__(self, begin: bytes) -> None:
+        super().__init__(f"the body is over {MOST_BYTES} bytes", reason="too_large", field="", fix="send smaller batches")
+        self.begin = begin
+
+
+async def key_of(request: web.Request, keys: KeyStore) -> Key:
+    """The key in ``Authorization: Bearer``. Raises AuthError, Unavailable."""
     scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer":
         raise AuthError("send your key: Authorization: Bearer fw_...")
-    key = await keys.verify(text.strip())
+    return await keys.verify(text.strip())
+
+
+async def sender_of(request: web.Request, keys: KeyStore) -> Sender:
+    """Likewise, who sends by it."""
+    key = await key_of(request, keys)
     return Sender(key.provider, key.stations)
 
 
 async def body_of(request: web.Request, within_s: float = _BODY_WITHIN_S) -> bytes:
-    """The whole body. Raises InputError: too large, broken off, not within that time."""
+    """The whole body as sent. Raises InputError: too long (``TooLong``), broken off, not within that time."""
+    body = bytearray()
     try:
         async with asyncio.timeout(within_s):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise InputError(f"the body is over {MOST_BYTES} bytes", reason="too_large", field="", fix="send smaller batches") from None
+            while len(body) <= MOST_BYTES and (chunk := await request.content.readany()):
+                body += chunk
     except (web.RequestPayloadError, ConnectionError) as error:
         raise InputError(f"the body broke off: {error}", reason="body_broken", field="", fix="send it again") from None
     except TimeoutError:
         what = f"the body did not come within {within_s:g} s"
         raise InputError(what, reason="body_slow", field="", fix="send smaller batches") from None
+    if len(body) > MOST_BYTES:
+        raise TooLong(bytes(body))
+    return bytes(body)
+
+
+def _media_type(request: web.Request) -> str:
+    found = request.content_type
+    if found not in (_JSON, csv_upload.MEDIA_TYPE) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        what = f"content type {request.headers.get(hdrs.CONTENT_TYPE, '')[:60]!r}"
+        raise InputError(what, reason="media_type", field="Content-Type", fix=f"{_JSON} or {csv_upload.MEDIA_TYPE}, in UTF-8")
+    return found
 
 
 def _encoding(request: web.Request) -> str:
     return request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
-
-
-def _answer(taken: Taken, request: web.Request) -> web.Response:
-    fields = {
-        "accepted": taken.accepted,
-        "refused": taken.refused,
-        "received_ms": taken.received_ms,
-        "clock_skew_s": clock_skew_s(request.headers.get(hdrs.DATE), taken),
-    }
-    if taken.accepted:
-        return web.Response(status=202, body=msgspec.json.encode(fields), content_type="application/json")
-    first = taken.refused[0]
-    forbidden = all(one.reason == Refusal.STATION_FORBIDDEN for one in taken.refused)
-    detail = f"all {len(taken.refused)} readings were refused; the first: {first.detail}" if len(taken.refused) > 1 else first.detail
-    return problem(403 if forbidden else 422, first.reason, detail, first.field, first.fix, **fields)
 
 
 def clock_skew_s(date: str | None, taken: Taken) -> float | None:
@@ -156,7 +207,8 @@ def problem(status: int, reason: str, detail: str, field: str = "", fix: str = "
 def problem_of(error: InputError | AuthError | Unavailable) -> web.Response:
     if isinstance(error, Unavailable):
         again_s = max(1, ceil(error.retry_after_s or 5))
-        response = problem(503, error.reason, str(error), fix=f"send the whole request again after {again_s} s")
+        status = 429 if error.reason == RATE_LIMITED else 503
+        response = problem(status, error.reason, str(error), fix=f"send the whole request again after {again_s} s")
         response.headers[hdrs.RETRY_AFTER] = str(again_s)
         return response
     if isinstance(error, AuthError):

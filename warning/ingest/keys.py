@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sql
@@ -44,14 +44,22 @@ _KEYS = sql.Table(
     sql.Column("revoked_ms", sql.BigInteger),
     sql.Column("last_used_ms", sql.BigInteger),
     sql.Column("note", sql.String(500), nullable=False),
+    sql.Column("per_minute", sql.BigInteger),
+    sql.Column("ends_ms", sql.BigInteger),
+    sql.Column("successor", sql.String(12)),
 )
+_LATER = ("per_minute", "ends_ms", "successor")  # columns that a table of before 0.4.0 does not have
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key as it is listed: never its secret. ``stations`` empty: all. ``last_used_ms`` may be a minute behind."""
+    """One key as it is listed: never its secret. ``stations`` empty: all. ``last_used_ms`` may be a minute behind.
+
+    ``per_minute``: readings that it may send, None: the default (``rate.Limits``), 0: no limit. ``ends_ms``: a rotated key works until
+    then beside its ``successor``.
+    """
 
     id: str
     provider: str
@@ -60,6 +68,9 @@ class Key:
     revoked_ms: int | None = None
     last_used_ms: int | None = None
     note: str = ""
+    per_minute: int | None = None
+    ends_ms: int | None = None
+    successor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +103,46 @@ class KeyStore:
         await asyncio.gather(*self._lookups.values(), return_exceptions=True)
         await self._engine.dispose()
 
-    async def create(self, provider: str, *, stations: Iterable[str] = (), note: str = "") -> tuple[Key, str]:
+    async def create(
+        self, provider: str, *, stations: Iterable[str] = (), note: str = "", per_minute: int | None = None
+    ) -> tuple[Key, str]:
         """A new key and its text ``fw_<id>_<secret>``, which is nowhere else. Raises InputError, Unavailable."""
         if not provider.strip() or len(provider) > 100:
             raise InputError("a key needs the name of its provider", reason="provider", field="provider", fix="1 to 100 characters")
         if len(note) > 500:
             raise InputError("the note is too long", reason="note", field="note", fix="at most 500 characters")
-        secret = secrets.token_urlsafe(32)
-        key = Key(secrets.token_hex(6), provider.strip(), frozenset(stations), self._clock(), note=note)
-        row = {"id": key.id, "provider": key.provider, "digest": _digest(secret), "stations": sorted(key.stations)}
-        await self._run(_KEYS.insert().values(**row, created_ms=key.created_ms, note=note))
-        return key, f"fw_{key.id}_{secret}"
+        if per_minute is not None and per_minute < 0:
+            raise InputError("a limit below 0", reason="per_minute", field="per_minute", fix="readings a minute; 0: no limit")
+        key = Key(secrets.token_hex(6), provider.strip(), frozenset(stations), self._clock(), note=note, per_minute=per_minute)
+        insert, text = _made(key)
+        await self._run(insert)
+        return key, text
+
+    async def rotate(self, id: str, overlap_ms: int) -> tuple[Key, Key, str]:
+        """(the old key, its successor, the successor's text). The new one works at once, the old one for ``overlap_ms`` more.
+
+        Both change together or not at all. Takes the id, or the key's whole text. Raises InputError for a key that is not there, has ended
+        or is rotated already; Unavailable.
+        """
+        if overlap_ms < 0:
+            raise InputError("an overlap below 0", reason="overlap", field="overlap", fix="like 7d; 0s ends the old key at once")
+        old, now_ms = await self._one(id), self._clock()
+        if old.revoked_ms is not None or (old.ends_ms is not None and old.ends_ms <= now_ms):
+            raise InputError(f"key {old.id} has ended", reason="key", field="id", fix="make a new one: `warning keys new`")
+        if old.successor is not None:
+            fix = f"rotate {old.successor}, or revoke {old.id} to end it now"
+            raise InputError(f"key {old.id} was rotated to {old.successor}", reason="key", field="id", fix=fix)
+        new = replace(old, id=secrets.token_hex(6), created_ms=now_ms, last_used_ms=None)
+        insert, text = _made(new)
+        rotated = replace(old, ends_ms=now_ms + overlap_ms, successor=new.id)
+        still = sql.and_(_KEYS.c.id == old.id, _KEYS.c.successor.is_(None), _KEYS.c.revoked_ms.is_(None))
+        changed = await self._run(_KEYS.update().where(still).values(ends_ms=rotated.ends_ms, successor=new.id), then=insert)
+        if not changed:
+            raise InputError(
+                f"key {old.id} was changed meanwhile", reason="key", field="id", fix="see `warning keys list`, and rotate again"
+            )
+        self._remembered.pop(old.id, None)
+        return rotated, new, text
 
     async def list(self) -> tuple[Key, ...]:
         """All keys, the revoked ones too, oldest first. Raises Unavailable."""
@@ -111,14 +151,16 @@ class KeyStore:
 
     async def revoke(self, id: str) -> Key:
         """Ends a key for good; again is no error. Takes the id, or the key's whole text. Raises InputError, Unavailable."""
-        form = _FORM.fullmatch(id)
-        id = form[1] if form else id
-        this = _KEYS.c.id == id
+        this = _KEYS.c.id == _id(id)
         await self._run(_KEYS.update().where(this, _KEYS.c.revoked_ms.is_(None)).values(revoked_ms=self._clock()))
-        rows = await self._run(_KEYS.select().where(this))
+        key = await self._one(id)
+        self._remembered.pop(key.id, None)
+        return key
+
+    async def _one(self, id: str) -> Key:
+        rows = await self._run(_KEYS.select().where(_KEYS.c.id == _id(id)))
         if not rows:
-            raise InputError(f"no key {id[:60]!r}", reason="key", field="id", fix="see `warning keys list`")
-        self._remembered.pop(id, None)
+            raise InputError(f"no key {_id(id)[:60]!r}", reason="key", field="id", fix="see `warning keys list`")
         return _key(rows[0])
 
     async def verify(self, text: str) -> Key:
@@ -134,6 +176,8 @@ class KeyStore:
             raise AuthError("no such key")
         if entry.key.revoked_ms is not None:
             raise AuthError(f"key {entry.key.id} is revoked")
+        if entry.key.ends_ms is not None and self._clock() >= entry.key.ends_ms:
+            raise AuthError(f"key {entry.key.id} has ended: use its successor, {entry.key.successor}")
         return entry.key
 
     async def _looked_up(self, id: str, old: _Remembered | None) -> _Remembered | None:
@@ -167,15 +211,18 @@ class KeyStore:
         entry = self._remembered[id] = _Remembered(key, bytes(rows[0].digest), time.monotonic())
         return entry
 
-    async def _run(self, statement: Any) -> Any:
-        """Rows of a select, else nothing. Whatever a database or its driver raises is Unavailable, never "no such key"."""
+    async def _run(self, statement: Any, then: Any = None) -> Any:
+        """Rows of a select, else how many rows were changed; ``then`` in the same transaction, if any was. Whatever a database or its
+        driver raises is Unavailable, never "no such key"."""
         try:
             async with asyncio.timeout(self._within_s):
                 if not self._table_is_there:
                     await self._make_table()
                 async with self._engine.begin() as connection:
                     result = await connection.execute(statement)
-                    return result.all() if result.returns_rows else ()
+                    if then is not None and result.rowcount:
+                        await connection.execute(then)
+                    return result.all() if result.returns_rows else result.rowcount
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             what = f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"
             _log.warning("the database of keys is away: %s", what)
@@ -186,12 +233,21 @@ class KeyStore:
             try:
                 async with self._engine.begin() as connection:
                     await connection.run_sync(_METADATA.create_all)
+                    await connection.run_sync(_add_columns)
             except SQLAlchemyError:
                 if last:
                     raise
             else:
                 self._table_is_there = True
                 return
+
+
+def _add_columns(connection: sql.Connection) -> None:
+    there = {column["name"] for column in sql.inspect(connection).get_columns(_KEYS.name)}
+    for name in _LATER:
+        if name not in there:
+            kind = _KEYS.c[name].type.compile(connection.dialect)
+            connection.execute(sql.text(f"ALTER TABLE {_KEYS.name} ADD COLUMN {name} {kind}"))
 
 
 def open_engine(url: str, within_s: float) -> AsyncEngine:
@@ -214,5 +270,29 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("ascii")).digest()
 
 
+def _id(text: str) -> str:
+    form = _FORM.fullmatch(text)
+    return form[1] if form else text
+
+
+def _made(key: Key) -> tuple[sql.Insert, str]:
+    """The row of a new key, and its text."""
+    secret = secrets.token_urlsafe(32)
+    row = {"id": key.id, "provider": key.provider, "digest": _digest(secret), "stations": sorted(key.stations)}
+    insert = _KEYS.insert().values(**row, created_ms=key.created_ms, note=key.note, per_minute=key.per_minute)
+    return insert, f"fw_{key.id}_{secret}"
+
+
 def _key(row: Any) -> Key:
-    return Key(row.id, row.provider, frozenset(row.stations), row.created_ms, row.revoked_ms, row.last_used_ms, row.note)
+    return Key(
+        row.id,
+        row.provider,
+        frozenset(row.stations),
+        row.created_ms,
+        row.revoked_ms,
+        row.last_used_ms,
+        row.note,
+        row.per_minute,
+        row.ends_ms,
+        row.successor,
+    )

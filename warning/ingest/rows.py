@@ -88,23 +88,28 @@ def outline(path: Path) -> Iterator[tuple[str, str, int]]:
 
 def from_row(row: Mapping[str, str | list[str] | None], formats: Formats) -> Reading:
     """One row as the csv module reads it -> a reading. Raises InputError."""
+    if None in row:  # where csv.DictReader puts what is beyond the header
+        raise refusal(Refusal.FIELD_UNKNOWN, "", "the row has more cells than the header", "quote a cell that holds a comma")
+    item = item_of(row)
+    if item.parameter == Parameter.STAGE.value and not item.datum:
+        item = msgspec.structs.replace(item, datum=GAUGE_ZERO)
+    reading = formats.reading(item, provider=_provider(row), received_ms=0, live=False)
+    return msgspec.structs.replace(reading, received_ms=reading.time_ms)
+
+
+def item_of(row: Mapping[str, str | list[str] | None]) -> Item:
+    """The cells of one row by column -> what they say; a blank value is "missing". Raises InputError."""
     fields: dict[str, Any] = {}
     for name in _COLUMNS[:-1]:
         cell = row.get(name)
         if cell is None and name in _MANDATORY:
             raise refusal(Refusal.FIELD_MISSING, name, f"{name} is missing: the row is too short", f"columns are {', '.join(_MANDATORY)}")
         fields[name] = str(cell or "").strip()
-    if None in row:  # where csv.DictReader puts what is beyond the header
-        raise refusal(Refusal.FIELD_UNKNOWN, "", "the row has more cells than the header", "quote a cell that holds a comma")
     fields["value"] = _number(fields["value"])
-    if fields["parameter"] == Parameter.STAGE.value:
-        fields["datum"] = fields["datum"] or GAUGE_ZERO
     try:
-        item = msgspec.convert(fields, Item)
+        return msgspec.convert(fields, Item)
     except msgspec.ValidationError as error:
         raise explained(str(error)) from None
-    reading = formats.reading(item, provider=_provider(row), received_ms=0, live=False)
-    return msgspec.structs.replace(reading, received_ms=reading.time_ms)
 
 
 def _number(text: str) -> float | None:
