@@ -287,8 +287,11 @@ def test_warnings_that_are_wrong(tmp_path: Path, line: str, what: str) -> None:
 
 
 class Told:
-    def __init__(self, at_s: int, confirmed: str, expected: str, silent: bool = False) -> None:
+    def __init__(
+        self, at_s: int, confirmed: str, expected: str, silent: bool = False, cleared: str = "NORMAL", keep: str = "NORMAL"
+    ) -> None:
         self.at_ms, self.level_confirmed, self.level_expected = at_s * 1000, confirmed, expected
+        self.level_cleared, self.level_expected_cleared = cleared, keep
         self.silent_since_ms = 1 if silent else None
         self.observed_ms, self.value, self.forecast = at_s * 1000, 1.0, None
 
@@ -306,3 +309,17 @@ def test_silence_ends_no_alert() -> None:
     found = said.alerts(Level.HIGH)
     assert (found.start.tolist(), found.end.tolist()) == ([600], [1200])
     assert len(said.issues) == 1 and said.issues[0].quantiles.shape == (0, len(LEVELS))
+
+
+def test_an_alert_stands_as_long_as_what_keeps_it_alive() -> None:
+    said = Said()
+    for told in (
+        Told(0, "NORMAL", "NORMAL", keep="HIGH"),  # what keeps one alive raises none
+        Told(600, "NORMAL", "MEDIUM", keep="HIGH"),
+        Told(1200, "NORMAL", "NORMAL", keep="HIGH"),
+        Told(1800, "NORMAL", "NORMAL", cleared="LOW"),
+        Told(2400, "NORMAL", "NORMAL", cleared="NORMAL"),
+        Told(3000, "NORMAL", "NORMAL", cleared="LOW"),
+    ):
+        said.take(told)
+    assert said.rank == [0, 2, 2, 1, 0, 0]

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warning.model import CLASSES, Level
 from warning.region import Region, Zone, named
 from warning.science import verify, verify_baselines, verify_bootstrap
 from warning.science.verify import Judged, Skill
 from warning.science.verify_bootstrap import Difference, Units
+from warning.verification import fair
 from warning.verification.forecasts import Forecasts, forecasts
 from warning.verification.observed import Track
 from warning.verification.said import Said
@@ -20,10 +20,10 @@ from warning.verification.said import Said
 OURS = "ours"
 THRESHOLD = "threshold"
 LINES = {f"straight line {ahead} h": ahead for ahead in verify_baselines.AHEAD_H}
-METHODS = (OURS, THRESHOLD, *LINES)
+FAIR = "straight line, fair"  # its horizon chosen on the other rivers, so that it is in time as often as it can with few false alarms
+METHODS = (OURS, THRESHOLD, *LINES, FAIR)
 SEED = 20250827  # of the bootstrap: the same figures each time; the day on which the Chenab rose
 FAR_AHEAD_H = 24  # timely CSI at this lead takes alerts of two days before an event; else none could be in time
-RESOLUTION = {"stage": 0.001, "discharge": 0.1}
 
 Equal = frozenset[tuple[str, Level]]  # (zone, class) whose limit is that of the class above it
 
@@ -76,13 +76,10 @@ def assess(
     """Judges every class that a zone of the region has. Zones without a reading count for nothing."""
     rng = np.random.default_rng(SEED)
     zones = [zone for zone in region.zones if zone.id in tracks and zone.id in said]
-    classes = []
-    for level in CLASSES:
-        limits = {zone.id: limit for zone in zones if (limit := limit_of(zone, level, equal)) is not None}
-        if limits:
-            classes.append(_judge(region, level, limits, tracks, said, within_s, rng))
     quantities = {zone.id: zone.limits.quantity for zone in zones}
     by_class = {level: {zone.id: value for zone in zones if (value := limit_of(zone, level, equal)) is not None} for level in CLASSES}
+    horizons = fair.horizons({zone.id: zone.river for zone in zones}, tracks, quantities, by_class, within_s)
+    classes = [_judge(region, level, limits, horizons, tracks, said, within_s, rng) for level, limits in by_class.items() if limits]
     found = forecasts(quantities, by_class, tracks, said)
     return Assessment(region, within_s, tracks, said, tuple(classes), found)
 
@@ -91,12 +88,13 @@ def _judge(
     region: Region,
     level: Level,
     limits: Mapping[str, float],
+    horizons: Mapping[str, float],
     tracks: Mapping[str, Track],
     said: Mapping[str, Said],
     within_s: int,
     rng: np.random.Generator,
 ) -> Judgement:
-    judged, far = _judged(region, level, limits, tracks, said, (within_s, max(within_s, 2 * FAR_AHEAD_H * 3600)))
+    judged, far = _judged(region, level, limits, horizons, tracks, said, (within_s, max(within_s, 2 * FAR_AHEAD_H * 3600)))
     units, far_units = (verify_bootstrap.units([found[method] for method in METHODS], within_s) for found in (judged, far))
     skill = {method: verify.skill(each) for method, each in judged.items()}
     for method, each in far.items():
@@ -118,6 +116,7 @@ def _judged(
     region: Region,
     level: Level,
     limits: Mapping[str, float],
+    horizons: Mapping[str, float],
     tracks: Mapping[str, Track],
     said: Mapping[str, Said],
     withins_s: Sequence[int],
@@ -126,19 +125,15 @@ def _judged(
     found: list[dict[str, list[Judged]]] = [{method: [] for method in METHODS} for _ in withins_s]
     covered_s = max(int(track.time_s[-1]) for track in tracks.values()) - min(int(track.time_s[0]) for track in tracks.values())
     for zone, limit in limits.items():
-        track, resolution = tracks[zone], RESOLUTION[region.zone_by_id[zone].limits.quantity]
+        track, resolution = tracks[zone], fair.RESOLUTION[region.zone_by_id[zone].limits.quantity]
         events = verify.crossings(track.time_s, track.value, limit, resolution)
-        speaks = {OURS: said[zone].alerts(level), THRESHOLD: _spells(track, track.value, limit, resolution)}
-        for name, ahead_h in LINES.items():
-            speaks[name] = _spells(track, verify_baselines.straight_line(track.time_s, track.value, ahead_h), limit, resolution)
+        speaks = {OURS: said[zone].alerts(level), THRESHOLD: fair.spells(track, track.value, limit, resolution)}
+        for name, ahead_h in (*LINES.items(), (FAIR, horizons[zone])):
+            speaks[name] = fair.spells(track, verify_baselines.straight_line(track.time_s, track.value, ahead_h), limit, resolution)
         for method, alerts in speaks.items():
             for judged, within_s in zip(found, withins_s, strict=True):
                 judged[method].append(verify.judge(events, alerts, within_s, covered_s))
     return found
-
-
-def _spells(track: Track, value: NDArray[np.float64], limit: float, resolution: float) -> verify.Spells:
-    return verify.spells(track.time_s, verify.reached(value, limit, resolution))
 
 
 def differences(sets: Sequence[Units], rng: np.random.Generator, leads_h: Sequence[int] = (3, 6)) -> dict[tuple[str, int], Difference]:

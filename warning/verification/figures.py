@@ -32,7 +32,11 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 GREY = "#777777"
 OF_CLASS = {Level.LOW: SKY, Level.MEDIUM: ORANGE, Level.HIGH: VERMILION, Level.VERY_HIGH: PURPLE, Level.EXCEPTIONAL: BLACK}
 OF_METHOD = dict(
-    zip(METHODS, ((BLUE, "-", "o"), (GREY, ":", "s"), (ORANGE, "--", "^"), (GREEN, "--", "v"), (VERMILION, "--", "D")), strict=True)
+    zip(
+        METHODS,
+        ((BLUE, "-", "o"), (GREY, ":", "s"), (ORANGE, "--", "^"), (GREEN, "--", "v"), (VERMILION, "--", "D"), (PURPLE, "-.", "P")),
+        strict=True,
+    )
 )
 BEFORE_S, AFTER_S = 48 * 3600, 48 * 3600  # what is shown around a zone's events
 FANS = 3  # forecasts drawn in one hydrograph

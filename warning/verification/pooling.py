@@ -13,19 +13,21 @@ import numpy as np
 from warning.errors import ConfigError, Problem
 from warning.science import verify_bootstrap
 from warning.science.verify_bootstrap import Difference, Units
-from warning.verification.assessment import LINES, METHODS, SEED, Assessment, differences
-from warning.verification.tables import Table, aliases
+from warning.verification.assessment import FAIR, LINES, METHODS, OURS, SEED, Assessment, differences
+from warning.verification.fair import LEADS_H
+from warning.verification.tables import Table, aliases, number
 
 NAMES = ("minor", "major")
 
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """``sets``: of how many hindcasts; by name of the class and ``all`` of them: events, false alarms of ours, differences."""
+    """``sets``: of how many hindcasts; by name of the class and ``all``: events, false part and timely CSI by method, differences."""
 
     sets: int
     events: Mapping[str, int]
-    far: Mapping[str, float]
+    far: Mapping[str, Mapping[str, float]]
+    timely: Mapping[str, Mapping[tuple[str, int], float]]
     differences: Mapping[str, Mapping[tuple[str, int], Difference]]
 
 
@@ -63,35 +65,43 @@ def together(found: Assessment, others: list[dict[str, Units]]) -> Pooled:
     return Pooled(
         sets=len(sets),
         events={name: int(each.event.sum()) for name, each in units.items()},
-        far={name: _far(each) for name, each in units.items()},
+        far={name: {method: _far(each, place) for place, method in enumerate(METHODS)} for name, each in units.items()},
+        timely={
+            name: {(method, lead): verify_bootstrap.timely(each, place, lead) for place, method in enumerate(METHODS) for lead in LEADS_H}
+            for name, each in units.items()
+        },
         differences={name: differences([each], rng) for name, each in units.items()},
     )
 
 
-def _far(units: Units) -> float:
+def _far(units: Units, method: int) -> float:
     """False alarms over false alarms and warned events: the alerts themselves are not in the units."""
-    false, hits = int(units.false[0].sum()), int((units.lead_s[0] >= 0).sum())
+    false, hits = int(units.false[method].sum()), int((units.lead_s[method] >= 0).sum())
     return false / (false + hits) if false + hits else math.nan
 
 
 def table(pooled: Pooled) -> Table:
     rows = []
     for name, found in pooled.differences.items():
+        far, timely = pooled.far[name], pooled.timely[name]
         for (method, lead), each in found.items():
-            if method in LINES:
+            if method in (*LINES, FAIR):
                 sure = "sure" if each.sure else "may be chance"
-                rows.append(
-                    (name, str(pooled.events[name]), f"{lead} h", method, f"{each.value:+.2f}", f"{each.low:.2f} to {each.high:.2f}", sure)
-                )
+                values = f"{number(timely[OURS, lead])} : {number(timely[method, lead])}"
+                false = f"{number(far[OURS])} : {number(far[method])}"
+                interval = f"{each.low:+.2f} to {each.high:+.2f}"
+                rows.append((name, str(pooled.events[name]), f"{lead} h", method, values, false, f"{each.value:+.2f}", interval, sure))
     title = f"{pooled.sets} hindcasts together: timely CSI, ours less the straight line"
-    return Table(title, ("class", "events", "lead", "than", "difference", "95 % of draws", ""), tuple(rows))
+    columns = ("class", "events", "lead", "than", "timely CSI", "false part", "difference", "95 % of draws", "")
+    return Table(title, columns, tuple(rows))
 
 
 def figures(pooled: Pooled) -> dict[str, float]:
     out: dict[str, float] = {"pooled_sets": pooled.sets}
     for name, found in pooled.differences.items():
-        out |= {f"pooled_events_{name}": pooled.events[name], f"pooled_false_part_{name}": pooled.far[name]}
+        out |= {f"pooled_events_{name}": pooled.events[name], f"pooled_false_part_{name}": pooled.far[name][OURS]}
+        out |= {f"pooled_timely_csi_{lead}h_{name}": pooled.timely[name][OURS, lead] for lead in LEADS_H}
         for (method, lead), each in found.items():
-            word = f"pooled_timely_csi_{lead}h_{name}_less_{method.replace(' ', '_')}"
+            word = f"pooled_timely_csi_{lead}h_{name}_less_{method.replace(',', '').replace(' ', '_')}"
             out |= {word: each.value, f"{word}_low": each.low, f"{word}_high": each.high}
     return {name: value for name, value in out.items() if not math.isnan(value)}

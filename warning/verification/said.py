@@ -1,7 +1,8 @@
 """What the pipeline said of each zone over time, taken from the hazards that its beats tell.
 
-An **alert** of a class, for verification, begins when the higher of the confirmed and the expected class first reaches it, and lasts until
-that falls below. A silent gauge ends nothing, as a silent gauge clears no alert; what is expected of it can still rise.
+An **alert** of a class, for verification, begins when the higher of the confirmed and the expected class first reaches it, and stands as
+the alerts do that people get: as long as the reading with its margin, or an expectation with the smaller chance that keeps one alive, is of
+that class. A silent gauge ends nothing, as a silent gauge clears no alert; what is expected of it can still rise.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ class Said:
         """One hazard, as a row or a noun: its fields, classes by name."""
         at_s = row.at_ms // 1000
         rank = max(_rank(row.level_confirmed), _rank(row.level_expected), 0)
-        if row.silent_since_ms is not None and self.rank:
-            rank = max(rank, self.rank[-1])
+        if self.rank:
+            held = max(_rank(row.level_cleared), _rank(row.level_expected_cleared))
+            rank = max(rank, self.rank[-1] if row.silent_since_ms is not None else min(self.rank[-1], held))
         if self.at_s and self.at_s[-1] == at_s:
             self.rank[-1] = rank
         else:

@@ -10,7 +10,7 @@ from typing import Any
 from warning.model import Level
 from warning.science.verify import LEADS_H, Skill
 from warning.science.verify_bootstrap import Difference
-from warning.verification.assessment import LINES, METHODS, OURS, Assessment, Judgement
+from warning.verification.assessment import FAIR, LINES, METHODS, OURS, Assessment, Judgement
 from warning.verification.official import Comparison
 
 
@@ -82,7 +82,7 @@ def _differences(found: Assessment) -> Table:
     rows = []
     for judgement in found.classes:
         for (method, lead), each in judgement.differences.items():
-            if judgement.skill[OURS].events and method in LINES:
+            if judgement.skill[OURS].events and method in (*LINES, FAIR):
                 rows.append((judgement.name, f"{lead} h", method, _difference(each)))
     return Table(
         "Timely CSI, ours less the straight line (95 % of draws, paired by event)", ("class", "lead", "than", "difference"), tuple(rows)
@@ -188,7 +188,7 @@ def figures(found: Assessment, official: Mapping[Level, Comparison]) -> dict[str
             out |= {f"timely_csi_{lead}h_{name}": skill.timely[lead]}
             out |= {f"timely_csi_{lead}h_{name}_low": low, f"timely_csi_{lead}h_{name}_high": high}
         for (method, lead), difference in each.differences.items():
-            word = method.replace(" ", "_")
+            word = method.replace(",", "").replace(" ", "_")
             out |= {
                 f"timely_csi_{lead}h_{name}_less_{word}": difference.value,
                 f"timely_csi_{lead}h_{name}_less_{word}_low": difference.low,
