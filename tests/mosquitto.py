@@ -17,7 +17,7 @@ from services import HOST, ROOT, Certificates, absent, free_port, listening
 from warning.stream.broker import end_with_parent
 
 PASSWORD = "secret-of-"  # and the user's name
-LINES = ("per_listener", "allow_anonymous", "persistence ", "autosave", "max_", "message_size", "persistent_client")
+LINES = ("per_listener", "allow_anonymous", "persistence ", "autosave", "max_", "persistent_client")
 
 
 class Mosquitto:
@@ -87,6 +87,6 @@ def client_of(where: Mapping[str, object], user: str, **options: object) -> dict
         "username": user,
         "password": f"{PASSWORD}{user}",
         "tls_context": ssl.create_default_context(cafile=str(where["ca"])),
-        "timeout": 5.0,
+        "timeout": 3.0,
         **options,
     }

@@ -21,6 +21,7 @@ from way_conformance import Answer, At, Message, Way, WayConformance
 from warning import config_devices
 from warning.ingest.lorawan import Uplinks
 from warning.ingest.mqtt import Mqtt
+from warning.ingest.mqtt_messages import MOST_BYTES
 
 DEVICES = "device,station\ncollector,*\n"
 ANSWER_S = 2.5
@@ -29,7 +30,7 @@ ANSWER_S = 2.5
 class MqttWay(Way):
     """A device that asks for an answer by correlation data, as one does that must know."""
 
-    most_bytes = 1 << 20
+    most_bytes = MOST_BYTES
     users: ClassVar[tuple[str, ...]] = ("collector", "stranger")
 
     def prepare(self, folder: Path) -> None:

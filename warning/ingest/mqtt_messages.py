@@ -13,13 +13,14 @@ import msgspec
 from warning.config_devices import Device
 from warning.errors import InputError
 from warning.facts import DeviceHeard
-from warning.ingest.body import MOST_BYTES, split
+from warning.ingest.body import split
 from warning.ingest.formats import Item, Refusal, item, refusal
 from warning.ingest.gateway import Clock, Part, Sender
 from warning.ingest.lorawan import Uplinks
 from warning.ingest.mqtt_topics import Origin, origin
 from warning.ingest.uplink import Network
 
+MOST_BYTES = 256 << 10  # of one message: over a thousand readings
 _MOST_NAME = 100  # of a device that nobody knows, in readings.rejected
 
 _log = logging.getLogger(__name__)
