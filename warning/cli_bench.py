@@ -140,6 +140,44 @@ def qc(
     write_json(json_file, measure(folder, faults, reference, config.load(str(folder / "sri-lanka")), lambda line: print(line, flush=True)))
 
 
+@bench.command("ingest")
+def ingest(
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="of each measurement")] = 15.0,
+    kafka: Kafka = "",
+    json_file: Json = None,
+) -> None:
+    """What a gateway takes with keys and acks=all: readings a second in batches, single requests, MQTT; answers at half of that load."""
+    from warning import wiring_bench_ingest as found
+
+    with progress() as told:
+
+        async def one(_: int, on: Broker, folder: Path) -> dict[str, Any]:
+            return await found.ingest(seconds, on, folder, told)
+
+        [rows], where = run(_each(kafka, (0,), one))
+    show(found.tables(rows, where))
+    write_json(json_file, found.document(rows, where))
+
+
+@bench.command("edge")
+def edge(
+    days: Annotated[int, typer.Option("--days", min=1, help="simulated")] = 30,
+    sensors: Annotated[int, typer.Option("--sensors", min=1, help="each read every five minutes")] = 12,
+    loss: Annotated[float, typer.Option("--loss", min=0, max=0.9, help="part of the requests that is lost")] = 0.4,
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+    kafka: Kafka = "embedded",
+    json_file: Json = None,
+) -> None:
+    """An edge node's month on a bad link, simulated: what arrived, what was doubled, how late; the siren in an outage."""
+    from warning import wiring_bench_edge as found
+
+    plan = found.Month(days=days, sensors=sensors, loss=loss, seed=seed, outages=max(1, days * 2 // 3), cuts=max(1, days // 3))
+    with progress() as told:
+        document = run(found.bench(plan, kafka, told))
+    show(found.tables(document))
+    write_json(json_file, document)
+
+
 async def _each(
     kafka: str, numbers: tuple[int, ...], one: Callable[[int, Broker, Path], Coroutine[Any, Any, dict[str, Any]]]
 ) -> tuple[list[dict[str, Any]], str]:

@@ -52,9 +52,9 @@ async def collect(deployment: Deployment, partitions: int, phones: Path | None =
 
     ``partitions``: of ``readings``; the other topics that are read have one.
     """
-    topics = {deployment.readings: await _whole(deployment, deployment.readings, partitions)}
+    topics = {deployment.readings: await whole(deployment, deployment.readings, partitions)}
     for name in (deployment.rejected, deployment.alerts, deployment.receipts):
-        topics[name] = await _whole(deployment, name)
+        topics[name] = await whole(deployment, name)
     unreadable: dict[str, int] = {}
     readings, ticks = _beats(topics[deployment.readings], unreadable, deployment.readings)
     sms = _lines(phones)
@@ -73,10 +73,10 @@ async def collect(deployment: Deployment, partitions: int, phones: Path | None =
 
 async def published(deployment: Deployment) -> set[str]:
     """Identifiers of the alerts that are on the topic now. Raises KafkaError."""
-    return {(record.key or b"").decode() for record in await _whole(deployment, deployment.alerts)}
+    return {(record.key or b"").decode() for record in await whole(deployment, deployment.alerts)}
 
 
-async def _whole(deployment: Deployment, topic: str, partition_count: int = 1) -> list[Any]:
+async def whole(deployment: Deployment, topic: str, partition_count: int = 1) -> list[Any]:
     """Every record of a topic, by partition and offset."""
     consumer = AIOKafkaConsumer(**access.arguments(deployment), enable_auto_commit=False, auto_offset_reset="earliest", group_id=None)
     await consumer.start()

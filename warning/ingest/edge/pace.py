@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 _FIRST_ITEMS = 32
-_SMALL = 4
+_SMALL = 16  # they fit one packet: fewer would not get through any better, and the newest of every series shall come at once
 _MOST_TIMEOUT_S = 60.0
 _MOST_WAIT_S = 60.0
 
@@ -27,15 +27,12 @@ class Pace:
         self.items = min(self._most_items, self.items * 2)
         self.timeout_s = max(self._least_timeout_s, self.timeout_s / 2)
 
-    def smaller(self) -> None:
-        self.items = max(1, self.items // 2)
-
     def bad(self, *, timed_out: bool) -> float:
         """How long to wait, in s."""
         if timed_out and self.items <= _SMALL:
             self.timeout_s = min(_MOST_TIMEOUT_S, self.timeout_s * 1.5)
         self.failures += 1
-        self.smaller()
+        self.items = min(self.items, max(_SMALL, self.items // 2))
         return self.wait_s()
 
     def wait_s(self) -> float:
