@@ -21,7 +21,7 @@ from warning import config_sources
 from warning.ingest.pull import Puller
 from warning.ingest.watermark import Watermarks
 
-WITHIN_S = 8.0
+WITHIN_S = 4.0  # a poll every 0.1 s
 SOURCES = """
 sources:
   agency:

@@ -17,7 +17,7 @@ from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Format = Literal["json", "csv", "shef", "waterml2"]
-_PARAMETERS = Literal["stage", "discharge", "inflow", "outflow", "rain", "temperature", "humidity"]
+_PARAMETERS = Literal["stage", "discharge", "inflow", "outflow", "rain", "temperature", "humidity", "none"]  # none: not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class ParameterModel(Strict):
     datum: str = ""
 
     def noun(self) -> Meaning:
-        return Meaning(self.parameter, self.unit, self.datum)
+        return Meaning("" if self.parameter == "none" else self.parameter, self.unit, self.datum)
 
 
 class UnitModel(Strict):

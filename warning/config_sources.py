@@ -236,7 +236,7 @@ def _stations(model: SourceModel, agency: Agency | None, region: Region, path: P
             continue
         has = {series.parameter.value for series in station.series}
         for word, own in one.parameters.items():
-            if own.parameter not in has:
+            if own.parameter not in (*has, "none"):
                 words = f"{one.station} has no {own.parameter}, which {word!r} is"
                 yield Problem(where, words, "add the series to series.csv, or leave the word out")
         if agency is not None and not one.parameters and not has & {each.parameter for each in shared.values()}:

@@ -46,9 +46,13 @@ class Mapped:
 
 
 def mapped(said: Iterable[Said], source: Source) -> Mapped:
-    """What is said -> parts for the gateway. Twice in one message with another value: the first counts, the others are refused."""
+    """What is said -> parts for the gateway.
+
+    Two values for one time from two of their series (two sensors, say) would be revisions of each other for ever: the first counts, the
+    others are refused, until the configuration says which is meant. Of SHEF the same series again is a correction.
+    """
     found = Mapped()
-    first: dict[tuple[str, str, datetime], Item] = {}
+    first: dict[tuple[str, str, datetime], tuple[Item, str]] = {}
     for one in said:
         item = _item(one, source)
         if item is None:
@@ -58,8 +62,8 @@ def mapped(said: Iterable[Said], source: Source) -> Mapped:
             if one.time is None:
                 found.no_observation += 1
                 continue
-            before = first.setdefault((item.station, item.parameter, item.time), item)
-            if before != item and source.agency.format != "shef":  # whose corrections stand in the same message
+            before, what = first.setdefault((item.station, item.parameter, item.time), (item, one.what))
+            if before != item and (what != one.what or source.agency.format != "shef"):
                 words = f"two values for one time of {item.station}: {before.value} {before.unit} and {item.value} {item.unit}"
                 item = refusal(Refusal.AMBIGUOUS, "value", words, "say in sources.yaml which of their series is meant")
             elif before is not item and before == item:

@@ -21,13 +21,14 @@ from warning.ingest.formats import Refusal, refusal
 from warning.ingest.paths import not_this_format
 
 _HEAD = re.compile(r"\.[AE]R?\s+(\w{3,8})\s", re.I)
+_TOKEN = re.compile(r"\[([^\[\]]+)\]$")  # how the library names the item that it cannot read
 _OBSERVED = "R"
 _MOST_LINE = 2000  # characters: the library's expressions are quadratic in the length of a line
 _FIX = "see NWS Manual 10-944"
 
 
 def read(body: bytes) -> list[Said]:
-    """All that the messages in a text say. What a value is: physical element and duration code (``HGI``, ``PPH``).
+    """All that the messages in a text say. What a value is: physical element, duration, type and source (``HGIRG``).
 
     Raises InputError ``format`` for what is no text with SHEF in it.
     """
@@ -63,16 +64,25 @@ def _message(parser: Any) -> list[Said]:
         parser.errors.append(f"{type(error).__name__}: {error}")
     for record in records:
         found.append(_said(record, raw))
-    found += [_wrong(raw, words) for words in dict.fromkeys(parser.errors)]
+    whole = [words for words in dict.fromkeys(parser.errors) if _TOKEN.search(words) is None]
+    tokens = [words for words in dict.fromkeys(parser.errors) if _TOKEN.search(words) is not None]
+    found += [_wrong(raw, "; ".join(whole))] if whole else []
+    found += [_wrong(_with_its_head(raw, words), words) for words in tokens]  # not all of a long message for each bad item
     parser.errors.clear()
     return found
+
+
+def _with_its_head(raw: str, words: str) -> str:
+    token = _TOKEN.search(words)
+    head = raw.split("\n", 1)[0]
+    return raw if token is None or len(raw) <= len(head) + 1 else f"{head}\n{token[1]}"
 
 
 def _said(record: Any, raw: str) -> Said:
     code, time, value = record.parameter_code, record.obstime._dt, float(record.value)
     units = record.parser._pe_units.get(code[:2], ("", ""))
     source = {"location": record.location, "parameter": code, "time": time.isoformat(), "value": value, "message": raw.split("\n")[0][:200]}
-    what = code[:3]
+    what = code[:5]
     wrong = None
     if code[3] != _OBSERVED or code[5:] != "ZZ":
         kind = "a forecast or processed" if code[3] != _OBSERVED else "an extreme or a probability of an observed"
