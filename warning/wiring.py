@@ -92,7 +92,7 @@ async def admitted(deployment: Deployment, process: str) -> None:
 
 async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
     """``warning ingest``: HTTP and the inbox in, the log out."""
-    from warning import wiring_readers
+    from warning import wiring_devices, wiring_readers
     from warning.ingest import http, serving
     from warning.ingest.gateway import Gateway
     from warning.ingest.inbox import Inbox
@@ -119,6 +119,7 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
         gateway = Gateway(region, deployment, readings, clock_ms)
         app = http.create_app(gateway, keys, observed)
         app.add_routes(health.routes(observed.health, observed.registry))
+        sensors = wiring_devices.sensors(app.add_routes, region, deployment, gateway, keys, clock_ms, observed)
         await wiring_readers.readers(stack, app.add_routes, region, deployment, gateway, keys, clock_ms, observed)
         try:
             server = await serving.serve(app, deployment.host, deployment.ingest_port)
@@ -131,7 +132,8 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
         if deployment.replay:  # what is sent meanwhile is of today
             await stop.wait()
         else:
-            await Inbox(deployment, gateway, observed, partial(access.security, deployment)).run(stop)
+            inbox = Inbox(deployment, gateway, observed, partial(access.security, deployment))
+            await asyncio.gather(inbox.run(stop), *(reader.run(stop) for reader in sensors))
 
 
 async def worker(region: Region, deployment: Deployment, stop: asyncio.Event) -> ExitCode:
