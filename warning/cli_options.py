@@ -25,6 +25,7 @@ Database = Annotated[str | None, typer.Option("--database", help="SQLAlchemy URL
 Port = Annotated[
     int | None, typer.Option("--port", min=0, max=65_535, help="port to listen on, on 127.0.0.1 unless WARNING_HOST says otherwise")
 ]
+Mqtt = Annotated[str | None, typer.Option("--mqtt", help="mqtts://user@host:8883 of an MQTT broker [WARNING_MQTT_URL]")]
 Json = Annotated[Path | None, typer.Option("--json", help="write the figures as JSON into this file", dir_okay=False)]
 
 
