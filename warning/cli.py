@@ -29,7 +29,7 @@ from warning import (
     cli_train,
     cli_whatif,
 )
-from warning.cli_options import Database, Directory, Json, Kafka, Port, Prefix, RegionName, deployment_of
+from warning.cli_options import Database, Directory, Json, Kafka, Mqtt, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
 app = typer.Typer(
@@ -117,9 +117,11 @@ def ingest(
     directory: Directory = None,
     database: Database = None,
     port: Port = None,
+    mqtt: Mqtt = None,
 ) -> None:
-    """Take readings over HTTP (POST /v1/readings) and write them to the log."""
-    _process("ingest", region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database, ingest_port=port)
+    """Take readings over HTTP (POST /v1/readings), and from an MQTT broker if one is named, and write them to the log."""
+    given = {"bootstrap": kafka, "prefix": prefix, "directory": directory, "database_url": database, "ingest_port": port, "mqtt_url": mqtt}
+    _process("ingest", region, **given)
 
 
 @app.command()
