@@ -100,6 +100,8 @@ class Metrics:
         self._refused = self._make(Counter, "ingest_readings_refused_total", "Readings that the gateway refused", ("reason",), REFUSED)
         self._request_s = self._make(Histogram, "ingest_request_seconds", "Time from request to answer", buckets=_SHORT)
         self._told[facts.Received] = self._received
+        self._mqtt: Gauge | None = None  # likewise
+        self._told[facts.MqttState] = self._mqtt_state
         partitions = self._partitions()
         self._inbox = self._make(
             Counter, "inbox_readings_taken_total", "Records of readings.inbox that the log has", ("partition",), partitions
@@ -124,6 +126,11 @@ class Metrics:
         for partition in self._partitions():
             if int(partition) not in fact.partitions:
                 self._inbox_waiting.labels(partition).set(0)
+
+    def _mqtt_state(self, fact: facts.MqttState) -> None:
+        if self._mqtt is None:
+            self._mqtt = self._make(Gauge, "mqtt_up", "1 if we are subscribed at the MQTT broker")
+        self._mqtt.set(int(fact.up))
 
     def _received(self, fact: facts.Received) -> None:
         self._requests.labels(str(fact.status)).inc()
