@@ -25,9 +25,10 @@ def check(region: Name, against: Against = None) -> None:
     """Print everything that is wrong with a region's folder: file, line or key, and the fix; then notes that nobody need heed."""
     from warning import config, config_readers, config_sources, config_survey
     from warning.alerts.budget import budget_problems
+    from warning.config_devices import device_problems
     from warning.pipeline.trained import model_problems
 
-    problems = config.check(region, also=(budget_problems, model_problems, config_sources.check, config_readers.check))
+    problems = config.check(region, also=(budget_problems, model_problems, config_sources.check, config_readers.check, device_problems))
     before = None
     if against is not None:
         before = config.load(against)
