@@ -50,6 +50,7 @@ class Watch:
         self._newest_ms: int | None = None
         self._newest_value: float | None = None
         self._judged_even_ms = 0
+        self._old: tuple[int, int] | None = None  # (its time, even clock) of the last one with an old time
         self._reached = self._before = Level.NORMAL  # by the newest reading; by the one before
         self._below_since_ms: int | None = None
         self._below_level = Level.NORMAL
@@ -89,11 +90,19 @@ class Watch:
         if (low is not None and seen.value < low) or (high is not None and seen.value > high):
             return Judged.GROSS_RANGE
         if seen.sure and seen.own_time:
-            if seen.time_ms < seen.now_ms - self._rules.stale_after * sensor.every_s * 1000:
+            if seen.time_ms < seen.now_ms - self._rules.stale_after * sensor.every_s * 1000 and not self._in_step(seen):
                 return Judged.STALE
             if seen.time_ms > seen.now_ms + _FUTURE_MS:
                 return Judged.FUTURE
         return self._in_order(seen)
+
+    def _in_step(self, seen: Seen) -> bool:
+        """An old time that goes on as fast as the even clock is a wrong clock, ours or the sensor's, and no history that is sent later."""
+        before, self._old = self._old, (seen.time_ms, seen.even_ms)
+        if before is None:
+            return False
+        passed_ms, half_ms = seen.even_ms - before[1], self.sensor.every_s * 500
+        return passed_ms >= half_ms and abs(seen.time_ms - before[0] - passed_ms) <= half_ms
 
     def _in_order(self, seen: Seen) -> Judged:
         """By its own time against the newest; unless so long ago that a clock must have been set back in between."""
@@ -106,6 +115,8 @@ class Watch:
             return Judged.SAME if doubled else Judged.COUNTED
         if seen.time_ms == self._newest_ms and seen.value == self._newest_value:
             return Judged.SAME
+        if seen.sure and self._newest_ms > seen.now_ms + _FUTURE_MS:
+            return Judged.COUNTED  # the newest is of a clock that has been set back since
         if seen.time_ms < self._newest_ms and (seen.sure or since_ms < 2 * self.sensor.every_s * 1000):
             return Judged.OLDER
         return Judged.COUNTED
