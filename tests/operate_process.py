@@ -51,6 +51,13 @@ def some_of_everything(region: Region, turn: int) -> list[Fact]:
         facts.ChannelState("sms", True),
         facts.Answered("/v1/zones", 200, 0.003),
         facts.Ready("log", True),
+        facts.DeviceHeard("sensor-7", "mqtt", 1_756_879_200_000, battery_v=3.6),
+        facts.SensorsJudged(
+            {"ok": 3, "silent": 1, "never": 2, "out": 1},
+            (facts.SensorState("IND-GUDDU", "inflow", "silent", 90_000.0, 2.5), facts.SensorState("IND-SUKKUR", "inflow", "out", 9.0, 0.1)),
+            (facts.DeviceState("sensor-7", "mqtt", "IND-GUDDU", 60.0, 3.6, 80.0, -97.0, 1.5),),
+            ("IND-SUKKUR",),
+        ),
         facts.WarningVerified(Level.HIGH, "hit", 14_400.0),
         facts.WarningVerified(Level.HIGH, "false_alarm", None),
     ]

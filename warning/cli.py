@@ -5,7 +5,6 @@ Errors are one line each on standard error; the exit code says why (``errors.Exi
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -26,10 +25,11 @@ from warning import (
     cli_pull,
     cli_rejected,
     cli_replay,
+    cli_sensors,
     cli_train,
     cli_whatif,
 )
-from warning.cli_options import Database, Directory, Json, Kafka, Mqtt, Port, Prefix, RegionName, deployment_of
+from warning.cli_options import Database, Directory, Kafka, Mqtt, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_bench.bench, name="bench")
 app.add_typer(cli_edge.edge, name="edge")
 app.add_typer(cli_rejected.rejected, name="rejected")
+app.add_typer(cli_sensors.sensors, name="sensors")
 app.command()(cli_check.check)
 app.command("travel-times")(cli_check.travel_times)
 app.command()(cli_people.approve)
@@ -184,19 +185,6 @@ def acls(
         print(f"# {process}")
         principal = f"User:{user.replace('{process}', process)}"
         print(*commands(deployment, process, principal, deployment.bootstrap), sep="\n")
-
-
-@app.command()
-def sensors(region: RegionName, kafka: Kafka = None, prefix: Prefix = None, json_file: Json = None) -> None:
-    """List sensors that are silent, rejected or flagged."""
-    from warning import config
-    from warning.operate import audit
-
-    found = config.load(region)
-    table = asyncio.run(audit.read(found, deployment_of(found, bootstrap=kafka, prefix=prefix).as_process("api")))
-    print(audit.render(found, table))
-    if json_file:
-        json_file.write_text(table.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 @app.command()

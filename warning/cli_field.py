@@ -8,24 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from warning.cli_options import Directory, Kafka, Prefix, deployment_of
+from warning.cli_options import Directory, Kafka, Prefix, deployment_of, moment
 from warning.errors import ConfigError, Problem
 from warning.model import ManualFlag, Parameter
 from warning.region import Region
-
-
-def _time(option: str, text: str | None) -> int | None:
-    """ms since 1970."""
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        fix = "write it with its zone, as 2025-08-27T14:00+05:00 or 2025-08-27T09:00Z"
-        raise ConfigError([Problem(option, f"{text!r} is not a time with a zone", fix)]) from None
-    return int(found.timestamp() * 1000)
 
 
 def _problems(region: Region, flag: ManualFlag) -> list[Problem]:
@@ -76,8 +62,8 @@ def flag(
         action=action,
         who=who,
         because=because,
-        from_ms=_time("--from", begin) or 0,
-        to_ms=_time("--to", end),
+        from_ms=moment("--from", begin) or 0,
+        to_ms=moment("--to", end),
     )
     problems = _problems(found, said)
     if problems:

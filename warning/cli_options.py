@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,20 @@ def deployment_of(region: Region, **given: Any) -> Deployment:
     """The deployment of the environment and the options; its prefix is the region's unless one was named."""
     deployment = from_environment(os.environ, **given)
     return deployment if deployment.prefix else replace(deployment, prefix=f"{region.id}.")
+
+
+def moment(option: str, text: str | None) -> int | None:
+    """A time of the command line in ms since 1970; None stays. Raises ConfigError for one without its zone."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        fix = "write it with its zone, as 2025-08-27T14:00+05:00 or 2025-08-27T09:00Z"
+        raise ConfigError([Problem(option, f"{text!r} is not a time with a zone", fix)]) from None
+    return int(found.timestamp() * 1000)
 
 
 def write_json(path: Path | None, document: dict[str, Any]) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from warning import cli_rejected_shown as shown
-from warning.cli_options import Database, Directory, Json, Kafka, Prefix, deployment_of
+from warning.cli_options import Database, Directory, Json, Kafka, Prefix, deployment_of, moment
 from warning.errors import ConfigError, ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -63,24 +62,10 @@ def _selection(
     several = {"reasons": reason, "stages": stage, "senders": sender, "stations": station}
     return Selection(
         names=frozenset(map(place_of, ids or ())),
-        since_ms=_time("--since", since),
-        until_ms=_time("--until", until),
+        since_ms=moment("--since", since),
+        until_ms=moment("--until", until),
         **{name: frozenset(values or ()) for name, values in several.items()},
     )
-
-
-def _time(option: str, text: str | None) -> int | None:
-    """ms since 1970."""
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        fix = "write it with its zone, as 2025-08-27T14:00+05:00 or 2025-08-27T09:00Z"
-        raise ConfigError([Problem(option, f"{text!r} is not a time with a zone", fix)]) from None
-    return int(found.astimezone(UTC).timestamp() * 1000)
 
 
 def _edits(

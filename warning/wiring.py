@@ -99,11 +99,15 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
     from warning.ingest.keys import KeyStore
     from warning.ingest.log import KafkaLog
     from warning.operate import health
+    from warning.operate.devices import Devices
     from warning.operate.observed import observe
+    from warning.operate.registry import Registry, address
 
     await admitted(deployment, "ingest")
-    observed = observe(region, "ingest", ("broker",))
+    devices = Devices(Registry(address(deployment)))
+    observed = observe(region, "ingest", ("broker",), devices)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(devices.kept())
         keys = KeyStore(deployment.database, clock_ms)
         stack.push_async_callback(keys.close)
         readings = KafkaLog(

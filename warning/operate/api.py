@@ -29,7 +29,10 @@ from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
 from warning.operate.reader import DAYS, Reader
+from warning.operate.registry import Registry
+from warning.operate.registry import address as address_of_sensors
 from warning.operate.release import Gate
+from warning.operate.sensor_watch import SensorWatch
 from warning.operate.store import Store, address
 from warning.operate.view import View
 from warning.region import Region
@@ -70,7 +73,8 @@ def create_app(
         listen(fact)
 
     view, store, gate = View(), Store(address(deployment)), Gate(region, deployment)
-    desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, clock)
+    watch = SensorWatch(region, view, Registry(address_of_sensors(deployment)), tell, lambda: desk.judged_ms)
+    desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, watch, clock)
     reader = Reader(deployment, view, store, tell, days=days)
 
     @contextlib.asynccontextmanager
@@ -78,13 +82,14 @@ def create_app(
         await _open(store, view, address(deployment))
         reading = asyncio.create_task(reader.run())
         closing = asyncio.Event()
+        watching = asyncio.create_task(watch.run(closing))
         reading.add_done_callback(lambda task: None if closing.is_set() else _ended(task, tell))
         try:
             yield
         finally:
             closing.set()
             reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await asyncio.gather(reading, watching, return_exceptions=True)
             await gate.close()
             await store.close()
 

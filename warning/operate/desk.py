@@ -17,6 +17,7 @@ from warning.operate import schema
 from warning.operate.basemap import BaseMap
 from warning.operate.health import Health
 from warning.operate.release import Gate
+from warning.operate.sensor_watch import SensorWatch
 from warning.operate.store import Store
 from warning.operate.view import View
 from warning.region import QUANTITIES, Region
@@ -41,6 +42,7 @@ class Desk:
     health: Health
     basemap: BaseMap
     gate: Gate
+    watch: SensorWatch
     clock: Callable[[], float] = field(default=time.time)
 
     @property
@@ -48,6 +50,11 @@ class Desk:
         if self.deployment.replay:
             return self.view.log_ms or 0
         return round(self.clock() * 1000)
+
+    @property
+    def judged_ms(self) -> int | None:
+        """The clock that sensors are judged by: None before the first tick of a replay."""
+        return self.view.log_ms if self.deployment.replay else self.now_ms
 
     @property
     def still_s(self) -> float | None:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from warning import __version__, facts
 from warning.model import Cause, DeliveryState, EventKind, Flag, Level
+from warning.operate.sensors_shown import SensorsShown
 from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
 from warning.operate.verified import VerifiedMetrics
@@ -23,6 +24,7 @@ from warning.region import Region
 
 PROCESSES = ("ingest", "worker", "dispatch", "api", "pull")
 CHANNELS = ("sms", "webhook")
+WAYS = ("http", "mqtt", "lorawan", "sensorthings", "pull", "sms", "form", "edge")
 HOW_LOADED = ("memory", "committed", "older", "newest", "empty")
 STATUSES = ("200", "202", "304", "400", "401", "403", "404", "413", "422", "500", "503")
 
@@ -112,6 +114,8 @@ class Metrics:
         self._inbox_waiting = self._make(
             Gauge, "inbox_waiting_records", "Records of readings.inbox that wait for this process", ("partition",), partitions
         )
+        heard = self._make(Counter, "devices_heard_total", "Times that a device spoke, by its way in", ("way",), WAYS)
+        self._told[facts.DeviceHeard] = lambda fact: heard.labels(fact.way).inc()
         self._told[facts.InboxTaken] = self._inbox_taken
         self._told[facts.InboxWaiting] = lambda fact: self._inbox_waiting.labels(str(fact.partition)).set(fact.waiting)
         self._told[facts.InboxOwned] = self._inbox_owned
@@ -307,6 +311,9 @@ class Metrics:
         self._verified = VerifiedMetrics()
         self._registry.register(self._verified)
         self._told[facts.WarningVerified] = self._verified.take
+        sensors = SensorsShown()
+        self._registry.register(sensors)
+        self._told[facts.SensorsJudged] = sensors.take
         self._told[facts.VerificationForgotten] = lambda fact: self._verified.forget()
         self._told[facts.Ready] = self._ready
         self._told[facts.Answered] = self._answered

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from warning import __version__
 from warning.alerts.display import class_name
+from warning.errors import Unavailable
 from warning.model import CLASSES, DeliveryState, Level
 from warning.operate import audit, present, schema
 from warning.operate.desk import Desk, Instant, ProblemError, to_ms
@@ -113,6 +114,18 @@ def _watch(routes: APIRouter, desk: Desk) -> None:
                 found.append(present.delivery(receipt))
         return schema.Deliveries(counts=counts, deliveries=found)
 
-    @routes.get("/sensors", tags=["operation"], summary="Which sensors need a person: silent, rejected, flagged")
+    @routes.get("/sensors", tags=["operation"], summary="Which sensors need a person: silent, out of service, rejected, flagged; devices")
     async def sensors() -> schema.Sensors:
-        return audit.sensors(desk.region, desk.view, desk.view.log_ms if desk.deployment.replay else desk.now_ms)
+        await desk.watch.look()
+        return audit.sensors(desk.region, desk.view, desk.judged_ms, desk.watch.service, desk.watch.devices)
+
+    @routes.get("/sensors/{station}", tags=["operation"], summary="All about one station's sensors", responses=schema.NOT_FOUND)
+    async def sensors_of(station: str) -> schema.StationSensors:
+        if station not in desk.region.station_by_id:
+            raise ProblemError(404, "No such station", f"{desk.region.id} has no station {station!r}.", "station", "an id of stations.csv")
+        await desk.watch.look()
+        try:
+            history = await desk.watch.history(station)
+        except Unavailable as error:
+            raise ProblemError(503, "Away", f"{error}; try again.") from error
+        return audit.of_station(desk.region, desk.view, desk.judged_ms, station, desk.watch.service, desk.watch.devices, history)

@@ -243,8 +243,65 @@ class RejectedRecord(_Answer):
     at: Utc
 
 
+class ServiceAnswer(_Answer):
+    out: bool = Field(description="out of service; false: in service again")
+    since: Utc
+    at: Utc = Field(description="when it was said")
+    who: str
+    why: str
+
+
+class SensorAnswer(_Answer):
+    station: str
+    parameter: str
+    state: Literal["ok", "silent", "never", "out"]
+    seen: Utc | None = Field(description="when a gateway last took anything of it")
+    reading: Utc | None = Field(description="its newest time of measurement")
+    good: Utc | None = Field(description="of its newest good reading")
+    expected_s: int = Field(description="no good reading for so long: silent")
+    usual_s: float | None = Field(description="median pause between its last readings")
+    overdue: float | None = Field(description="age of the newest good reading, times expected_s")
+    delay_s: float | None = Field(description="from measurement to gateway, of the last reading")
+    provider: str
+    flags: dict[str, int] = Field(description="cause -> readings that quality control failed")
+    service: ServiceAnswer | None
+
+
+class DeviceAnswer(_Answer):
+    device: str
+    way: str
+    station: str
+    heard: Utc | None
+    silent: Utc | None = Field(description="when its last will came, if it has not spoken since")
+    battery_v: float | None
+    battery_percent: float | None
+    rssi_dbm: float | None
+    snr_db: float | None
+    clock_skew_s: float | None = Field(description="its clock less ours")
+    gateways: int | None
+
+
+class RefusedCount(_Answer):
+    station: str = Field(description="as its sender calls it")
+    reason: str
+    records: int
+
+
+class StationSensors(_Answer):
+    station: str
+    names: Names
+    sensors: list[SensorAnswer]
+    devices: list[DeviceAnswer]
+    refused: list[RefusedCount]
+    history: list[ServiceAnswer] = Field(description="what was said of its sensors, oldest first")
+
+
 class Sensors(_Answer):
     log_time: Utc | None
+    counts: dict[str, int] = Field(description="state -> sensors: ok, silent, never, out (of service)")
+    out: list[SensorAnswer] = Field(description="out of service: their silence is no alarm")
+    devices: list[DeviceAnswer] = Field(description="the worst first, at most 500")
+    refused: list[RefusedCount] = Field(description="the most frequent, at most 100")
     silent: list[SilentSeries]
     rejected: list[RejectedCount]
     flagged: list[FlaggedCount]

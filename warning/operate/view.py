@@ -9,7 +9,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
+from itertools import pairwise
 from math import nan
+from statistics import median
 
 import msgspec
 
@@ -18,8 +20,17 @@ from warning.model import AlertEvent, Cause, Hazard, Parameter, Reading, Receipt
 PER_SERIES = 3_000  # readings kept in memory: 16 bytes each
 RECEIPTS = 20_000  # deliveries kept in memory
 RECENT = 200  # rejected records kept word for word
+REFUSED = 10_000  # (station, reason) counted; stations are the senders' words
+_PAUSES = 33  # readings that tell a series' usual pause
 
 _reading = msgspec.json.Decoder(Reading)
+
+
+class _Named(msgspec.Struct):
+    station: str = ""
+
+
+_named = msgspec.json.Decoder(_Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,12 @@ class Track:
     def newest_ms(self) -> int | None:
         return self._times[-1] if self._times else None
 
+    def usual_s(self) -> float | None:
+        """Median of the pauses between the last readings by their own times; None below three of them."""
+        last = self._times[-_PAUSES:]
+        pauses = [after - before for before, after in pairwise(last)]
+        return median(pauses) / 1000 if len(pauses) >= 3 else None
+
 
 class View:
     """The present picture. ``log_ms`` is the clock in the log (newest tick of any partition), None before the first one."""
@@ -103,6 +120,8 @@ class View:
         """Forget what the log said: it is another log now. Alerts stay, they are in the store."""
         self.log_ms: int | None = None
         self.tracks: dict[tuple[str, Parameter], Track] = {}
+        self.heard: dict[tuple[str, Parameter], Reading] = {}  # the reading that was received last
+        self.refused: Counter[tuple[str, str]] = Counter()  # (station, reason), of what was not taken and says a station
         self.hazards: dict[str, Hazard] = {}
         self.receipts: OrderedDict[tuple[str, str, str], Receipt] = OrderedDict()
         self.rejected: Counter[tuple[str, str]] = Counter()  # (stage, reason)
@@ -121,6 +140,9 @@ class View:
 
     def reading(self, reading: Reading) -> None:
         self.track(reading.station, reading.parameter).add(reading.time_ms, reading.value)
+        key = (reading.station, reading.parameter)
+        if (known := self.heard.get(key)) is None or reading.received_ms >= known.received_ms:
+            self.heard[key] = reading
         if reading.value is None:
             cause = reading.cause if reading.cause is not Cause.NONE else Cause.MISSING
             self.flagged[reading.station, reading.parameter.value, cause.value] += 1
@@ -148,6 +170,7 @@ class View:
         self.rejected[rejected.stage, rejected.reason] += 1
         self.recent.append(rejected)
         if rejected.stage != "qc":
+            self._refused(rejected)
             return
         try:
             reading = _reading.decode(rejected.record)
@@ -155,6 +178,15 @@ class View:
             return  # counted and kept above; it only cannot be marked in a hydrograph
         self.flagged[reading.station, reading.parameter.value, rejected.reason] += 1
         self.track(reading.station, reading.parameter).fail(reading.time_ms, reading.value, rejected.reason)
+
+    def _refused(self, rejected: Rejected) -> None:
+        said = rejected.item if isinstance(rejected.item, str) else rejected.record
+        try:
+            key = (_named.decode(said).station, rejected.reason)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return  # it names no station that could be told
+        if key[0] and (key in self.refused or len(self.refused) < REFUSED):
+            self.refused[key] += 1
 
     def active(self, now_ms: int) -> dict[str, AlertEvent]:
         """zone -> the alert that holds there now."""

@@ -1,0 +1,142 @@
+"""``warning sensors``: how each sensor is, and what a person says of it: out of service, in service."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from warning.cli_options import Database, Directory, Json, Kafka, Prefix, deployment_of, moment
+from warning.errors import ConfigError, Problem
+from warning.model import Parameter
+
+if TYPE_CHECKING:
+    from warning.deployment import Deployment
+    from warning.region import Region
+
+
+class _RegionFirst(TyperGroup):
+    """``warning sensors REGION show A`` is ``warning sensors show REGION A``, and without a command it is ``list``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            named = not args[0].startswith("-") and len(args) > 1 and args[1] in self.commands
+            args = [args[1], args[0], *args[2:]] if named else ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+sensors = typer.Typer(cls=_RegionFirst, help="How each sensor is; out of service, in service.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="REGION", help="name of a region, or the path of its folder")]
+Station = Annotated[str, typer.Argument(help="id of the station")]
+Which = Annotated[Parameter | None, typer.Argument(help="what the sensor measures; default: all that the station measures")]
+Who = Annotated[str, typer.Option("--who", help="your name; stands in the log for ever")]
+Why = Annotated[str, typer.Option("--why", help="why; stands in the log for ever")]
+From = Annotated[str | None, typer.Option("--from", help="time of the readings from which on; with its zone [default: now]")]
+
+
+def _loaded(name: str, process: str, **given: Any) -> tuple[Region, Deployment]:
+    from warning import config
+
+    found = config.load(name)
+    return found, deployment_of(found, **given).as_process(process)
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        fix = "name a file in a folder that is there"
+        raise ConfigError([Problem(f"--json {path}", f"cannot be written: {error.strerror}", fix)]) from error
+
+
+@sensors.command("list")
+def list_sensors(
+    name: Annotated[str | None, typer.Argument(metavar="[REGION]", help="name of a region, or the path of its folder")] = None,
+    region: Annotated[str | None, typer.Option("--region", "-r", envvar="WARNING_REGION", help="the same")] = None,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+    json_file: Json = None,
+) -> None:
+    """List what needs a person: sensors silent, out of service, rejected or flagged; devices, the worst first."""
+    from warning.operate import audit
+
+    which = name or region
+    if which is None:
+        raise ConfigError([Problem("REGION", "is missing", "name a region, or the path of its folder")])
+    found, deployment = _loaded(which, "api", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    table = asyncio.run(audit.read(found, deployment))
+    print(audit.render(found, table))
+    _write(json_file, table.model_dump_json(indent=2))
+
+
+@sensors.command("show")
+def show(
+    region: Name,
+    station: Station,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+    json_file: Json = None,
+) -> None:
+    """All about one station's sensors: last seen, overdue, delay, flags, rejects, devices, and what was said of them."""
+    from warning.operate import audit
+
+    found, deployment = _loaded(region, "api", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    if station not in found.station_by_id:
+        raise ConfigError([Problem(station, f"region {found.id} has no such station", "its stations are in stations.csv")])
+    answer = asyncio.run(audit.read_station(found, deployment, station))
+    print(audit.render_station(answer))
+    _write(json_file, answer.model_dump_json(indent=2))
+
+
+@sensors.command("out-of-service")
+def out_of_service(
+    region: Name,
+    station: Station,
+    who: Who,
+    why: Why,
+    parameter: Which = None,
+    begin: From = None,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+) -> None:
+    """Take a sensor out of service: its readings fail from then on, and its silence is no alarm. Its zone is UNKNOWN all the same."""
+    _say(True, region, station, parameter, begin, who, why, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+
+
+@sensors.command("in-service")
+def in_service(
+    region: Name,
+    station: Station,
+    who: Who,
+    why: Why,
+    parameter: Which = None,
+    begin: From = None,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+) -> None:
+    """Take a sensor into service again: its readings count from then on."""
+    _say(False, region, station, parameter, begin, who, why, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+
+
+def _say(out: bool, name: str, station: str, parameter: Parameter | None, begin: str | None, who: str, why: str, **given: Any) -> None:
+    from warning import wiring_sensors
+
+    region, deployment = _loaded(name, "ingest", **given)
+    said = asyncio.run(wiring_sensors.say(region, deployment, out, station, parameter, moment("--from", begin), who, why))
+    for each in said:
+        words = "out of service" if each.out else "in service again"
+        print(f"{each.station} {each.parameter.value}: {words} from {wiring_sensors.at(each.since_ms)} on, says {each.who}: {each.why}")

@@ -1,0 +1,183 @@
+"""What is known of devices, and which sensors a person took out of service: in SQL, for it must be looked up across processes.
+
+``devices``: a row a device and way in, written by ``ingest`` at most once a minute (``devices.Devices``). ``sensor_service``: who said what
+of a sensor, never changed; the newest row of a sensor counts. SQLite out of the box, PostgreSQL in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from warning.deployment import Deployment
+from warning.errors import Unavailable
+from warning.model import Parameter
+
+_BUSY_S = 5
+_MOST_ROWS = 300  # of one statement: below every database's limit of parameters
+_METADATA = sql.MetaData()
+_ID = sql.BigInteger().with_variant(sql.Integer, "sqlite")
+_MEASURES = ("battery_v", "battery_percent", "rssi_dbm", "snr_db", "clock_skew_s")
+_DEVICES = sql.Table(
+    "devices",
+    _METADATA,
+    sql.Column("device", sql.String(255), primary_key=True),
+    sql.Column("way", sql.String(20), primary_key=True),
+    sql.Column("station", sql.String(255), nullable=False),
+    sql.Column("heard_ms", sql.BigInteger),  # None: only its last will came
+    sql.Column("silent_ms", sql.BigInteger),  # its last will, if it has not spoken since
+    *(sql.Column(name, sql.Float) for name in _MEASURES),
+    sql.Column("gateways", sql.Integer),
+)
+_SERVICE = sql.Table(
+    "sensor_service",
+    _METADATA,
+    sql.Column("id", _ID, primary_key=True, autoincrement=True),
+    sql.Column("station", sql.String(255), nullable=False),
+    sql.Column("parameter", sql.String(30), nullable=False),
+    sql.Column("out", sql.Boolean, nullable=False),
+    sql.Column("since_ms", sql.BigInteger, nullable=False),  # of the readings
+    sql.Column("at_ms", sql.BigInteger, nullable=False),  # when it was said
+    sql.Column("who", sql.String(200), nullable=False),
+    sql.Column("why", sql.String(1000), nullable=False),
+    sql.Index("sensor_service_of", "station", "parameter"),
+)
+
+Sensor = tuple[str, Parameter]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device as it was last heard over one way in; None: it has never said."""
+
+    device: str
+    way: str
+    station: str = ""
+    heard_ms: int | None = None
+    silent_ms: int | None = None
+    battery_v: float | None = None
+    battery_percent: float | None = None
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+    clock_skew_s: float | None = None
+    gateways: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a person said of a sensor: ``out`` of service from ``since_ms`` on, or in service again."""
+
+    station: str
+    parameter: Parameter
+    out: bool
+    since_ms: int
+    at_ms: int
+    who: str
+    why: str
+
+
+def address(deployment: Deployment) -> str:
+    """SQLAlchemy URL: the deployment's database, or a SQLite file of its own (so that nobody waits for the ledger)."""
+    return deployment.database_url or f"sqlite+aiosqlite:///{deployment.directory / (deployment.prefix + 'sensors.db')}"
+
+
+class Registry:
+    """Methods raise Unavailable when the database is away."""
+
+    def __init__(self, url: str, within_s: float = 10.0) -> None:
+        self._within_s = within_s
+        self._engine = create_async_engine(_driven(url), **({"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else {}))
+        self._insert: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
+        self._made = False
+        self._file = Path(self._engine.url.database) if url.startswith("sqlite") and self._engine.url.database else None
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def open(self) -> None:
+        """Raises Unavailable unless it can be written to."""
+        await self._run(sql.update(_SERVICE).where(sql.false()).values(who=""))
+
+    async def heard(self, devices: Sequence[Device]) -> None:
+        """Enters what was heard. What a device did not say this time stays as it was; what is older than what is known changes nothing."""
+        statement = self._insert(_DEVICES)
+        new, old = statement.excluded, _DEVICES.c
+        later = sql.func.coalesce(new.heard_ms, 0) >= sql.func.coalesce(old.heard_ms, 0)
+        values = {name: sql.case((later, sql.func.coalesce(new[name], old[name])), else_=old[name]) for name in (*_MEASURES, "gateways")}
+        values["station"] = sql.case((new.station != "", new.station), else_=old.station)
+        values["heard_ms"] = sql.case((later, sql.func.coalesce(new.heard_ms, old.heard_ms)), else_=old.heard_ms)
+        spoke = sql.func.coalesce(new.heard_ms, old.heard_ms, 0)
+        gone = sql.func.coalesce(new.silent_ms, old.silent_ms)
+        values["silent_ms"] = sql.case((gone >= spoke, gone), else_=None)
+        statement = statement.on_conflict_do_update(index_elements=["device", "way"], set_=values)
+        for start in range(0, len(devices), _MOST_ROWS):
+            await self._run(statement, [asdict(each) for each in devices[start : start + _MOST_ROWS]])
+
+    async def devices(self) -> tuple[Device, ...]:
+        """All, by name."""
+        names = list(Device.__dataclass_fields__)
+        rows = await self._run(sql.select(*(_DEVICES.c[name] for name in names)).order_by(_DEVICES.c.device, _DEVICES.c.way))
+        return tuple(Device(*row) for row in rows)
+
+    async def say(self, service: Service) -> None:
+        row = asdict(service) | {"parameter": service.parameter.value, "who": service.who[:200], "why": service.why[:1000]}
+        await self._run(sql.insert(_SERVICE), [row])
+
+    async def service(self) -> Mapping[Sensor, Service]:
+        """What counts of each sensor of which anything was ever said."""
+        newest = sql.select(sql.func.max(_SERVICE.c.id)).group_by(_SERVICE.c.station, _SERVICE.c.parameter)
+        rows = await self._run(_said().where(_SERVICE.c.id.in_(newest)))
+        return {(each.station, each.parameter): each for each in map(_service, rows)}
+
+    async def history(self, station: str) -> tuple[Service, ...]:
+        """All that was said of a station's sensors, oldest first."""
+        return tuple(map(_service, await self._run(_said().where(_SERVICE.c.station == station).order_by(_SERVICE.c.id))))
+
+    async def _run(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> Any:
+        try:
+            async with asyncio.timeout(self._within_s):
+                if not self._made:
+                    if statement.is_select and self._file is not None and not self._file.exists():
+                        return ()  # to ask makes no file
+                    await self._make()
+                async with self._engine.begin() as connection:
+                    result = await connection.execute(statement, rows) if rows else await connection.execute(statement)
+                    return result.all() if result.returns_rows else ()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            words = f"the database of sensors is away: {type(error).__name__} {getattr(error, 'orig', None) or error}"
+            raise Unavailable(words, reason="database", retry_after_s=5.0) from error
+
+    async def _make(self) -> None:
+        for last in (False, True):  # two processes that start together: one of them loses the race, and then it is there
+            try:
+                async with self._engine.begin() as connection:
+                    if self._engine.dialect.name == "sqlite":
+                        await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                    await connection.run_sync(_METADATA.create_all)
+            except SQLAlchemyError:
+                if last:
+                    raise
+            else:
+                self._made = True
+                return
+
+
+def _driven(url: str) -> str:
+    return "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
+
+
+def _said() -> Any:
+    return sql.select(*(_SERVICE.c[name] for name in Service.__dataclass_fields__))
+
+
+def _service(row: Any) -> Service:
+    return Service(row.station, Parameter(row.parameter), bool(row.out), row.since_ms, row.at_ms, row.who, row.why)
