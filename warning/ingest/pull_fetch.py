@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,7 @@ from warning.ingest.pull_window import Ask, url
 MOST_REDIRECTS = 3
 LONGEST_RETRY_AFTER_S = 3600.0
 _REMEMBERED = 2000
+_NAT64 = IPv6Network("64:ff9b::/96")
 _AUTO = 32 + zlib.MAX_WBITS  # gzip or zlib, as its first bytes say
 
 
@@ -194,11 +195,21 @@ def _unnamed(words: str, address: str) -> str:
 
 def _private(hostname: str, address: IPv4Address | IPv6Address, port: int) -> bool:
     """A ministry's own network: all but this machine, and the addresses where clouds give away their keys."""
-    return not (address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified)
+    plain = _plain(address)
+    return not (plain.is_loopback or plain.is_link_local or plain.is_multicast or plain.is_unspecified)
 
 
 def _loopback(hostname: str, address: IPv4Address | IPv6Address, port: int) -> bool:
-    return address.is_loopback
+    return _plain(address).is_loopback
+
+
+def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """An IPv4 address that is written as one of IPv6 (RFC 4291, 2.5.5.2; RFC 6052) as what it leads to."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address
 
 
 def too_large(source: Source) -> InputError:

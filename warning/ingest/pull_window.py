@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -93,10 +94,9 @@ def _windows(source: Source, since_ms: int, now_ms: int) -> Iterator[tuple[int, 
     if "{until}" not in source.url:
         yield since_ms, until_ms  # it answers all since then, whatever we say
         return
-    while until_ms - since_ms > chunk_ms:
-        yield since_ms, since_ms + chunk_ms
-        since_ms += chunk_ms
-    yield since_ms, until_ms
+    count = max(1, -(-(now_ms - since_ms) // chunk_ms))
+    edges = [since_ms + (until_ms - since_ms) * number // count for number in range(count + 1)]
+    yield from pairwise(edges)
 
 
 def _time(at_ms: int, form: str, zone: str) -> str:
