@@ -16,6 +16,7 @@ from warning import (
     __version__,
     cli_bench,
     cli_check,
+    cli_devices,
     cli_edge,
     cli_export,
     cli_field,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_bench.bench, name="bench")
+app.add_typer(cli_devices.devices, name="devices")
 app.add_typer(cli_edge.edge, name="edge")
 app.add_typer(cli_rejected.rejected, name="rejected")
 app.add_typer(cli_sensors.sensors, name="sensors")
