@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from warning.config_agency import Agency, AgencyModel, Meaning, Parameters, Strict, Units
 from warning.config_units import amount
@@ -123,39 +123,33 @@ class SourceModel(Strict):
     parameters: Parameters = Field(default_factory=dict)
     units: Units = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _whole(self) -> SourceModel:
-        for wrong in _wrong(self):
-            raise ValueError(wrong)
-        return self
 
-
-def _wrong(source: SourceModel) -> Iterator[str]:
-    """What is wrong between the keys of a source: words; fix."""
+def _wrong(source: SourceModel) -> Iterator[tuple[str, str, str]]:
+    """(key, words, fix) of what is wrong between the keys of a source. A URL is not repeated: it may hold a key."""
     try:
         place = urlsplit(source.url)
         host = place.hostname
     except ValueError:
         place, host = urlsplit(""), None
     if place.scheme not in ("http", "https") or not host:
-        yield f"{source.url!r} is no URL; write one that begins with https://"
+        yield "url", "is no URL", "write one that begins with https://"
     if place.username or place.password or _SECRET_IN_URL.search(source.url):
-        yield "a key stands in the URL; write {NAME} there and NAME: env:VARIABLE under secrets"
+        yield "url", "a key stands in the URL", "write {NAME} there and NAME: env:VARIABLE under secrets"
     known = (*PLACES, *source.secrets)
     for name in _PLACE.findall(source.url):
         if name not in known:
-            yield f"{{{name}}} in the URL is nothing; write one of {', '.join('{' + one + '}' for one in known)}"
+            yield "url", f"{{{name}}} in the URL is nothing", f"write one of {', '.join('{' + one + '}' for one in known)}"
     if "{station}" in source.url and "{stations}" in source.url:
-        yield "{station} and {stations} in one URL; write one of them"
+        yield "url", "{station} and {stations} in one URL", "write one of them"
     for name, text in source.headers.items():
         if _SECRET.search(name) and not text.startswith(("env:", "file:")):
-            yield f"a key must not stand in this file; write {name}: env:NAME or file:PATH"
+            yield "headers", "a key must not stand in this file", f"write {name}: env:NAME or file:PATH"
     if bool(source.agency) == (source.own_format is not None):
-        yield "a source is written by one agency; write agency: NAME, or own_format: with its keys"
+        yield "agency", "a source is written by one agency", "write agency: NAME, or own_format: with its keys"
     if not source.stations:
-        yield "no stations; write their id: our id"
+        yield "stations", "no stations", "write their id: our id"
     if source.overlap >= source.back or source.chunk > source.back:
-        yield "overlap and chunk reach further than back; write a longer back"
+        yield "back", "overlap and chunk reach further than back", "write a longer back"
 
 
 def load(path: Path, region: Region) -> tuple[Source, ...]:
@@ -199,6 +193,10 @@ def _read(id: str, content: object, path: Path, lines: dict[Key, int], region: R
         return None
     model = validated(path, content, mine, SourceModel, problems)
     if model is None:
+        return None
+    wrong = [Problem(yaml_where(path, mine, (key,)), words, fix) for key, words, fix in _wrong(model)]
+    problems += wrong
+    if wrong:
         return None
     agency = _agency(model, path.parent, where, problems)
     problems += _stations(model, agency, region, path, mine)
