@@ -263,6 +263,25 @@ async def test_of_many_sensors_the_worst_are_named_and_all_are_counted(tmp_path:
     await registry.close()
 
 
+async def test_a_device_that_the_region_lists_is_missed(tmp_path: Path) -> None:
+    own = region(tmp_path)
+    (tmp_path / "oak" / "devices.csv").write_text("device,station,interval_min\nm1,A,15\nm2,B,15\nm3,C,\n", encoding="utf-8")
+    registry = Registry(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    await registry.heard([Device("m1", "mqtt", heard_ms=NOW - HOUR_MS), Device("clerk", "sms", "D", NOW)])
+    told: list[facts.Fact] = []
+    watch = SensorWatch(own, view_of(), registry, told.append, lambda: NOW)
+    await watch.tell()
+    assert [(each.device, each.way, each.station, each.heard_ms) for each in watch.devices] == [
+        ("clerk", "sms", "D", NOW), ("m1", "mqtt", "A", NOW - HOUR_MS), ("m2", "mqtt", "B", None), ("m3", "mqtt", "C", None),
+    ]  # fmt: skip
+    (fact,) = told
+    assert isinstance(fact, facts.SensorsJudged)
+    assert {each.device: each.overdue for each in fact.devices} == {"clerk": None, "m1": 4.0, "m2": None, "m3": None}
+    (tmp_path / "oak" / "devices.csv").write_text("device\nm1\n", encoding="utf-8")
+    assert SensorWatch(own, view_of(), registry, told.append, lambda: NOW).devices == (), "a file that is wrong takes nothing else down"
+    await registry.close()
+
+
 async def test_while_the_registry_is_away_what_was_known_stays(tmp_path: Path) -> None:
     own = region(tmp_path)
     registry = Registry(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")

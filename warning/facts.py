@@ -283,6 +283,7 @@ class DeviceState:
     rssi_dbm: float | None = None
     clock_skew_s: float | None = None
     silent: bool = False
+    overdue: float | None = None  # times what its region says
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,15 @@ def sources(region: Region, only: Sequence[str] = ()) -> tuple[Source, ...]:
 async def pull(region: Region, deployment: Deployment, stop: asyncio.Event, asked: Sequence[Source]) -> None:
     """Until ``stop`` is set."""
     from warning.operate import health
+    from warning.operate.devices import Devices
     from warning.operate.observed import observe
+    from warning.operate.registry import Registry, address
 
     await admitted(deployment, "pull")
-    observed = observe(region, "pull", ("broker",))
+    devices = Devices(Registry(address(deployment)))
+    observed = observe(region, "pull", ("broker",), devices)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(devices.kept())
         await stack.enter_async_context(health.serve(observed.health, observed.registry, deployment.host, deployment.pull_metrics_port))
         pullers = await _pullers(stack, region, deployment, asked, observed)
         log.info("pulls from %s", ", ".join(source.id for source in asked))

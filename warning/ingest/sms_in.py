@@ -85,7 +85,7 @@ class SmsIn:
         except Unavailable:
             self._listen(Received(0, {"unavailable": 1}, 503, time.monotonic() - began))
             raise
-        self._listen(DeviceHeard(reader.id, "sms", now_ms))
+        self._listen(DeviceHeard(reader.id, "sms", now_ms, station=reader.stations[0] if len(reader.stations) == 1 else ""))
         self._listen(Received(taken.accepted, taken.reasons, 202 if taken.accepted else 422, time.monotonic() - began))
         wrong = {one.index: one for one in taken.refused}
         first = next((InputError(one.detail, reason=one.reason, field=one.field, fix=one.fix) for one in taken.refused), None)

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from warning.deployment import Deployment
 from warning.operate import schema
+from warning.operate.listed import listed, with_listed
 from warning.operate.present import maybe, utc
 from warning.operate.reader import DAYS, Reader
 from warning.operate.registry import Device, Registry, Sensor, Service, address
@@ -117,7 +118,8 @@ async def read(region: Region, deployment: Deployment, *, days: float = DAYS) ->
     view, registry = View(), Registry(address(deployment))
     await Reader(deployment, view, None, days=days).once()
     try:
-        return sensors(region, view, view.log_ms, await registry.service(), await registry.devices())
+        devices = with_listed(await registry.devices(), listed(region))
+        return sensors(region, view, view.log_ms, await registry.service(), devices)
     finally:
         await registry.close()
 
@@ -127,8 +129,8 @@ async def read_station(region: Region, deployment: Deployment, station: str, *, 
     view, registry = View(), Registry(address(deployment))
     await Reader(deployment, view, None, days=days).once()
     try:
-        service, devices, history = await registry.service(), await registry.devices(), await registry.history(station)
-        return of_station(region, view, view.log_ms, station, service, devices, history)
+        devices = with_listed(await registry.devices(), listed(region))
+        return of_station(region, view, view.log_ms, station, await registry.service(), devices, await registry.history(station))
     finally:
         await registry.close()
 

@@ -17,7 +17,7 @@ from warning.operate.registry import Device, Registry
 
 EVERY_S = 60.0
 MOST = 100_000  # devices between two writings; whoever sends under new names all the time must not fill the memory
-_MEASURES = tuple(each.name for each in fields(Device) if each.default is None and each.name not in ("heard_ms", "silent_ms"))
+_MEASURES = tuple(each.name for each in fields(Device) if each.default is None and each.name not in ("heard_ms", "silent_ms", "expected_s"))
 
 log = logging.getLogger(__name__)
 

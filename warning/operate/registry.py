@@ -70,6 +70,16 @@ class Device:
     snr_db: float | None = None
     clock_skew_s: float | None = None
     gateways: int | None = None
+    expected_s: int | None = None  # how often it should speak, as its region says; not kept here
+
+    def overdue(self, now_ms: int) -> float | None:
+        """Since it was heard, times ``expected_s``."""
+        if self.expected_s is None or self.heard_ms is None:
+            return None
+        return max(0.0, (now_ms - self.heard_ms) / 1000) / self.expected_s
+
+
+_KEPT = tuple(name for name in Device.__dataclass_fields__ if name != "expected_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +130,12 @@ class Registry:
         values["silent_ms"] = sql.case((gone >= spoke, gone), else_=None)
         statement = statement.on_conflict_do_update(index_elements=["device", "way"], set_=values)
         for start in range(0, len(devices), _MOST_ROWS):
-            await self._run(statement, [asdict(each) for each in devices[start : start + _MOST_ROWS]])
+            some = devices[start : start + _MOST_ROWS]
+            await self._run(statement, [{name: getattr(each, name) for name in _KEPT} for each in some])
 
     async def devices(self) -> tuple[Device, ...]:
         """All, by name."""
-        names = list(Device.__dataclass_fields__)
-        rows = await self._run(sql.select(*(_DEVICES.c[name] for name in names)).order_by(_DEVICES.c.device, _DEVICES.c.way))
+        rows = await self._run(sql.select(*(_DEVICES.c[name] for name in _KEPT)).order_by(_DEVICES.c.device, _DEVICES.c.way))
         return tuple(Device(*row) for row in rows)
 
     async def say(self, service: Service) -> None:

@@ -279,6 +279,7 @@ class DeviceAnswer(_Answer):
     snr_db: float | None
     clock_skew_s: float | None = Field(description="its clock less ours")
     gateways: int | None
+    expected_s: int | None = Field(description="how often it should speak, as devices.csv says")
 
 
 class RefusedCount(_Answer):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from warning.errors import Unavailable
 from warning.facts import DeviceState, Listener, SensorsJudged, SensorState
+from warning.operate.listed import listed, with_listed
 from warning.operate.registry import Device, Registry, Sensor, Service
 from warning.operate.sensors import STATES, blind, judged
 from warning.operate.view import View
@@ -37,8 +38,9 @@ class SensorWatch:
         self._every_s = every_s
         self._looked_s = float("-inf")  # monotonic
         self._away = False
+        self._listed = listed(region)
         self.service: Mapping[Sensor, Service] = {}
-        self.devices: tuple[Device, ...] = ()
+        self.devices: tuple[Device, ...] = self._listed
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; then it closes the registry."""
@@ -58,7 +60,7 @@ class SensorWatch:
             return
         self._looked_s = time.monotonic()
         try:
-            self.service, self.devices = await self._registry.service(), await self._registry.devices()
+            self.service, self.devices = await self._registry.service(), with_listed(await self._registry.devices(), self._listed)
             self._away = False
         except Unavailable as error:
             if not self._away:
@@ -113,5 +115,6 @@ def _state(device: Device, now_ms: int | None) -> DeviceState:
         battery_percent=device.battery_percent,
         rssi_dbm=device.rssi_dbm,
         clock_skew_s=device.clock_skew_s,
+        overdue=None if now_ms is None else device.overdue(now_ms),
         silent=device.silent_ms is not None,
     )

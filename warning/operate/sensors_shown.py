@@ -13,6 +13,7 @@ _SENSOR = ("station", "parameter")
 _DEVICE = ("device", "way", "station")
 _OF_DEVICE = {
     "age_seconds": ("Since a device was last heard", "age_s"),
+    "overdue": ("That age over how often it should speak (devices.csv)", "overdue"),
     "battery_volts": ("Battery of a device", "battery_v"),
     "battery_percent": ("Charge of a device's battery", "battery_percent"),
     "rssi_dbm": ("Signal of a device at the gateway that hears it best", "rssi_dbm"),
