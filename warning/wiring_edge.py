@@ -13,8 +13,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ SITE = "WARNING_EDGE_SITE"
 OUTBOX = "outbox.db"
 _STATUS_S = 15.0
 _WATCHDOG_S = 10.0
-_LISTEN_AGAIN_S = 5.0
+_AGAIN_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +85,11 @@ async def edge(site: Site, stop: asyncio.Event) -> None:
         node = Node(site, store, clock, sounders, uplink.news)
         with suppress(Unavailable):
             await node.restore()
-        works = [look_after(node, store, clock), uplink.run(), _counted(status), *(sounder.run() for sounder in sounders)]
+        works = [_again("siren " + sounder.siren.name, sounder.run) for sounder in sounders]
+        works += [_again("uplink", uplink.run), _again("clock and outbox", partial(look_after, node, store, clock))]
+        works.append(_counted(status))
         if broker is not None:
-            works.append(broker.run(node))
+            works.append(_again("the sensors' broker", partial(broker.run, node)))
         if site.listen is not None:
             works.append(_listen(node, site, site.listen, status, stack))
         await control.serve(control.create_app(status, node, uplink, store, sounders), directory, stack)
@@ -122,7 +125,7 @@ async def _listen(node: Node, site: Site, listen: Listen, status: Status, stack:
             server = await serve(local.create_app(node, site.keys), listen.host, listen.port)
         except OSError as error:
             log.error("%s:%d cannot be listened to: %s", listen.host, listen.port, error.strerror or error)
-            await asyncio.sleep(_LISTEN_AGAIN_S)
+            await asyncio.sleep(_AGAIN_S)
         else:
             break
     stack.push_async_callback(server.stop)
@@ -152,6 +155,16 @@ async def _watchdog() -> None:
                 sender.sendto(word, "\0" + address[1:] if address.startswith("@") else address)
             word = b"WATCHDOG=1"
             await asyncio.sleep(every_s)
+
+
+async def _again(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a part for ever: a bug in one must not end the others, least of all the sirens."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("%s failed; begun anew in %g s", name, _AGAIN_S)
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _first_of(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:

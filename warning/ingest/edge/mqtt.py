@@ -19,7 +19,8 @@ from warning.site import Mqtt, Siren, Site
 
 _AGAIN_S = 5.0
 _WITHIN_S = 10.0
-_HELD = 20  # messages that the broker may send before the first is acknowledged
+_MOST_QUEUED = 1000  # of QoS 0, which nobody sends again; of QoS 1 the broker sends 20 ahead
+_REFUSED = 128  # MQTT 3.1.1, 3.9.3
 
 _log = logging.getLogger(__name__)
 
@@ -55,21 +56,34 @@ class LocalBroker:
             clean_session=False,
             timeout=_WITHIN_S,
             keepalive=30,
-            max_inflight_messages=_HELD,
+            max_queued_incoming_messages=_MOST_QUEUED,
             tls_params=aiomqtt.TLSParameters(ca_certs=mqtt.ca_file) if mqtt.ca_file else None,
         )
         client._client.manual_ack_set(True)  # aiomqtt acknowledges before it hands over
         async with client:
             for topic in dict.fromkeys([*mqtt.topics, *self._by_topic]):
-                await client.subscribe(topic, qos=1)
+                codes = await client.subscribe(topic, qos=1)
+                if any(code == _REFUSED for code in codes):
+                    raise Unavailable(f"subscribing to {topic} is refused: give {mqtt.user or 'us'} the right to read it", reason="mqtt")
             self._client, self.why = client, ""
             _log.info("sensors in from MQTT at %s:%d", mqtt.host, mqtt.port)
             try:
                 async for message in client.messages:
-                    await self._take(node, message)
+                    await self._safely(node, message)
                     client._client.ack(message.mid, message.qos)
             finally:
                 self._client = None
+
+    async def _safely(self, node: Node, message: aiomqtt.Message) -> None:
+        """A message that finds a bug of ours is kept, and ends nothing: it would come again for ever. Raises Unavailable."""
+        try:
+            await self._take(node, message)
+        except Unavailable:
+            raise
+        except Exception:
+            _log.exception("a message of %s failed", message.topic)
+            fault = InputError("our own fault: it is in the node's log", reason="internal", field="", fix="report it")
+            await node.keep(_bytes(message.payload), fault, Local(str(message.topic)[:200]))
 
     async def _take(self, node: Node, message: aiomqtt.Message) -> None:
         """Raises Unavailable: it is not acknowledged, and comes again with the next session."""
