@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from warning import config_readers
+from warning import config_datastreams, config_readers
 from warning.deployment import Deployment
 from warning.errors import ConfigError, Problem
 from warning.facts import Listener
@@ -31,7 +31,10 @@ async def readers(
 ) -> None:
     """Routes for the server, and a session with the SMS centre that ``stack`` ends. Raises ConfigError."""
     from warning.ingest import kannel_in
+    from warning.ingest.form import Form
     from warning.ingest.reader_memory import Memory
+    from warning.ingest.sensorthings import Things
+    from warning.ingest.sensorthings_http import SensorThings
     from warning.ingest.smpp_in import SmppIn
     from warning.ingest.sms_in import SmsIn
 
@@ -41,6 +44,9 @@ async def readers(
     stack.push_async_callback(memory.close)
     sms = SmsIn(region, known, gateway, memory, clock, listen)
     add_routes(kannel_in.routes(sms, gateway, keys, listen))
+    add_routes(Form(region, known, gateway, keys, deployment.directory / "photos", listen).routes())
+    things = Things.of(region, config_datastreams.load(region.folder, region))
+    add_routes(SensorThings(things, gateway, keys, listen).routes())
     if deployment.readers_smpp_host:
         where = (
             deployment.readers_smpp_host,
