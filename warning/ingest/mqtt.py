@@ -125,7 +125,7 @@ class Mqtt:
         """Judge, append, tell, acknowledge. Acknowledges nothing if we stop before Kafka has it."""
         began = time.monotonic()
         heard = [self._messages.read(message.topic.value, message.payload) for message in batch]
-        taken = await self._offered(heard, batch, stop)
+        taken = await self._offered(client, heard, batch, stop)
         if taken is None:
             return
         for message, one, result in zip(batch, heard, taken, strict=True):
@@ -136,7 +136,7 @@ class Mqtt:
             if message.qos:
                 client._client.ack(message.mid, message.qos)
 
-    async def _offered(self, heard: list[Heard], batch: Sequence[Message], stop: asyncio.Event) -> list[Taken] | None:
+    async def _offered(self, client: Client, heard: list[Heard], batch: Sequence[Message], stop: asyncio.Event) -> list[Taken] | None:
         """What became of each; None if we stop before the brokers are back."""
         pause_s = _AGAIN_S[0]
         while True:
@@ -146,12 +146,16 @@ class Mqtt:
                 self._listen(Received(0, {error.reason: 1}, 503, 0.0))
             except Exception as error:  # one of them raises what nobody foresaw: the others must not wait for it for ever
                 if len(heard) > 1:
-                    each = [await self._offered([one], [message], stop) for one, message in zip(heard, batch, strict=True)]
+                    each = [await self._offered(client, [one], [message], stop) for one, message in zip(heard, batch, strict=True)]
                     return None if None in each else [result for one in each for result in one or ()]
                 _log.exception("a message on %s was not judged", batch[0].topic.value[:100])
                 heard = [internal(batch[0].payload, batch[0].topic.value, error)]
+                if not stop.is_set():
+                    continue
             if stop.is_set():
                 return None
+            if not client._client.is_connected():
+                raise MqttError("the line broke while the log was away; what is in hand comes again")
             await _until(stop, pause_s)
             pause_s = min(2 * pause_s, _AGAIN_S[1])
 

@@ -1,0 +1,403 @@
+"""MQTT beyond the suite of ways in: a broker or a gateway that falls, two gateways, last wills, the ACL, what devices are told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiomqtt import Client, Message, Will
+from ingest_house import deployment as place
+from ingest_house import two_basins, wall_ms
+from mosquitto import Mosquitto, client_of
+from regions import edit, write_region
+from typer.testing import CliRunner
+
+from warning import cli, config, config_devices
+from warning.config_devices import Device
+from warning.deployment import Deployment
+from warning.errors import ConfigError, Unavailable
+from warning.facts import DeviceHeard, Fact, MqttState, Received
+from warning.ingest.gateway import Gateway
+from warning.ingest.lorawan import Uplinks
+from warning.ingest.mqtt import Arrived, Mqtt
+from warning.ingest.mqtt_link import arguments
+from warning.ingest.mqtt_messages import MOST_BYTES, Messages
+from warning.region import Region
+
+DEVICES = (Device("bridge", frozenset({"A"}), interval_s=300), Device("weir", frozenset({"B"})), Device("collector", frozenset()))
+GOOD = {"station": "A", "parameter": "stage", "time": "2025-09-02T07:00:00Z", "value": 1.5, "unit": "m", "datum": "gauge_zero"}
+
+
+def text(**changes: Any) -> bytes:
+    return json.dumps(GOOD | changes).encode()
+
+
+@dataclass
+class Log:
+    """The port ``Log``: keeps what is appended, or is away."""
+
+    records: list[tuple[str, bytes]] = field(default_factory=list)
+    away: bool = False
+
+    async def append(self, records: Mapping[Any, Sequence[Any]]) -> None:
+        if self.away:
+            raise Unavailable("away")
+        self.records += [(topic.rpartition(".readings")[2], value) for (topic, _), those in records.items() for _, value in those]
+
+    def times(self) -> list[int]:
+        return [json.loads(value)["time_ms"] for kind, value in self.records if not kind]
+
+
+@dataclass
+class Reader:
+    """One gateway's reader of MQTT on a log that keeps everything in memory."""
+
+    log: Log
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    facts: list[Fact] = field(default_factory=list)
+
+    async def until(self, true: Callable[[], object], within_s: float = 20.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not true():
+                await asyncio.sleep(0.01)
+
+    @property
+    def up(self) -> bool:
+        states = [fact.up for fact in self.facts if isinstance(fact, MqttState)]
+        return bool(states and states[-1])
+
+    def heard(self) -> list[DeviceHeard]:
+        return [fact for fact in self.facts if isinstance(fact, DeviceHeard)]
+
+
+@asynccontextmanager
+async def reading(region: Region, deployment: Deployment, log: Log, settings: Mapping[str, str]) -> AsyncIterator[Reader]:
+    """Leaving stops it in order."""
+    reader = Reader(log)
+    deployment = replace(deployment, **settings)  # type: ignore[arg-type]
+    gateway = Gateway(region, deployment, log, wall_ms)
+    mqtt = Mqtt(deployment, gateway, DEVICES, Uplinks((), wall_ms), wall_ms, reader.facts.append)
+    task = asyncio.create_task(mqtt.run(reader.stop))
+    try:
+        await reader.until(lambda: reader.up or task.done())
+        yield reader
+    finally:
+        reader.stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    server = Mosquitto(tmp_path_factory.mktemp("mosquitto"), ("bridge", "weir", "collector")).start()
+    yield server
+    server.stop()
+
+
+@dataclass
+class At:
+    region: Region
+    deployment: Deployment
+    mosquitto: Mosquitto
+
+    def reading(self, log: Log, **more: str) -> Any:
+        return reading(self.region, self.deployment, log, self.mosquitto.settings() | more)
+
+    def device(self, name: str, **options: Any) -> Client:
+        where = {"mqtt": self.mosquitto.port, "ca": str(self.mosquitto.ca_file)}
+        return Client(**client_of(where, name, **options))  # type: ignore[arg-type]
+
+    async def send(self, name: str, *bodies: bytes) -> None:
+        async with self.device(name) as client:
+            for body in bodies:
+                await client.publish(f"sensors/{name}/readings", body, qos=1)
+
+
+@pytest.fixture
+def at(tmp_path: Path, mosquitto: Mosquitto) -> At:
+    return At(two_basins(tmp_path), place("127.0.0.1:1", tmp_path), mosquitto)
+
+
+def minute(number: int) -> bytes:
+    return text(time=f"2025-09-02T07:{number:02d}:00Z")
+
+
+# --- what happens at a broker
+
+
+async def test_what_comes_while_the_gateway_is_away_is_there_when_it_is_back(at: At) -> None:
+    log = Log()
+    async with at.reading(log):
+        await at.send("bridge", minute(0))
+    await at.send("bridge", minute(1), minute(2))
+    async with at.reading(log) as reader:
+        await reader.until(lambda: len(log.times()) == 3)
+    assert log.times() == sorted(log.times())
+
+
+async def test_while_the_log_is_away_messages_wait_in_order_and_none_is_acknowledged(at: At) -> None:
+    log = Log()
+    async with at.reading(log) as reader:
+        log.away = True
+        await at.send("bridge", *map(minute, range(5)))
+        await reader.until(lambda: any(isinstance(fact, Received) and fact.status == 503 for fact in reader.facts))
+    assert log.records == []  # the reader has gone, and acknowledged nothing
+    log.away = False
+    async with at.reading(log) as reader:
+        await reader.until(lambda: len(log.times()) == 5)
+    assert log.times() == sorted(log.times())
+
+
+async def test_a_broker_killed_and_started_again_is_found_again_with_what_it_had(tmp_path: Path) -> None:
+    server = Mosquitto(tmp_path / "mosquitto", ("bridge",)).start()
+    here, log = At(two_basins(tmp_path), place("127.0.0.1:1", tmp_path), server), Log()
+    try:
+        async with here.reading(log) as reader:
+            log.away = True
+            await here.send("bridge", minute(0))
+            await reader.until(lambda: any(isinstance(fact, Received) for fact in reader.facts))
+            server.stop()  # writes what waits; kill -9 would lose what came in the last 5 s, as deploy/mosquitto says
+            await reader.until(lambda: not reader.up)
+            log.away = False
+            server.start()
+            await reader.until(lambda: reader.up and len(log.times()) >= 1)
+            server.kill()
+            await reader.until(lambda: not reader.up)
+            server.start()
+            await reader.until(lambda: reader.up)
+            await here.send("bridge", minute(1))
+            await reader.until(lambda: len(set(log.times())) == 2)
+    finally:
+        server.stop()
+
+
+async def test_gateways_share_what_comes(at: At) -> None:
+    first, second = Log(), Log()
+    async with at.reading(first, mqtt_id="first") as one, at.reading(second, mqtt_id="second"):
+        await at.send("bridge", *map(minute, range(40)))
+        await one.until(lambda: len(first.times()) + len(second.times()) == 40)
+        assert first.times() and second.times()
+        assert len({*first.times(), *second.times()}) == 40
+
+
+async def test_a_last_will_says_that_a_device_is_silent(at: At) -> None:
+    async with at.reading(Log()) as reader:
+        client = at.device("bridge", will=Will("sensors/bridge/status", b"offline", qos=1))
+        async with client:
+            await client.publish("sensors/bridge/status", json.dumps({"battery_v": 3.5, "rssi_dbm": -71}).encode(), qos=1)
+            await reader.until(reader.heard)
+            client._client._sock_close()  # the line breaks
+            await reader.until(lambda: len(reader.heard()) == 2)
+            client._disconnected.cancel()
+    alive, dead = reader.heard()
+    assert (alive.device, alive.way, alive.battery_v, alive.rssi_dbm, alive.silent) == ("bridge", "mqtt", 3.5, -71, False)
+    assert (dead.device, dead.silent) == ("bridge", True)
+
+
+async def test_a_device_writes_under_its_own_name_only(at: At) -> None:
+    """And for its own stations only; it is told, and what it sent is kept. What it writes under another's name goes nowhere."""
+    log = Log()
+    async with at.reading(log), at.device("weir") as client:  # MQTT 3.1.1: a refusal is acknowledged like anything
+        await client.subscribe("sensors/+/answers", qos=1)
+        await client.publish("sensors/bridge/readings", text(), qos=1)
+        await client.publish("application/1/device/70b3d57ba0003bb8/event/up", b"{}", qos=1)
+        await client.publish("sensors/weir/readings", text(station="A"), qos=1)
+        answer = json.loads((await asyncio.wait_for(anext(client.messages), 10)).payload)
+    assert answer["accepted"] == 0
+    assert [one["reason"] for one in answer["refused"]] == ["station_forbidden"]
+    [(kind, kept)] = log.records
+    assert kind == ".rejected" and json.loads(kept)["provider"] == "weir" and json.loads(json.loads(kept)["record"])["station"] == "A"
+
+
+async def test_devices_are_told_their_interval(at: At, tmp_path: Path) -> None:
+    folder = Path(at.region.folder)
+    (folder / "devices.csv").write_text("device,station,interval_min\nbridge,A,5\nweir,B,\n")
+    settings = {f"WARNING_{name.upper()}": value for name, value in at.mosquitto.settings().items()}
+    ran = await asyncio.to_thread(CliRunner(env=settings).invoke, cli.app, ["devices", "configure", "--region", str(folder)])
+    assert ran.exit_code == 0, ran.output
+    async with at.device("bridge") as client:
+        await client.subscribe("sensors/bridge/config", qos=1)
+        message = await asyncio.wait_for(anext(client.messages), 10)
+    assert message.retain
+    assert json.loads(message.payload).items() >= {"interval_s": 300, "stations": ["A"]}.items()
+
+
+async def test_a_wrong_password_is_said_and_tried_again(at: At, caplog: pytest.LogCaptureFixture) -> None:
+    reader = Reader(Log())
+    deployment = replace(at.deployment, **at.mosquitto.settings() | {"mqtt_password": "wrong"})  # type: ignore[arg-type]
+    mqtt = Mqtt(deployment, Gateway(at.region, deployment, reader.log, wall_ms), DEVICES, Uplinks((), wall_ms), wall_ms)
+    task = asyncio.create_task(mqtt.run(reader.stop))
+    await reader.until(lambda: "refuses us: Not authorized" in caplog.text)
+    reader.stop.set()
+    await asyncio.wait_for(task, 10)
+
+
+# --- messages, without a broker
+
+
+@pytest.fixture
+def messages() -> Messages:
+    return Messages(DEVICES, Uplinks((), wall_ms), lambda: 1_756_796_400_000)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "reason"),
+    [
+        ("sensors/bridge/readings", b"{", "not_json"),
+        ("sensors/bridge/readings", b"[]", "empty"),
+        ("sensors/bridge/readings", b"x" * (MOST_BYTES + 1), "too_large"),
+        ("sensors/bridge/readings", b'{"station": "A"}', "field_missing"),
+        ("sensors/nobody/readings", text(), "device_unknown"),
+        ("sensors/bridge/status", b'{"battery_v": "full"}', "malformed"),
+        ("sensors/nobody/status", b"offline", "device_unknown"),
+        ("application/1/device/70b3d57ba0003bb8/event/up", b"{}", "field_missing"),
+        ("v3/app@ttn/devices/eui-1/up", b"\xff", "malformed"),
+        ("something/else", text(), "device_unknown"),
+    ],
+)
+def test_what_cannot_be_taken_is_one_part_to_be_refused(messages: Messages, topic: str, payload: bytes, reason: str) -> None:
+    heard = messages.read(topic, payload)
+    [part] = heard.parts
+    assert part.item.reason == reason and part.source in (payload, payload.strip())  # type: ignore[union-attr]
+    assert heard.sender.provider
+
+
+def test_items_of_an_array_are_judged_one_by_one(messages: Messages) -> None:
+    parts = messages.read("sensors/bridge/readings", b"[" + text() + b', {"station": 3}, ' + text(value=None) + b"]").parts
+    assert [getattr(part.item, "reason", "") for part in parts] == ["", "field_type", ""]
+
+
+def test_what_a_device_says_of_itself(messages: Messages) -> None:
+    heard = messages.read(
+        "sensors/bridge/status", b'{"state": "online", "time": "2025-09-02T07:00:30Z", "battery_percent": 80, "fw": 3}'
+    ).heard
+    assert heard == DeviceHeard("bridge", "mqtt", 1_756_796_400_000, battery_percent=80, clock_skew_s=30.0)
+
+
+async def test_one_message_that_nobody_foresaw_holds_up_no_other(tmp_path: Path) -> None:
+    region, log, acked = two_basins(tmp_path), Log(), []
+    gateway = Gateway(region, place("x:1", tmp_path), log, wall_ms)
+    judged = gateway.offer_each
+
+    async def failing(those: Any) -> Any:
+        if any(b'"B"' in part.source and not hasattr(part.item, "reason") for parts, _ in those for part in parts):
+            raise ZeroDivisionError("a bug of ours")
+        return await judged(those)
+
+    gateway.offer_each = failing  # type: ignore[method-assign]
+    mqtt = Mqtt(place("x:1", tmp_path), gateway, DEVICES, Uplinks((), wall_ms), wall_ms)
+    bodies = [("bridge", text()), ("weir", text(station="B")), ("bridge", text())]
+    batch = [Message(f"sensors/{name}/readings", body, 1, False, number, None) for number, (name, body) in enumerate(bodies)]
+    told: list[str] = []
+
+    async def publish(topic: str, *_: Any, **__: Any) -> None:
+        told.append(topic)
+
+    paho = SimpleNamespace(ack=lambda mid, qos: acked.append(mid), is_connected=lambda: True)
+    client: Any = SimpleNamespace(_client=paho, publish=publish)
+    await mqtt._settle(client, batch, asyncio.Event())
+    assert acked == [0, 1, 2]
+    assert [json.loads(value).get("reason") for _, value in log.records] == [None, "internal", None]
+
+
+def test_messages_without_acknowledgement_are_bounded() -> None:
+    arrived = Arrived()
+    for _ in range(5):
+        arrived.put_nowait(Message("t", b"x" * (10 << 20), 0, False, 0, None))
+    arrived.put_nowait(Message("t", b"x", 1, False, 1, None))
+    assert (arrived.qsize(), arrived.dropped) == (5, 1)  # 40 MB are over the bound once they are there; QoS 1 always comes in
+
+
+# --- who we are to the broker
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "what"),
+    [
+        ({"mqtt_url": "http://x"}, "WARNING_MQTT_URL", "no address"),
+        ({"mqtt_url": "mqtts://h:99999"}, "WARNING_MQTT_URL", "no address"),
+        ({"mqtt_url": "mqtts://u:secret@h"}, "WARNING_MQTT_URL", "a password in the address"),
+        ({"mqtt_url": "mqtt://u@example.org"}, "WARNING_MQTT_URL", "without TLS"),
+        ({"mqtt_password_file": "/nowhere"}, "WARNING_MQTT_PASSWORD_FILE", "cannot be read"),
+        ({"mqtt_ca_file": "/nowhere"}, "WARNING_MQTT_CA_FILE", "/nowhere"),
+        ({"mqtt_certificate_file": "/nowhere"}, "WARNING_MQTT_KEY_FILE", "needs its key"),
+    ],
+)
+def test_what_is_wrong_with_the_broker_is_said(fields: dict[str, str], where: str, what: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        arguments(replace(Deployment(mqtt_url="mqtts://gateway@localhost"), **fields))  # type: ignore[arg-type]
+    assert any(problem.where == where and what in problem.what and "secret" not in str(problem) for problem in raised.value.problems)
+
+
+def test_a_session_is_kept_and_bounded(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("from the file\n")
+    made = arguments(Deployment(mqtt_url="mqtts://gateway@h", mqtt_password_file=str(tmp_path / "password"), prefix="indus."))
+    assert (made["hostname"], made["port"], made["username"], made["password"]) == ("h", 8883, "gateway", "from the file")
+    assert (made["identifier"], made["clean_start"], made["properties"].ReceiveMaximum) == ("indus.gateway", False, 500)
+
+
+# --- devices.csv
+
+HEAD = "device,eui,station,parameter,codec,field,unit,scale,mount_height_m,offset_m,interval_min\n"
+SWL = "70B3D57BA0003BB8,A,stage,milesight-em500-swl,water_level"
+
+
+def devices_of(tmp_path: Path, rows: str) -> tuple[Device, ...]:
+    folder = write_region(tmp_path)
+    (folder / "devices.csv").write_text(HEAD + rows)
+    return config_devices.load(folder, config.load(folder))
+
+
+def test_devices(tmp_path: Path) -> None:
+    rows = f"probe,{SWL},,,,-0.35,10\nprobe,{SWL.replace('A,stage', 'B,stage')},,,,0,10\n"
+    rows += "logger,,A,,,,,,,,\nlogger,,B,,,,,,,,\nall,,*,,,,,,,,\n"
+    everything, logger, probe = devices_of(tmp_path, rows)
+    assert (everything.id, everything.stations) == ("all", frozenset())
+    assert (logger.id, logger.stations, logger.layout) == ("logger", {"A", "B"}, None)
+    assert (probe.eui, probe.interval_s, [one.offset_m for one in probe.measures]) == ("70B3D57BA0003BB8", 600, [-0.35, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "what"),
+    [
+        ("x,,Z,,,,,,,,", "station", "no station 'Z'"),
+        ("x,,A,rain,,,,,,,", "parameter", "A has no rain"),
+        ("x,,A,,milesight-em500-swl,,,,,,", "codec", "without EUI"),
+        (f"x,123,{SWL[17:]},,,,0,", "eui", "is not an EUI"),
+        ("x,70B3D57BA0003BB8,A,,,,,,,,", "codec", "codec is missing"),
+        ("x,70B3D57BA0003BB8,*,stage,milesight-em500-swl,water_level,,,,0,", "station", "* for a LoRaWAN device"),
+        ("x,70B3D57BA0003BB8,A,stage,milesight-em500-swx,water_level,,,,0,", "codec", "no codec"),
+        ("x,70B3D57BA0003BB8,A,stage,milesight-em500-swl,distance,,,,0,", "field", "no measurement 'distance'"),
+        (f"x,{SWL},,,,,", "mount_height_m", "neither mount_height_m nor offset_m"),
+        (f"x,{SWL},,,5,0,", "mount_height_m", "both mount_height_m and offset_m"),
+        ("x,70B3D57BA0003BB8,A,stage,decentlab-dl-pr26,pressure,,,,0,", "unit", "unknown unit 'bar'"),
+        ("x,70B3D57BA0003BB8,D,outflow,milesight-em500-swl,water_level,m3/s,,,0,", "offset_m", "is of a stage"),
+        (f"x,{SWL},,,,0,\nx,,A,,,,,,,,", "eui", "differs from line 2"),
+        (f"x,{SWL},,,,0,\ny,{SWL.replace('A,stage', 'B,stage')},,,,0,", "eui", "the EUI of x"),
+        (f"x,{SWL},,,,0,\nx,{SWL},,,,0,", "field", "twice (line 2)"),
+    ],
+)
+def test_what_is_wrong_in_devices_csv_is_said(tmp_path: Path, row: str, column: str, what: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        devices_of(tmp_path, row + "\n")
+    found = [str(problem) for problem in raised.value.problems]
+    assert any(f"({column})" in problem and what in problem for problem in found), found
+
+
+def test_check_reads_devices_too(tmp_path: Path) -> None:
+    folder = write_region(tmp_path)
+    edit(folder, "region", "partitions: 2", "partitions: 2")
+    (folder / "devices.csv").write_text("device,station\nx,NOWHERE\n")
+    ran = CliRunner().invoke(cli.app, ["check", str(folder)])
+    assert ran.exit_code == 78 and "devices.csv:2 (station)" in ran.output
+
+
+def test_a_frame_is_decoded_on_the_command_line() -> None:
+    ran = CliRunner().invoke(cli.app, ["devices", "decode", "milesight-em500-swl", "01756403770200"])
+    assert ran.exit_code == 0 and "water_level: 2.0" in ran.output
