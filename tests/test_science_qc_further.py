@@ -259,7 +259,7 @@ def test_cells_defaults_and_what_is_switched_off(tmp_path: Path) -> None:
     found = region(tmp_path, "*,stage,ft,,10,-\nA,stage,m,3,,", "station,parameter,unit,gap_after_h,spike,shift")
     a, b = (found.station_by_id[name].series[0].quality for name in "AB")
     assert a is not None and b is not None
-    assert (a.gap_s, a.spike, a.shift, a.spike_factor) == (10_800, pytest.approx(3.048), None, 3.0)
+    assert (a.gap_s, a.spike, a.shift, a.spike_factor) == (10_800, pytest.approx(3.048), None, 2.0)
     assert (b.gap_s, b.spike, b.neighbours) == (3 * 3600, pytest.approx(3.048), ("A", "C"))
     assert found.station_by_id["D"].series[0].quality is None
 

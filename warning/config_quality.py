@@ -1,9 +1,9 @@
 """``quality.csv``: further tests of quality control per station and parameter, and what is usual for each parameter.
 
 The defaults come from what sensors and rivers do, checked on the rivers of ``config/training`` (``warning bench qc`` measures them on each
-set): a float or radar reads to 1 cm, waves and gates make some cm, so a stage must depart by 0.2 m and by three times its usual change to
+set): a float or radar reads to 1 cm, waves and gates make some cm, so a stage must depart by 0.2 m and by twice its usual change to
 be a spike; a river that moves at all does not stand still to the resolution for three times as long as it ever did lately; a step of 0.3 m
-that stays is no wave. ``alone`` is made only where it is asked for: what it doubts, it doubts for the day that its window lasts.
+that stays is no wave; a river does not creep along a straight line by half a metre a day while its neighbours stand.
 Discharges have no size that fits all rivers: only what scales with their own past is made.
 """
 
@@ -22,16 +22,16 @@ from warning.config_units import factor
 from warning.model import Parameter
 from warning.region import Quality, Rating, Reach, Series, Station
 
-_STAGE = Quality(spike=0.2, spike_factor=3.0, still_s=3 * 3600, still_factor=3.0, shift=0.3, attenuated=0.05, while_moving=0.3)
-_FLOW = Quality(spike_factor=10.0, still_s=24 * 3600, still_factor=3.0)
+_STAGE = Quality(spike=0.2, spike_factor=2.0, still_s=3 * 3600, still_factor=3.0, shift=0.3, attenuated=0.05, while_moving=0.4, alone=0.5)
+_FLOW = Quality(spike_factor=7.0, still_s=24 * 3600, still_factor=3.0)
 DEFAULTS: dict[Parameter, Quality] = {
     Parameter.STAGE: _STAGE,
     Parameter.DISCHARGE: _FLOW,
     Parameter.INFLOW: _FLOW,
     Parameter.OUTFLOW: _FLOW,
     Parameter.RAIN: Quality(),
-    Parameter.TEMPERATURE: Quality(spike=3.0, spike_factor=6.0, still_s=6 * 3600, still_factor=3.0),
-    Parameter.HUMIDITY: Quality(spike=15.0, spike_factor=6.0, still_s=12 * 3600, still_factor=3.0),
+    Parameter.TEMPERATURE: Quality(spike=3.0, spike_factor=4.0, still_s=6 * 3600, still_factor=3.0),
+    Parameter.HUMIDITY: Quality(spike=15.0, spike_factor=4.0, still_s=12 * 3600, still_factor=3.0),
 }
 ALL, OFF = "*", "-"
 

@@ -97,6 +97,7 @@ class Cause(enum.Enum):
     ATTENUATED = "attenuated"
     DATUM_SHIFT = "datum_shift"
     OUTSIDE_RATING = "outside_rating"
+    WRONG_UNIT = "wrong_unit"
 
 
 class Parameter(enum.Enum):

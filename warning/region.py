@@ -33,9 +33,9 @@ class Quality:
     neighbours: tuple[str, ...] = ()  # stations whose series of the same parameter move with it
     twin: str = ""  # station of a second sensor of the same parameter at the same water
     twin_within: float | None = None
-    attenuated: float | None = None  # least range in 24 h ...
-    while_moving: float | None = None  # ... while a neighbour moves by more than this
-    alone: float | None = None  # range in 24 h that some neighbour shares a tenth of
+    attenuated: float | None = None  # range in 24 h that is none ...
+    while_moving: float | None = None  # ... while the neighbours rise by more than this
+    alone: float | None = None  # steady creep in 24 h that no neighbour shares
     rain: str = ""  # station of the rain that it rises with
     rise: float | None = None  # in 6 h, not without ...
     dry_mm: float | None = None  # ... so much rain in 24 h
@@ -268,7 +268,7 @@ class ForecastRules:
     needed_6h: float = 0.5
     needed_12h: float = 0.7
     needed_24h: float = 0.8
-    needed_keep: float = 0.5  # what part of it keeps an expectation alive
+    needed_keep: float = 0.05  # what part of it keeps an expectation alive: it is called off when it has become very unlikely
     miss_cost: tuple[tuple[Level, float], ...] = ()  # class -> how much worse than usual a miss is than a false alarm; 1 if absent
 
 

@@ -150,6 +150,7 @@ ENGLISH = Phrases(
         "neighbour": "its neighbours say otherwise",
         "attenuated": "hardly moves any more",
         "datum_shift": "its zero may have shifted",
+        "wrong_unit": "its unit may be another",
         "outside_rating": "outside the rating curve",
     },
     units={"m": "m", "ft": "ft", "m3/s": "m3/s", "cusec": "cusec", "mm": "mm"},

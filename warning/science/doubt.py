@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from warning.model import Cause
 
+CLEAR, BACK, CLEANLY = 1.5, 0.5, 0.2
 _CAUSES = tuple(Cause)
 _HARD = (Cause.RATE_OF_RISE, Cause.RATE_OF_FALL, Cause.SPIKE)  # what the next reading can show to have been real
 
@@ -25,9 +26,13 @@ def is_spike(before: Any, middle: Any, after: Any, threshold: Any) -> Any:
 
 
 def is_unusual(before: Any, middle: Any, after: Any, threshold: Any) -> Any:
-    """The same by what is usual: further than ``threshold`` (NaN: never) from both, and the one after is back at least half of the way."""
+    """The same by what is usual: further than ``threshold`` (NaN: never) from both, and the one after is back where it was, to a fifth of
+    the way; or half as far again, and it is back half of the way."""
     there, back = np.abs(middle - before), np.abs(middle - after)
-    return (there > threshold) & (back > threshold) & ((middle - before) * (middle - after) > 0.0) & (np.abs(after - before) <= 0.5 * there)
+    least, apart = np.minimum(there, back), np.abs(after - before)
+    clear = (least > CLEAR * threshold) & (apart <= BACK * there)
+    clean = (least > threshold) & (apart <= CLEANLY * there)
+    return (clear | clean) & ((middle - before) * (middle - after) > 0.0)
 
 
 @dataclass(slots=True)
@@ -83,7 +88,7 @@ class Course:
             else:
                 return self._wait(time_s, value, where)
             self.pending = (0, 0.0, -1)
-        elif self._rate(self.last, time_s, value) is not Cause.NONE:
+        elif self._rate(self.last, time_s, value) is not Cause.NONE and not self._is_back(time_s, value, usual):
             return self._wait(time_s, value, where)
         elif waits:
             self.pending, self.pending_cause = (time_s, value, where), soft
@@ -94,6 +99,11 @@ class Course:
         if soft is not Cause.NONE:
             self.soft_t = time_s
         return soft
+
+    def _is_back(self, time_s: int, value: float, usual: float) -> bool:
+        """From a spike that was slow enough to count, to where the water was before it."""
+        known = bool(self.before[0]) and self._rate(self.before, time_s, value) is Cause.NONE
+        return known and bool(is_unusual(self.before[1], self.last[1], value, usual))
 
     def _exposes(self, value: float, usual: float) -> bool:
         three = self.before[1], self.last[1], value

@@ -7,19 +7,23 @@ A fixed threshold fits one river at one pace of sampling. These tests scale with
 
 Spike: QARTOD's last but one, with max(``spike``, ``spike_factor`` * usual) as its threshold; and the reading after it must be back, else it
 is a crest. Standstill: flat line by elapsed time, longer than max(``still_s``, ``still_factor`` * still). Datum shift: a step greater than
-max(``shift``, 5 * usual) after which the series stays where it went (within a tenth of the step and twice the usual change) for three
-readings and two hours, while no neighbour moved by a quarter of it in six hours. A flood that steps up goes on rising or falls.
+max(``shift``, 2 * usual) out of calm water, after which the series stays where it went (within a tenth of the step and twice the usual
+change) for three readings and two hours, while no neighbour moved by a quarter of it in six hours. A flood that steps up goes on rising
+or falls. Wrong unit: a step whose two sides are to each other as two units are; named at once, and no more if it does not stay.
 
 Every reading is judged on those before it only, in order of time, whatever beat it came in. S series, n readings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from warning.science.qc_steps import calm_before, other_unit
 
 FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "usual": ("f4", ()),  # mean change from reading to reading
@@ -38,8 +42,8 @@ OVER = 48  # readings
 KNOWN_FROM = 6  # readings: before, nothing departs from anything
 STILL_FROM = 10
 STILL_KEEPS = 0.998
-STEP_FACTOR = 5.0
-STAYS = 0.1  # part of the step
+STEP_FACTOR = 2.0  # times the usual change: then the hours before say whether it is one
+STAYS, STAYS_MORE = 0.1, 0.15  # parts of the step: and twice the usual change, up to the second
 SHIFT_READINGS, SHIFT_S = 3, 7200
 NEAR_S = 4 * 3600  # readings further apart say nothing about a step or what is usual
 SHIFT_HELD_S = 3 * 86_400  # nobody said anything for so long: it is the level now
@@ -69,6 +73,7 @@ class Followed:
     spike: Floats
     still: Bools
     shifted: NDArray[np.int8]  # 1 up, -1 down, 0 not
+    unit: Bools  # shifted, and as another unit would
     fields: Arrays  # of ``series``, as the last of its readings leaves them
 
 
@@ -84,14 +89,20 @@ def follow(
 ) -> Followed:
     """Readings of ``series`` (s): ``count`` each from ``start`` on, in order of time. ``neighbours_moved`` (s): NaN where nobody knows."""
     n = len(value)
-    out = Followed(np.full(n, np.nan), np.zeros(n, np.bool_), np.zeros(n, np.int8), {})
+    out = Followed(np.full(n, np.nan), np.zeros(n, np.bool_), np.zeros(n, np.int8), np.zeros(n, np.bool_), {})
     now: Arrays = {name: arrays[name][series].astype(np.float64) for name in FOLLOWED}
     now["t"], now["v"] = arrays["seen_t"][series].astype(np.float64), arrays["seen_v"][series].astype(np.float64)
     own = {name: getattr(limits, name)[series] for name in Activity.__slots__}
     for rank in range(int(count.max(initial=0))):
         which = np.flatnonzero(count > rank)
         at = start[which] + rank
-        _next(out, at, {name: values[which] for name, values in own.items()}, now, which, time_s[at], value[at], neighbours_moved[which])
+        mine = {name: values[which] for name, values in own.items()}
+
+        def calm(places: NDArray[np.intp], at: NDArray[np.intp] = at, which: NDArray[np.intp] = which) -> Bools:
+            each = zip(series[which[places]].tolist(), at[places].tolist(), start[which[places]].tolist(), strict=True)
+            return np.array([calm_before(arrays, row, time_s, value, here, first) for row, here, first in each], np.bool_)
+
+        _next(out, at, mine, now, which, time_s[at], value[at], neighbours_moved[which], calm)
     out.fields = {name: now[name].astype(FIELDS[name][0]) for name in FOLLOWED if name != "flat_t"}
     return out
 
@@ -105,6 +116,7 @@ def _next(
     time: NDArray[np.int64],
     value: Floats,
     moved: Floats,
+    calm: Callable[[NDArray[np.intp]], Bools],
 ) -> None:
     """One more reading of each of the series ``which``. State is rounded as it is kept, so that a beat's end changes nothing."""
     old = {name: values[which] for name, values in now.items()}
@@ -114,7 +126,7 @@ def _next(
     known = old["usual_n"] >= KNOWN_FROM
     out.spike[at] = np.where(known, np.fmax(own["spike"], own["spike_factor"] * old["usual"]), np.nan)
     hung = _standstill(out, at, own, now, which, old, time, size, first)
-    _shift(out, at, own, now, which, old, time, value, change, known & ~first & ~hung, moved)  # what goes on again catches up at once
+    _shift(out, at, own, now, which, old, time, value, change, known & ~first & ~hung, moved, calm)  # what goes on again catches up at once
     least = np.fmax(old["usual"], np.nan_to_num(own["spike"]) / 8.0)
     taken = np.where(old["usual_n"] >= 3, np.minimum(size, 4.0 * least), size)
     usual = old["usual"] + (taken - old["usual"]) / np.minimum(old["usual_n"] + 1, OVER)
@@ -139,8 +151,9 @@ def _standstill(
     longest = np.fmax(own["still_s"], own["still_factor"] * old["still_s"])
     ready = (old["usual_n"] >= STILL_FROM) & (old["still_s"] > 0) & ~first  # it has moved, ever
     out.still[at] = ready & ~moves & (time - old["flat_t"] > longest)
-    was = ready & (old["t"] - old["flat_t"] > longest)  # a standstill that was too long is not what is usual
-    stood = np.where(was, 0.0, time - old["flat_t"])
+    was = ready & (old["t"] - old["flat_t"] > longest)  # a standstill that was too long is not what is usual ...
+    leaps = size > own["within"] + np.fmax(2.0 * old["usual"], np.nan_to_num(own["spike"]) / 16.0)
+    stood = np.where(was & leaps, 0.0, time - old["flat_t"])  # ... but where the water goes on as it stood
     still = np.where(moves & ~first, np.fmax(old["still_s"] * STILL_KEEPS, stood), old["still_s"])
     now["still_s"][which] = still.astype(np.float32)
     now["flat_t"][which] = np.where(moves, time, old["flat_t"])
@@ -159,27 +172,40 @@ def _shift(
     change: Floats,
     known: Bools,
     moved: Floats,
+    calm: Callable[[NDArray[np.intp]], Bools],
 ) -> None:
+    """``calm``: whether the readings before these (places in ``which``) were."""
     watched, said = old["shift_t"] > 0, old["shift_said"] > 0
     by, age = old["shift_by"], time - old["shift_t"]
-    stays = np.abs(value - (old["shift_from"] + by)) <= STAYS * np.abs(by) + 2.0 * old["usual"]
+    stays = np.abs(value - (old["shift_from"] + by)) <= STAYS * np.abs(by) + np.minimum(2.0 * old["usual"], STAYS_MORE * np.abs(by))
     number = np.where(watched & stays, np.minimum(old["shift_n"] + 1, 255), 0)
     shared = moved >= SHARED * np.abs(by)  # False where nobody knows
     now_said = watched & ~said & stays & (number >= SHIFT_READINGS) & (age >= SHIFT_S) & ~shared
     back = np.abs(value - old["shift_from"]) < 0.5 * np.abs(by)
     beyond = (by < 0) & (value >= old["shift_from"])
-    over = said & (back | beyond | (age > SHIFT_HELD_S))
+    early = old["shift_n"] < SHIFT_READINGS  # a unit is named at once: what does not stay was none
+    over = said & (back | beyond | (age > SHIFT_HELD_S) | (early & ~stays))
     left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
     keeps = watched & ~over & ~left
-    begins = (
-        known & ~keeps & ~(watched & back) & (np.abs(change) > np.fmax(own["shift"], STEP_FACTOR * old["usual"])) & ~np.isnan(own["shift"])
-    )
-    out.shifted[at] = np.where(keeps & (said | now_said), np.sign(by), 0)
+    size, usually = np.abs(change), STEP_FACTOR * old["usual"]
+    free = known & ~keeps & ~(watched & back) & ~np.isnan(own["spike_factor"])
+    unit = free & (size > np.fmax(own["shift"] / 3.0, usually)) & ~(moved >= SHARED * size)
+    unit[unit] = other_unit(old["v"][unit], value[unit], old["usual"][unit])
+    begins = unit | (free & (size > np.fmax(own["shift"], usually)) & ~np.isnan(own["shift"]))
+    some = np.flatnonzero(begins)
+    if len(some):
+        begins[some] = calm(some)
+        unit &= begins
+    shifted = (keeps & (said | now_said)) | unit
+    out.shifted[at] = np.where(shifted, np.sign(np.where(unit, change, by)), 0)
+    if shifted.any():
+        first, then = np.where(unit, old["v"], old["shift_from"]), np.where(unit, value, old["shift_from"] + by)
+        out.unit[at] = shifted & other_unit(first, then, old["usual"])
     for name, fresh, stay in (
         ("shift_t", time, old["shift_t"]),
         ("shift_from", old["v"], old["shift_from"]),
         ("shift_by", change, by),
         ("shift_n", 0, number),
-        ("shift_said", 0, said | now_said),
+        ("shift_said", unit, said | now_said),
     ):
         now[name][which] = np.where(begins, fresh, np.where(keeps, stay, 0)).astype(FIELDS[name][0])

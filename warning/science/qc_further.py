@@ -14,7 +14,7 @@ from warning.science.qc_limits import More
 from warning.science.qc_neighbours import per_reading, suspicion
 
 Arrays = dict[str, NDArray[Any]]
-_DATUM_SHIFT = tuple(Cause).index(Cause.DATUM_SHIFT)
+_DATUM_SHIFT, _WRONG_UNIT = (tuple(Cause).index(cause) for cause in (Cause.DATUM_SHIFT, Cause.WRONG_UNIT))
 
 
 @dataclass(slots=True)
@@ -51,5 +51,5 @@ def further(
             span = slice(int(start[asked[place]]), int(end[asked[place]]) + 1)
             soft[span], low[span] = cause, too_low
     shifted = past.shifted != 0
-    soft[shifted], low[shifted] = _DATUM_SHIFT, past.shifted[shifted] < 0
+    soft[shifted], low[shifted] = np.where(past.unit, _WRONG_UNIT, _DATUM_SHIFT)[shifted], past.shifted[shifted] < 0
     return Further(past.spike, past.still, soft, low, series[asked], past.fields)

@@ -18,8 +18,14 @@ from warning.science import windows
 
 TWIN_S = 3600  # twin sensors within an hour of each other see the same water
 FEWEST = 6  # readings in a window that say something about its range
-MOVED = 3.0  # times that range in 72 h: what stood still before has not been attenuated
-ALONE = 0.1  # of the own range: who moves less does not move
+STRETCHES = {"6h": (0, 24, 0), "24h": (1, 24, 0), "before": (2, 12, 4)}  # ring, younger than so many buckets, not than so many; 72 to 24 h
+MOVED = 3.0  # times ``attenuated`` in the two days before: what stood still before has not been attenuated
+LOST = 0.15  # of the share in its neighbours' movement that it had: less is attenuated
+STILL = 0.75  # of ``while_moving``: more is movement
+WITH = 0.4  # of its own movement is a rise: it goes with them
+STEADY = 0.05  # of a day's creep: scatter about the line
+SHARED = 0.3  # of a day's creep: a neighbour that moves by more shares it
+RISES_AFTER, FALLS_AFTER = 1.0, 0.5  # of a day's creep: moved more in the two days before, it is the tail of a flood
 
 Arrays = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -34,9 +40,9 @@ class Others:
     neighbours: Index  # (S, K) rows; -1 where there are fewer
     twin: Index  # row
     twin_within: Floats
-    attenuated: Floats  # a range in 24 h below this is attenuated ...
-    while_moving: Floats  # ... while a neighbour's is above this
-    alone: Floats  # a range in 24 h above this, of which no neighbour shares a tenth
+    attenuated: Floats  # a range in 24 h below this is none; three times that in the two days before is one
+    while_moving: Floats  # a neighbour's rise in 24 h
+    alone: Floats  # a steady creep in 24 h that no neighbour shares
     rain: Index  # row of the rain that the series rises with
     rise: Floats  # a rise in 6 h above this ...
     dry_mm: Floats  # ... after less rain than this in 24 h
@@ -64,47 +70,96 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
         return Suspicion(cause, low, moved)
     mine, near = series[asked], near[asked]
     rows = np.unique(np.concatenate((mine, near[near >= 0])))
-    seen = {name: _window(arrays, rows, name, now_s) for name in ("6h", "24h", "72h")}
-    six, day, three = (each["max"] - each["min"] for each in seen.values())
+    seen = {name: _moves(arrays, rows, stretch, now_s) for name, stretch in STRETCHES.items()}
     at = np.searchsorted(rows, mine)
-    about = np.where(near >= 0, np.searchsorted(rows, np.maximum(near, 0)), 0)
-    day_near, six_near = (np.where(near >= 0, each[about], np.nan) for each in (day, six))
-    most_day, most_six = (np.fmax.reduce(each, axis=1, initial=np.nan) for each in (day_near, six_near))
-    rise = seen["6h"]["last"][at] - seen["6h"]["min"][at]
-    rain = _rain(arrays, others.rain[mine], now_s)
-    own = day[at]
-    quiet = most_day < ALONE * own
-    falls = seen["24h"]["last"][at] - seen["24h"]["min"][at] < 0.5 * own
+    about = np.where(near >= 0, np.searchsorted(rows, np.maximum(near, 0)), -1)
+    six = _of(seen["6h"].range, about)
+    moved[asked] = np.fmax.reduce(six, axis=1, initial=np.nan)
+    six_rise, day, rain = seen["6h"].rise[at], seen["24h"].range[at], _rain(arrays, others.rain[mine], now_s)
     wants = {name: getattr(others, name)[mine] for name in ("attenuated", "while_moving", "alone", "rise", "dry_mm", "wet_mm")}
+    choked = _attenuated(seen, at, about, wants["attenuated"], wants["while_moving"])
+    creep = _creep(arrays, mine, seen["before"].range[at], _of(seen["24h"].range, about), wants["alone"], now_s)
     for where, why, too_low in (
-        ((rise > wants["rise"]) & (rain < wants["dry_mm"]) & ~(most_six >= 0.25 * rise), Cause.RISE_WITHOUT_RAIN, False),
-        ((own > wants["alone"]) & quiet & ~falls, Cause.NEIGHBOUR, False),
-        ((own > wants["alone"]) & quiet & falls, Cause.NEIGHBOUR, True),
-        ((rain > wants["wet_mm"]) & (own < wants["attenuated"]), Cause.RAIN_WITHOUT_RISE, True),
-        (
-            (own < wants["attenuated"]) & (three[at] > MOVED * wants["attenuated"]) & (most_day > wants["while_moving"]),
-            Cause.ATTENUATED,
-            True,
-        ),
+        ((six_rise > wants["rise"]) & (rain < wants["dry_mm"]) & ~(moved[asked] >= 0.25 * six_rise), Cause.RISE_WITHOUT_RAIN, False),
+        (creep > 0, Cause.NEIGHBOUR, False),
+        (creep < 0, Cause.NEIGHBOUR, True),
+        ((rain > wants["wet_mm"]) & (day < wants["attenuated"]), Cause.RAIN_WITHOUT_RISE, True),
+        (choked, Cause.ATTENUATED, True),
     ):
         cause[asked[where]], low[asked[where]] = _CODE[why], too_low
-    moved[asked] = most_six
     return Suspicion(cause, low, moved)
 
 
-def _window(arrays: Arrays, rows: Index, name: str, now_s: int) -> Arrays:
-    """Least, greatest and last of each of ``rows`` in a whole ring; NaN where it holds too little to say anything."""
-    ring = windows.WINDOWS[name][0]
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Per row: greatest less least in a stretch of time, and newest less least; NaN where it holds too little to say anything."""
+
+    range: Floats
+    rise: Floats
+
+
+def _moves(arrays: Arrays, rows: Index, stretch: tuple[int, int, int], now_s: int) -> _Moves:
+    ring, since, until = stretch
     (width, buckets), offset = windows.RINGS[ring], windows.OFFSETS[ring]
-    part = {field: arrays[field][rows, offset : offset + buckets] for field in ("w_count", "w_min", "w_max", "w_last", "w_last_t")}
-    held = (part["w_count"] > 0) & (part["w_last_t"] // width > now_s // width - buckets)
+    part = {name: arrays[name][rows, offset : offset + buckets] for name in ("w_count", "w_min", "w_max", "w_last", "w_last_t")}
+    age = now_s // width - (part["w_last_t"] // np.uint32(width)).astype(np.int64)
+    held = (part["w_count"] > 0) & (age >= until) & (age < since)
     enough = np.where(held, part["w_count"], 0).sum(axis=1, dtype=np.int64) >= FEWEST
     newest = np.where(held, part["w_last_t"], 0).argmax(axis=1)
-    return {
-        "min": np.where(enough, np.where(held, part["w_min"], np.inf).min(axis=1), np.nan),
-        "max": np.where(enough, np.where(held, part["w_max"], -np.inf).max(axis=1), np.nan),
-        "last": np.where(enough, part["w_last"][np.arange(len(rows)), newest].astype(np.float64), np.nan),
-    }
+    least = np.where(held, part["w_min"], np.inf).min(axis=1).astype(np.float64)
+    greatest = np.where(held, part["w_max"], -np.inf).max(axis=1).astype(np.float64)
+    last = part["w_last"][np.arange(len(rows)), newest].astype(np.float64)
+    return _Moves(np.where(enough, greatest - least, np.nan), np.where(enough, last - least, np.nan))
+
+
+def _of(values: Floats, about: Index) -> Floats:
+    """Of each neighbour (s, K); NaN where there is none."""
+    return np.where(about >= 0, values[about], np.nan)
+
+
+def _attenuated(seen: dict[str, _Moves], at: Index, about: Index, dead: Floats, moving: Floats) -> NDArray[np.bool_]:
+    """Every neighbour that rises now, and moved before with this one, has lost most of what they shared; and this one is dead, or still
+    goes the way that they go: what falls while others rise has its own water."""
+    day, before = seen["24h"], seen["before"]
+    own, own_before = day.range[at], before.range[at]
+    theirs, theirs_before, rise = _of(day.range, about), _of(before.range, about), _of(day.rise, about)
+    least = MOVED * dead
+    tells = (rise > moving[:, None]) & (rise > 0.5 * theirs) & (theirs_before > least[:, None]) & (own_before > least)[:, None]
+    share = np.where(tells, own[:, None] * theirs_before / np.where(tells, theirs * own_before[:, None], 1.0), -1.0)
+    most = share.max(axis=1, initial=-1.0)
+    gone = (most >= 0.0) & (most < LOST) & (own < STILL * moving) & ((own <= dead) | (day.rise[at] >= WITH * own))
+    return np.asarray(gone, np.bool_)
+
+
+def _creep(arrays: Arrays, rows: Index, before: Floats, theirs: Floats, alone: Floats, now_s: int) -> NDArray[np.int8]:
+    """1, -1: a steady line up or down through the hours of a day, by more than ``alone``, that no neighbour shares and that is not the
+    tail of a flood."""
+    out = np.zeros(len(rows), np.int8)
+    most = np.fmax.reduce(theirs, axis=1, initial=np.nan)
+    some = np.flatnonzero(~np.isnan(alone) & ~np.isnan(most))
+    if not len(some):
+        return out
+    (width, buckets), offset = windows.RINGS[1], windows.OFFSETS[1]
+    time = arrays["w_last_t"][rows[some], offset : offset + buckets].astype(np.int64)
+    held = (arrays["w_count"][rows[some], offset : offset + buckets] > 0) & (now_s // width - time // width < buckets)
+    number = held.sum(axis=1)
+    hour = np.where(held, (time - now_s) / 3600.0, 0.0)
+    value = np.where(held, arrays["w_last"][rows[some], offset : offset + buckets].astype(np.float64), 0.0)
+    by = np.maximum(number, 1)
+    x = np.where(held, hour - (_sum(hour) / by)[:, None], 0.0)
+    y = np.where(held, value - (_sum(value) / by)[:, None], 0.0)
+    slope = _sum(x * y) / np.maximum(_sum(x * x), 1e-9)
+    rest = np.sqrt(_sum((y - slope[:, None] * x) ** 2) / by)
+    day = np.abs(slope) * 24.0
+    found = (number >= buckets // 2) & (day > alone[some]) & (rest < STEADY * day) & (most[some] < SHARED * day)
+    found &= ~(before[some] > np.where(slope > 0, RISES_AFTER, FALLS_AFTER) * day)
+    out[some] = np.where(found, np.sign(slope), 0)
+    return out
+
+
+def _sum(values: Floats) -> Floats:
+    """Along the buckets, one after the other: the same on every CPU."""
+    return np.cumsum(values, axis=1)[:, -1]
 
 
 def _rain(arrays: Arrays, rows: Index, now_s: int) -> Floats:
