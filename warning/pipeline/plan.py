@@ -118,21 +118,9 @@ class Plan:
         zone_of_row = np.full(len(series), -1, np.intp)
         rain = Rain.of(series)
         derived = Derived.of(zones, row, zone_series, rain)
-        for place, rows in enumerate(zone_series):
-            if derived is None or derived.place[place] < 0:
-                zone_of_row[rows[rows >= 0]] = place
-        pairs = [(number[r.upstream], number[r.downstream]) for r in region.reaches if r.upstream in number and r.downstream in number]
-        reaches = _reaches(region, zones, number)
-        history_row = np.full(len(zones), -1, np.intp)
-        sources = np.unique(reaches.up)
-        history_row[sources] = np.arange(len(sources))
+        own = zone_series >= 0 if derived is None else (zone_series >= 0) & (derived.place < 0)[:, None]
+        zone_of_row[zone_series[own]] = np.nonzero(own)[0]
         limits, cleared = _zone_limits(region, zones)
-        depths = _depths(len(zones), pairs)
-        depth = np.zeros(len(zones), np.intp)
-        for level, group in enumerate(depths):
-            depth[group] = level
-        downwards = np.concatenate(depths) if depths else np.zeros(0, np.intp)
-        ups, downs = np.array([up for up, _ in pairs], np.intp), np.array([down for _, down in pairs], np.intp)
         return Plan(
             region=region,
             partition=partition,
@@ -152,23 +140,38 @@ class Plan:
             lowest=tuple(next(iter(zone.limits.values.values()), None) for zone in zones),
             resolution=np.array([QUANTITIES[zone.limits.quantity].resolution for zone in zones]),
             zone_silent_s=np.array([max(here[one].silent_after_s for one in zone.stations or (zone.station,)) for zone in zones], np.int64),
-            neighbour_up=ups[np.argsort(downs, kind="stable")],
-            neighbour_into=_starts(downs, len(zones)),
-            below=downs[np.argsort(ups, kind="stable")],
-            below_from=_starts(ups, len(zones)),
-            reaches=reaches,
-            into=_starts(reaches.down, len(zones)),
-            history_row=history_row,
-            histories=len(sources),
-            history_slots=routing.depth(int(reaches.travel_high_s.max(initial=0))),
-            depths=depths,
-            depth=depth,
-            downwards=downwards,
-            place=np.argsort(downwards),
-            pairs_by_depth=tuple((ups[inside], downs[inside]) for group in depths if (inside := np.isin(downs, group)).any()),
             at_once=np.array([False, *(level in region.alert.at_once for level in CLASSES)]),
             trained=trained(region, zones, limits, here),
+            **_rivers(region, zones, number),
         )
+
+
+def _rivers(region: Region, zones: Sequence[Zone], number: dict[str, int]) -> dict[str, Any]:
+    """The fields of a plan that say how zones lie along their rivers."""
+    pairs = [(number[r.upstream], number[r.downstream]) for r in region.reaches if r.upstream in number and r.downstream in number]
+    ups, downs = (np.array([pair[end] for pair in pairs], np.intp) for end in (0, 1))
+    reaches, depth = _reaches(region, zones, number), _depth(len(zones), ups, downs)
+    sources = np.unique(reaches.up)
+    history_row = np.full(len(zones), -1, np.intp)
+    history_row[sources] = np.arange(len(sources))
+    depths = tuple(np.flatnonzero(depth == level) for level in range(int(depth.max(initial=-1)) + 1))
+    downwards = np.concatenate(depths) if depths else np.zeros(0, np.intp)
+    return {
+        "neighbour_up": ups[np.argsort(downs, kind="stable")],
+        "neighbour_into": _starts(downs, len(zones)),
+        "below": downs[np.argsort(ups, kind="stable")],
+        "below_from": _starts(ups, len(zones)),
+        "reaches": reaches,
+        "into": _starts(reaches.down, len(zones)),
+        "history_row": history_row,
+        "histories": len(sources),
+        "history_slots": routing.depth(int(reaches.travel_high_s.max(initial=0))),
+        "depths": depths,
+        "depth": depth,
+        "downwards": downwards,
+        "place": np.argsort(downwards),
+        "pairs_by_depth": tuple((ups[inside], downs[inside]) for level in range(len(depths)) if (inside := depth[downs] == level).any()),
+    }
 
 
 def _starts(of: Index, zones: int) -> Index:
@@ -247,14 +250,12 @@ def _reaches(region: Region, zones: Sequence[Zone], number: dict[str, int]) -> R
     )
 
 
-def _depths(zones: int, pairs: Sequence[tuple[int, int]]) -> tuple[Index, ...]:
-    """Zones grouped by the length of the longest way from a source; the region has no loops (``config`` refuses them)."""
-    depth = [0] * zones
+def _depth(zones: int, ups: Index, downs: Index) -> Index:
+    """The length of the longest way from a source to each zone; the region has no loops (``config`` refuses them)."""
+    depth = np.zeros(zones, np.intp)
     for _ in range(zones):
-        moved = False
-        for up, down in pairs:
-            if depth[down] <= depth[up]:
-                depth[down], moved = depth[up] + 1, True
-        if not moved:
+        longer = depth[downs] <= depth[ups]
+        if not longer.any():
             break
-    return tuple(np.array([z for z in range(zones) if depth[z] == level], np.intp) for level in range(max(depth, default=-1) + 1))
+        np.maximum.at(depth, downs[longer], depth[ups[longer]] + 1)
+    return depth
