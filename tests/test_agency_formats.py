@@ -15,6 +15,7 @@ from warning import config_sources
 from warning.config_agency import Agency, AgencyModel, Meaning
 from warning.config_sources import Source, Theirs
 from warning.errors import InputError
+from warning.ingest import shef
 from warning.ingest.agency import Mapped, mapped
 from warning.ingest.formats import Item
 from warning.ingest.gateway import Part
@@ -371,3 +372,16 @@ def test_what_is_pushed_is_ours_by_the_same_station_ids_and_nothing_is_left_out(
         "not_observed",
     ]
     assert {shown(part)[:2] for part in parsers(SHIPPED)[other](xml)} == {("OAK1", "stage")}
+
+
+def test_shef_in_small_letters_and_what_the_library_cannot_even_cut_into_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b".a FGHIJ 20210920 Z DH0000/HGIRG 2.20\n.e KLMNO 20210920 Z DH0000/HGIRG/DIH1/1.0/2.0\n"
+    found = understood("shef", text, {"FGHIJ": "A", "KLMNO": "B"})
+    assert [one[3] for one in items(found)] == [2.2, 1.0, 2.0]
+
+    def broken(self: Any) -> str:
+        raise KeyError("a")
+
+    monkeypatch.setattr(shef._parser_class(), "get_next_message", broken)
+    with pytest.raises(InputError, match="no SHEF message"):
+        understood("shef", b".A FGHIJ 20210920 Z DH0000/HGIRG 2.20\n", {"FGHIJ": "A"})

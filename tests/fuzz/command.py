@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--records", type=int, default=1_000_000, help="mutated records through transport, decoder and pipeline; 0: none")
     parser.add_argument("--inbox", type=int, default=0, help="mutated items through the inbox's judgement, in this process")
+    parser.add_argument("--agencies", type=int, default=0, help="mutated messages of each agency's format, up to the log")
     parser.add_argument("--on-broker", type=int, default=0, help="mutated records into readings and readings.inbox of a real deployment")
     parser.add_argument("--embedded", action="store_true", help="on the embedded broker, not on Apache Kafka")
     parser.add_argument("--flood", action="store_true", help="what a flood of rejects costs the good readings")
@@ -44,6 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
 
             items = Items(options.seed)
             figures |= _chunks("inbox", options.inbox, options, items.chunk)
+        if options.agencies:
+            from fuzz.agencies import FORMATS, run_agencies
+
+            for name in FORMATS:
+                figures |= _chunks(name, options.agencies, options, run_agencies(name, options.seed))
         if options.on_broker:
             from fuzz.brokers import run
 

@@ -38,11 +38,12 @@ class Said:
 
 @dataclass(slots=True)
 class Mapped:
-    """The parts that are ours, and what was left out: stations or words of theirs that are not mapped, items without an observation."""
+    """The parts that are ours, and what was left out: what of theirs is not mapped, items without an observation, the same twice."""
 
     parts: list[Part] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)  # "their station, their word" -> items
     no_observation: int = 0
+    doubles: int = 0
 
 
 def mapped(said: Iterable[Said], source: Source) -> Mapped:
@@ -67,6 +68,7 @@ def mapped(said: Iterable[Said], source: Source) -> Mapped:
                 words = f"two values for one time of {item.station}: {before.value} {before.unit} and {item.value} {item.unit}"
                 item = refusal(Refusal.AMBIGUOUS, "value", words, "say in sources.yaml which of their series is meant")
             elif before is not item and before == item:
+                found.doubles += 1
                 continue
         found.parts.append(Part(one.source, item))
     return found

@@ -33,7 +33,7 @@ def read(body: bytes) -> list[Said]:
     Raises InputError ``format`` for what is no text with SHEF in it.
     """
     text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", " ")
-    text = re.sub(r"(?im)^\.END\b", ".END", text)  # which the library knows in capitals only
+    text = re.sub(r"(?im)^\.(END\b|[ABE]R?(?=[\s\d]))", lambda found: found[0].upper(), text)  # which the library knows in capitals only
     parser = _parser_class()()
     said: list[Said] = []
     lines = []
@@ -44,13 +44,23 @@ def read(body: bytes) -> list[Said]:
             lines.append(line)
     parser.set_input(io.StringIO("\n".join(lines) + "\n"))
     messages = 0
-    while parser.get_next_message():
+    while _next(parser, said):
         messages += 1
         said += _message(parser)
     said += [_wrong(line, line) for line in parser.outside]
     if not messages:
         raise not_this_format("no SHEF message: no line begins with .A, .B or .E")
     return said
+
+
+def _next(parser: Any, said: list[Said]) -> bool:
+    """Whether there is another message. Where the library cannot even find its end, all that is left is refused."""
+    try:
+        return bool(parser.get_next_message())
+    except (Exception, SystemExit) as error:
+        rest = "\n".join([*parser._input_lines, parser._input.read() if parser._input else ""])
+        said.append(_wrong(rest, f"{type(error).__name__}: {error}"))
+        return False
 
 
 def _message(parser: Any) -> list[Said]:
