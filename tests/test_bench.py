@@ -158,3 +158,13 @@ def test_a_bar_says_whether_it_is_met() -> None:
     assert Bar("x", 60.0, most=60.0, unit="s").row == ("x", "60 s", "<= 60", "met")
     assert Bar("x", 299_999.0, least=300_000).row[-1] == "MISSED"
     assert Bar("x", None, most=2).row == ("x", "not measured", "<= 2 ", "")
+
+
+def test_ingest_measures_batches_singles_and_answers(tmp_path: Path) -> None:
+    found, printed = bench(tmp_path, "ingest", "--seconds", "1", "--kafka", "embedded")
+    figures = found["figures"]
+    assert {"readings_per_second_batched", "requests_per_second_single", "p99_ms_half_load", "p99_ms_half_load_single"} <= figures.keys()
+    assert all(value > 0 for value in figures.values())
+    assert all(not told["failed"] for name in ("batched", "single") for told in found["measured"][name].values())
+    assert found["measured"]["batched"]["full"]["accepted"] % 100 == 0
+    assert "single requests/s" in printed

@@ -236,3 +236,12 @@ async def test_a_kept_connection_that_is_used_stays_open(house: Ingest) -> None:
 
 def test_sentinels_are_those_of_the_field() -> None:
     assert {-999.0, -9999.0, -999999.0, -888.0} == SENTINELS
+
+
+async def test_ten_thousand_refused_items_are_taken_apart_once(house: Ingest) -> None:
+    """They can all be read, so they are read at once; each is kept as it was sent all the same."""
+    items = [stage(number / 1000, "NOWHERE") for number in range(MOST_ITEMS)]
+    status, answer, _ = await house.post(gzip.compress(json.dumps(items).encode()), Content_Encoding="gzip")
+    assert (status, len(answer["refused"])) == (422, MOST_ITEMS)
+    kept = await house.rejected()
+    assert [json.loads(one.record) for one in kept] == items

@@ -54,10 +54,11 @@ class System:
         while True:
             self.told = await worker.until(lambda told: "beat" in told, START_S)
 
-    async def load(self, rate: float, seconds: float, batch: int, behind_h: int) -> Told:
+    async def load(self, rate: float, seconds: float, batch: int, behind_h: int, connections: int = 8) -> Told:
         """Posts that load from a process of its own; what became of it."""
         settings = {"url": self.url, "key": self.key, "stations": self.stations, "rate": rate, "seconds": seconds, "batch": batch}
-        async with child("warning.rehearsal.load", settings | {"behind_s": behind_h * 3600}, self.folder) as load:
+        settings |= {"behind_s": behind_h * 3600, "connections": connections}
+        async with child("warning.rehearsal.load", settings, self.folder) as load:
             return await load.until(lambda told: "done" in told, seconds + START_S)
 
 
@@ -70,7 +71,7 @@ async def system(plan: Plan, on: Broker, folder: Path) -> AsyncIterator[tuple[Sy
         deployment = await on.deployment(folder, 1, "latency")
         keys = KeyStore(deployment.database, clock_ms)
         try:
-            _, key = await keys.create("load")
+            _, key = await keys.create("load", per_minute=0)
         finally:
             await keys.close()
         supervisor = await stack.enter_async_context(Supervisor())

@@ -18,6 +18,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -177,6 +178,7 @@ def _factor(series: Series, unit: str) -> float:
     raise refusal(Refusal.UNIT_UNKNOWN, "unit", f"no unit {_shown(unit)}", choice)
 
 
+@lru_cache(maxsize=1000)  # a sender may write anything
 def _factors(unit: str) -> dict[str, float]:
     """quantity -> what one ``unit`` is in its SI unit; empty for an unknown unit."""
     factors = {}
@@ -208,9 +210,18 @@ def _zero(station: Station, parameter: Parameter, datum: str) -> float:
 
 _PARAMETERS = tuple(parameter.value for parameter in Parameter)
 _DECODER = msgspec.json.Decoder(Item)
+_ARRAY = msgspec.json.Decoder(list[Item])
 _FIELD = re.compile(r"at `\$\.(\w+)")
 _NAMED = re.compile(r"(?:required|unknown) field `(.{1,80})`$", re.DOTALL)
 _TIME_FIX = "RFC 3339 with a zone, like 2025-09-02T12:00:00+05:00"
+
+
+def items(body: bytes) -> list[Item] | None:
+    """An array of items that can all be read, at once; None for any other body, which is then taken apart item by item."""
+    try:
+        return _ARRAY.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def item(text: bytes | msgspec.Raw) -> Item:

@@ -90,7 +90,11 @@ class Gateway:
 
     async def take(self, texts: Sequence[bytes | msgspec.Raw], sender: Sender) -> Taken:
         """Judges and appends the items of one request, JSON texts. Raises Unavailable: then nothing may be called accepted."""
-        return await self._taken(texts, item, bytes, sender)
+        return await self._taken(texts, item, _as_sent, sender)
+
+    async def take_items(self, items: Sequence[Item], source: Callable[[int], bytes], sender: Sender) -> Taken:
+        """The same for items that were read all at once; ``source``: what was sent of one, asked for only where it is refused."""
+        return await self._taken(items, _itself, lambda index, _: source(index), sender)
 
     async def offer(self, parts: Sequence[Part], sender: Sender) -> Taken:
         """The same for a format that is not ours: parts that somebody else has read. Raises Unavailable likewise."""
@@ -104,7 +108,7 @@ class Gateway:
         await self._log.append(records)
         return taken
 
-    async def _taken(self, these: Sequence[_T], read: Callable[[_T], Item], source: Callable[[_T], bytes], sender: Sender) -> Taken:
+    async def _taken(self, these: Sequence[_T], read: Callable[[_T], Item], source: Callable[[int, _T], bytes], sender: Sender) -> Taken:
         records: dict[Place, list[Record]] = {}
         taken = self._judged(these, read, source, sender, self._clock(), records)
         await self._log.append(records)
@@ -114,7 +118,7 @@ class Gateway:
         self,
         these: Sequence[_T],
         read: Callable[[_T], Item],
-        source: Callable[[_T], bytes],
+        source: Callable[[int, _T], bytes],
         sender: Sender,
         now_ms: int,
         records: dict[Place, list[Record]],
@@ -127,7 +131,7 @@ class Gateway:
                 reading = self._reading(read(one), sender, now_ms)
             except InputError as error:
                 refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
-                kept = rejected(source(one), error, sender.provider, now_ms)
+                kept = rejected(source(index, one), error, sender.provider, now_ms)
                 if isinstance(one, Part) and isinstance(one.item, Item):
                     kept = replace(kept, item=_said(one.item))
                 records.setdefault(self._rejected, []).append((None, to_json(kept)))
@@ -176,8 +180,16 @@ def _understood(part: Part) -> Item:
     return part.item
 
 
-def _source(part: Part) -> bytes:
+def _source(_: int, part: Part) -> bytes:
     return part.source
+
+
+def _as_sent(_: int, text: bytes | msgspec.Raw) -> bytes:
+    return bytes(text)
+
+
+def _itself(one: Item) -> Item:
+    return one
 
 
 def _said(one: Item) -> str | msgspec.UnsetType:

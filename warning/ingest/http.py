@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from functools import cache, partial
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -30,8 +31,8 @@ from aiohttp import hdrs, web
 from warning.errors import AuthError, InputError, Unavailable
 from warning.facts import DeviceHeard, Listener, Received, nobody
 from warning.ingest import csv_upload
-from warning.ingest.body import MOST_BYTES, inflate, split
-from warning.ingest.formats import Refusal
+from warning.ingest.body import MOST_BYTES, MOST_ITEMS, inflate, split
+from warning.ingest.formats import Refusal, items
 from warning.ingest.gateway import Gateway, Sender, Taken
 from warning.ingest.keys import Key, KeyStore
 from warning.ingest.rate import RATE_LIMITED, Bucket, Limits
@@ -91,24 +92,37 @@ class _Readings:
         except TooLong as error:
             await self._gateway.keep(error.begin, error, sender)
             raise
+        taking: Callable[[], Awaitable[Taken]]
+        lines: tuple[int, ...] = ()
         try:
             if _encoding(request) == "gzip" and body[:2] == b"\x1f\x8b":  # else the server has inflated it (aiohttp's own runner)
                 body = inflate(body)
-            upload, texts = (csv_upload.read(body), ()) if is_csv else (None, split(body))
+            if is_csv:
+                upload = csv_upload.read(body)
+                count, lines = len(upload.parts), upload.lines
+                taking = partial(self._gateway.offer, upload.parts, sender)
+            else:
+                count, taking = self._json(body, sender)
         except InputError as error:
             await self._gateway.keep(body, error, sender)
             raise
-        count = len(texts) if upload is None else len(upload.parts)
         if bucket is not None:
             bucket.take(count)
         try:
-            if upload is None:
-                return await self._gateway.take(texts, sender), ()
-            return await self._gateway.offer(upload.parts, sender), upload.lines
+            return await taking(), lines
         except Unavailable:
             if bucket is not None:
                 bucket.give_back(count)
             raise
+
+    def _json(self, body: bytes, sender: Sender) -> tuple[int, Callable[[], Awaitable[Taken]]]:
+        """How many items they are, and what takes them. Raises InputError."""
+        found = items(body) if body[:1] == b"[" else None
+        if found and len(found) <= MOST_ITEMS:
+            apart = cache(partial(split, body))  # once, and only where one is refused
+            return len(found), partial(self._gateway.take_items, found, lambda index: bytes(apart()[index]), sender)
+        texts = split(body)
+        return len(texts), partial(self._gateway.take, texts, sender)
 
     def _answer(self, taken: Taken, lines: tuple[int, ...], request: web.Request, key: Key) -> web.Response:
         skew_s = clock_skew_s(request.headers.get(hdrs.DATE), taken)
@@ -153,6 +167,11 @@ async def sender_of(request: web.Request, keys: KeyStore) -> Sender:
 
 async def body_of(request: web.Request, within_s: float = _BODY_WITHIN_S) -> bytes:
     """The whole body as sent. Raises InputError: too long (``TooLong``), broken off, not within that time."""
+    if request.content.is_eof():  # all of it came with the headers, as of small requests: no timer is needed
+        whole = request.content.read_nowait()
+        if len(whole) <= MOST_BYTES:
+            return whole
+        raise TooLong(whole)
     body = bytearray()
     try:
         async with asyncio.timeout(within_s):
