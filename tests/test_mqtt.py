@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiomqtt import Client, Message, Will
+from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 from ingest_house import deployment as place
 from ingest_house import two_basins, wall_ms
 from mosquitto import Mosquitto, client_of
@@ -203,12 +203,15 @@ async def test_a_last_will_says_that_a_device_is_silent(at: At) -> None:
 async def test_a_device_writes_under_its_own_name_only(at: At) -> None:
     """And for its own stations only; it is told, and what it sent is kept. What it writes under another's name goes nowhere."""
     log = Log()
-    async with at.reading(log), at.device("weir") as client:  # MQTT 3.1.1: a refusal is acknowledged like anything
-        await client.subscribe("sensors/+/answers", qos=1)
-        await client.publish("sensors/bridge/readings", text(), qos=1)
-        await client.publish("application/1/device/70b3d57ba0003bb8/event/up", b"{}", qos=1)
-        await client.publish("sensors/weir/readings", text(station="A"), qos=1)
-        answer = json.loads((await asyncio.wait_for(anext(client.messages), 10)).payload)
+    async with at.reading(log):
+        for topic in ("sensors/bridge/readings", "application/1/device/70b3d57ba0003bb8/event/up"):
+            with suppress(MqttError):  # Mosquitto breaks the line of one who may not
+                async with at.device("weir") as client:
+                    await client.publish(topic, text(), qos=1)
+        async with at.device("weir", protocol=ProtocolVersion.V5) as client:
+            await client.subscribe("sensors/+/answers", qos=1)
+            await client.publish("sensors/weir/readings", text(station="A"), qos=1)
+            answer = json.loads((await asyncio.wait_for(anext(client.messages), 10)).payload)
     assert answer["accepted"] == 0
     assert [one["reason"] for one in answer["refused"]] == ["station_forbidden"]
     [(kind, kept)] = log.records

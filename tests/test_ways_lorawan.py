@@ -87,7 +87,7 @@ class LorawanHttp(Way):
 
 
 class LorawanMqtt(MqttWay):
-    """A network publishes, and nobody tells it anything: that we acknowledged is seen by what our listener hears just before."""
+    """A network publishes, and nobody tells it anything: that we acknowledged is seen by what our listener hears just after."""
 
     reasons: ClassVar[dict[str, str]] = {"station_unknown": "device_unknown"}
     tells = False

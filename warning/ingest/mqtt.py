@@ -1,10 +1,10 @@
 """Readings by MQTT: a member of a shared subscription that acknowledges a message only when Kafka has what came of it.
 
-What has come in while the log was busy is judged and appended in one go; then each message is answered where there is something to say,
-and acknowledged in the order in which it came (MQTT 5, 4.6). aiomqtt would acknowledge on arrival: its paho client is told not to, before
-it connects. While Kafka is away the messages in hand are offered again, and the broker keeps the rest: it sends ``RECEIVE_MAXIMUM``
-ahead. A message that is not acknowledged comes again with the next connection, here or at a gateway beside us; a reading's identity
-makes its second copy harmless. What is refused is acknowledged when it is in ``readings.rejected``, or it would come for ever.
+What has come in while the log was busy is judged and appended in one go; then each message is acknowledged in the order in which it
+came (MQTT 5, 4.6), and answered where there is something to say. aiomqtt would acknowledge on arrival: its paho client is told not to,
+before it connects. While Kafka is away the messages in hand are offered again, and the broker keeps the rest: it sends
+``RECEIVE_MAXIMUM`` ahead. A message that is not acknowledged comes again with our session's next connection; a reading's identity makes
+its second copy harmless. What is refused is acknowledged when it is in ``readings.rejected``, or it would come for ever.
 """
 
 from __future__ import annotations
@@ -122,19 +122,19 @@ class Mqtt:
                     dropped = arrived.dropped
 
     async def _settle(self, client: Client, batch: Sequence[Message], stop: asyncio.Event) -> None:
-        """Judge, append, tell, acknowledge. Acknowledges nothing if we stop before Kafka has it."""
+        """Judge, append, acknowledge, tell. Acknowledges nothing if we stop before Kafka has it."""
         began = time.monotonic()
         heard = [self._messages.read(message.topic.value, message.payload) for message in batch]
         taken = await self._offered(client, heard, batch, stop)
         if taken is None:
             return
-        for message, one, result in zip(batch, heard, taken, strict=True):
-            self._uplinks.done(one.frame)
-            self._tell(one, result, time.monotonic() - began)
-            await _answer(client, message, one, result)
         for message in batch:
             if message.qos:
                 client._client.ack(message.mid, message.qos)
+        for message, one, result in zip(batch, heard, taken, strict=True):
+            self._uplinks.done(one.frame)
+            self._tell(one, result, time.monotonic() - began)
+            await _answer(client, message, one, result)  # after the acknowledgements: a broker breaks the line of one who may not write
 
     async def _offered(self, client: Client, heard: list[Heard], batch: Sequence[Message], stop: asyncio.Event) -> list[Taken] | None:
         """What became of each; None if we stop before the brokers are back."""
