@@ -76,6 +76,21 @@ class MqttState(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeReported(Fact):
+    """What an edge node says of its outbox, clock and sirens; counts are since it was set up. ``oldest_s``: age of the oldest waiting."""
+
+    node: str
+    waiting: int
+    oldest_s: float | None
+    refused: int
+    thinned: int  # for want of room; they will never come
+    undated: int  # nobody can say when they were
+    clock_sure: bool
+    sirens_on: int
+    sirens_failing: int
+
+
+@dataclass(frozen=True, slots=True)
 class InboxTaken(Fact):
     """Records of one partition of ``readings.inbox`` are done with: so many in ``readings``, so many in ``readings.rejected``."""
 

@@ -93,7 +93,7 @@ async def admitted(deployment: Deployment, process: str) -> None:
 async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
     """``warning ingest``: HTTP and the inbox in, the log out."""
     from warning import wiring_devices, wiring_readers
-    from warning.ingest import http, serving
+    from warning.ingest import edge_report, http, pushed, serving
     from warning.ingest.gateway import Gateway
     from warning.ingest.inbox import Inbox
     from warning.ingest.keys import KeyStore
@@ -121,7 +121,8 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
         await readings.start()
         stack.push_async_callback(readings.stop)
         gateway = Gateway(region, deployment, readings, clock_ms)
-        app = http.create_app(gateway, keys, observed)
+        app = http.create_app(gateway, keys, observed, formats=pushed.shipped())
+        app.middlewares.append(edge_report.middleware(observed))
         app.add_routes(health.routes(observed.health, observed.registry))
         sensors = wiring_devices.sensors(app.add_routes, region, deployment, gateway, keys, clock_ms, observed)
         await wiring_readers.readers(stack, app.add_routes, region, deployment, gateway, keys, clock_ms, observed)

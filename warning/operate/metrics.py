@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from warning import __version__, facts
 from warning.model import Cause, DeliveryState, EventKind, Flag, Level
+from warning.operate.edges import EdgeMetrics
 from warning.operate.sensors_shown import SensorsShown
 from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
@@ -116,6 +117,7 @@ class Metrics:
         )
         heard = self._make(Counter, "devices_heard_total", "Times that a device spoke, by its way in", ("way",), WAYS)
         self._told[facts.DeviceHeard] = lambda fact: heard.labels(fact.way).inc()
+        self._told[facts.EdgeReported] = EdgeMetrics(self._registry).reported
         self._told[facts.InboxTaken] = self._inbox_taken
         self._told[facts.InboxWaiting] = lambda fact: self._inbox_waiting.labels(str(fact.partition)).set(fact.waiting)
         self._told[facts.InboxOwned] = self._inbox_owned

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import msgspec
 
@@ -115,6 +116,7 @@ class Uplink:
             "Authorization": f"Bearer {self._link.key()}",
             "Content-Type": "application/json",
             "Content-Encoding": "gzip",
+            "Date": format_datetime(datetime.fromtimestamp(self._clock.now().ms / 1000, UTC), usegmt=True),
             REPORT: self._report().decode("ascii"),
         }
         self.requests += 1
