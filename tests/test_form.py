@@ -365,7 +365,7 @@ async def by_link(page: Page, running: Running) -> None:
     wide = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1], "nothing sticks out to the side"
     small = await page.evaluate(
-        "[...document.querySelectorAll('button, select, input:not([type=radio])')]"
+        "[...document.querySelectorAll('button, select, input:not([type=radio]):not([type=file]), .pick')]"
         ".filter((each) => each.offsetHeight && each.offsetHeight < 44).length"
     )
     assert small == 0, "everything is large enough for a thumb"

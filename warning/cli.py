@@ -24,6 +24,7 @@ from warning import (
     cli_hindcast,
     cli_people,
     cli_pull,
+    cli_readers,
     cli_rejected,
     cli_replay,
     cli_sensors,
@@ -45,6 +46,7 @@ app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_bench.bench, name="bench")
 app.add_typer(cli_devices.devices, name="devices")
 app.add_typer(cli_edge.edge, name="edge")
+app.add_typer(cli_readers.readers, name="readers")
 app.add_typer(cli_rejected.rejected, name="rejected")
 app.add_typer(cli_sensors.sensors, name="sensors")
 app.command()(cli_check.check)
