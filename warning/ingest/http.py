@@ -2,7 +2,7 @@
 
 ========  ==========================================================================================================
 202       the broker has every accepted item (acks=all); ``refused`` says which were not, with reason, field and fix
-400       the body is no JSON or CSV, empty, or no gzip     401, 403  no valid key; a key for none of these stations
+400       the body is not of its type, empty, or no gzip    401, 403  no valid key; a key for none of these stations
 408       the body came too slowly                          413       over 1 MB, 2 MB inflated, or 10,000 items
 415       none of application/json, text/csv; no gzip       422       every item was refused
 429       the key has sent its readings of this minute      503       the broker or the database is away
@@ -18,12 +18,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from http import HTTPStatus
 from math import ceil
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import hdrs, web
@@ -37,6 +38,9 @@ from warning.ingest.gateway import Gateway, Sender, Taken
 from warning.ingest.keys import Key, KeyStore
 from warning.ingest.rate import RATE_LIMITED, Bucket, Limits
 
+if TYPE_CHECKING:
+    from warning.ingest.pushed import Parser
+
 PATH = "/v1/readings"
 
 _BODY_WITHIN_S = 20.0  # 1 MB at 400 kbit/s
@@ -48,17 +52,29 @@ _log = logging.getLogger(__name__)
 
 
 def create_app(
-    gateway: Gateway, keys: KeyStore, listen: Listener = nobody, *, body_within_s: float = _BODY_WITHIN_S, limits: Limits | None = None
+    gateway: Gateway,
+    keys: KeyStore,
+    listen: Listener = nobody,
+    *,
+    body_within_s: float = _BODY_WITHIN_S,
+    limits: Limits | None = None,
+    formats: Mapping[str, Parser] = MappingProxyType({}),
 ) -> web.Application:
-    """The application. Serve it with ``serving.serve``, which bounds connections and leaves gzip bodies to us."""
+    """The application. Serve it with ``serving.serve``, which bounds connections and leaves gzip bodies to us.
+
+    ``formats``: further content types, each with what makes parts of a body (``pushed.parsers``).
+    """
     app = web.Application(client_max_size=MOST_BYTES, middlewares=[_problems])
-    readings = _Readings(gateway, keys, listen, body_within_s, limits or Limits(time.monotonic))
+    readings = _Readings(gateway, keys, listen, body_within_s, limits or Limits(time.monotonic), formats)
     app.router.add_post(PATH, readings.post)
     return app
 
 
 class _Readings:
-    def __init__(self, gateway: Gateway, keys: KeyStore, listen: Listener, body_within_s: float, limits: Limits) -> None:
+    def __init__(
+        self, gateway: Gateway, keys: KeyStore, listen: Listener, body_within_s: float, limits: Limits, formats: Mapping[str, Parser]
+    ) -> None:
+        self._formats = formats
         self._gateway, self._keys, self._listen, self._body_within_s, self._limits = gateway, keys, listen, body_within_s, limits
 
     async def post(self, request: web.Request) -> web.Response:
@@ -81,7 +97,8 @@ class _Readings:
 
     async def _take(self, request: web.Request, sender: Sender, bucket: Bucket | None) -> tuple[Taken, tuple[int, ...]]:
         """What became of it, and the line of each row of a CSV."""
-        is_csv = _media_type(request) == csv_upload.MEDIA_TYPE
+        is_csv = _media_type(request, self._formats) == csv_upload.MEDIA_TYPE
+        parser = self._formats.get(request.content_type)
         if _encoding(request) not in ("", "identity", "gzip"):
             what = f"content encoding {_encoding(request)[:60]!r}"
             raise InputError(what, reason="content_encoding", field="Content-Encoding", fix="gzip, or none")
@@ -101,6 +118,9 @@ class _Readings:
                 upload = csv_upload.read(body)
                 count, lines = len(upload.parts), upload.lines
                 taking = partial(self._gateway.offer, upload.parts, sender)
+            elif parser is not None:
+                parts = await asyncio.to_thread(parser, body)
+                count, taking = len(parts), partial(self._gateway.offer, parts, sender)
             else:
                 count, taking = self._json(body, sender)
         except InputError as error:
@@ -187,11 +207,12 @@ async def body_of(request: web.Request, within_s: float = _BODY_WITHIN_S) -> byt
     return bytes(body)
 
 
-def _media_type(request: web.Request) -> str:
+def _media_type(request: web.Request, further: Mapping[str, Parser]) -> str:
     found = request.content_type
-    if found not in (_JSON, csv_upload.MEDIA_TYPE) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+    if found not in (_JSON, csv_upload.MEDIA_TYPE, *further) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         what = f"content type {request.headers.get(hdrs.CONTENT_TYPE, '')[:60]!r}"
-        raise InputError(what, reason="media_type", field="Content-Type", fix=f"{_JSON} or {csv_upload.MEDIA_TYPE}, in UTF-8")
+        choice = " or ".join((_JSON, csv_upload.MEDIA_TYPE, *further))
+        raise InputError(what, reason="media_type", field="Content-Type", fix=f"{choice}, in UTF-8")
     return found
 
 

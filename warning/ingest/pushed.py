@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from warning import config_sources
 from warning.config_agency import Agency
 from warning.config_sources import Source, Theirs
 from warning.errors import InputError
 from warning.ingest import shef, waterml
 from warning.ingest.agency import Said, mapped
+from warning.ingest.body import MOST_ITEMS
 from warning.ingest.gateway import Part
 from warning.ingest.paths import Paths
 
@@ -36,6 +38,11 @@ def reader(agency: Agency) -> Callable[[bytes], list[Said]]:
     return Paths(agency).read
 
 
+def shipped() -> dict[str, Parser]:
+    """As ``parsers``, of the agencies that are shipped. Raises ConfigError."""
+    return parsers(config_sources.shipped(*sorted(set(TYPES.values()))))
+
+
 def parsers(agencies: Mapping[str, Agency]) -> dict[str, Parser]:
     """Content type -> its parser: bytes -> parts. ``agencies``: the shipped ones by name. A parser raises InputError."""
     return {kind: partial(_parts, agency=agencies[name], read=reader(agencies[name])) for kind, name in TYPES.items() if name in agencies}
@@ -46,4 +53,6 @@ def _parts(body: bytes, agency: Agency, read: Callable[[bytes], list[Said]]) -> 
     parts = mapped(read(body), source).parts
     if not parts:
         raise InputError("no readings in the body", reason="empty", field="", fix="send at least one")
+    if len(parts) > MOST_ITEMS:
+        raise InputError(f"{len(parts)} readings in one body", reason="too_many", field="", fix=f"at most {MOST_ITEMS}")
     return parts
