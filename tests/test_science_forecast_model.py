@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from warning.config_model import standard_path
-from warning.science import features, network, outlook
+from warning.region import ForecastRules
+from warning.science import features, forecast, hazard, network, outlook
 from warning.training.fit import cross_entropy, fit
 from warning.training.floods import Flood, Gauge
 from warning.training.rows import HOUR_S, replay
@@ -49,6 +50,22 @@ def test_a_miss_that_costs_more_needs_less_chance() -> None:
     rule = outlook.Rule.of((0.5, 0.7, 0.8), 0.5, np.array([1.0, 1.0, 4.0, 1.0, 1.0]))
     np.testing.assert_allclose(rule.needed[0], (0.5, 0.7, 0.8))
     np.testing.assert_allclose(rule.needed[2], (0.2, 7 / 19, 0.5))
+
+
+def test_what_was_expected_is_called_off_when_it_has_become_very_unlikely() -> None:
+    """Of five zones that need 0.7 within 12 h for HIGH: the last chance that raises, and those that keep and do not keep it alive."""
+    zones, chance = 5, np.array([0.7, 0.69, 0.05, 0.036, 0.034])
+    share = np.zeros((zones, 5))
+    share[:, 2] = chance / 0.7
+    knot_s = forecast.knots(1_750_000_000)
+    nothing = np.full((zones, len(knot_s)), np.nan)
+    off, none = np.zeros(nothing.shape, np.bool_), np.zeros(zones, np.bool_)
+    own = outlook.Own(share * 0.7, share, np.full((zones, 5), 1_750_030_000), off, np.ones(zones, np.bool_), ForecastRules().needed_keep)
+    limits, level = np.tile(np.array([1.0, 2.0, 3.0, np.nan, np.nan]), (zones, 1)), np.full(zones, 0.5)
+    course = forecast.Course(nothing, nothing, off, none, none, off)
+    found = hazard.expected(course, level, limits, np.full(zones, 0.001), knot_s, 0.5, 0.3, own)
+    assert found.level.tolist() == [3, 0, 0, 0, 0]
+    assert found.keep.tolist() == [3, 3, 3, 3, 0]
 
 
 def test_the_same_rows_and_seed_make_the_same_weights() -> None:
