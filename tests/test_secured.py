@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 import services
+from aiokafka import AIOKafkaProducer
+from regions import write_region
 from stream_worker import WorkerProcess
 
-from warning import access, access_check, config, wiring
+from warning import access, access_check, config, wiring, wiring_rejected
 from warning.access_rights import CREATE, READ, WRITE, Right, commands, rights
 from warning.deployment import Deployment
 from warning.errors import AccessError, ConfigError, ExitCode, Unavailable, WarningSystemError
+from warning.ingest.dead_letters import Selection
 from warning.ingest.log import KafkaLog
+from warning.ingest.mending import Edits
+from warning.model import Rejected, to_json
 from warning.region import Region
 from warning.stream.app import work
 from warning.stream.broker import free_port
@@ -34,7 +42,7 @@ PROCESSES = ("worker", "ingest", "dispatch", "api")
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[services.SecuredKafka]:
-    names = (*PROCESSES, "export", "stranger", "rotated")
+    names = (*PROCESSES, "export", "rejected", "stranger", "rotated")
     with services.secured_kafka({name: f"{name}-secret" for name in names}) as broker:
         yield broker
 
@@ -273,6 +281,34 @@ async def test_a_gateway_says_which_right_was_taken_and_goes_on_when_it_is_back(
         await log.append({(deployment.readings, 0): [(b"b", b"{}")]})
     finally:
         await log.stop()
+
+
+async def test_what_was_rejected_is_sent_again_with_the_rights_for_it_alone(kafka: services.SecuredKafka, tmp_path: Path) -> None:
+    region = config.load(write_region(tmp_path))
+    own = place(kafka, "rejected", directory=tmp_path)
+    await kafka.give(own, "worker", "rejected")
+    admin = replace(own, kafka_user="admin", kafka_password="admin-secret")
+    await ensure_topics(replace(own, kafka_user="worker", kafka_password="worker-secret"), region.partitions)
+    said = {"station": "A", "parameter": "stage", "time": "2025-09-02T12:00:00Z", "value": 250, "datum": "gauge_zero"}
+    letter = Rejected(reason="unit_missing", stage="ingest", detail="unit", record=json.dumps(said), provider="agency", at_ms=1)
+    producer = AIOKafkaProducer(**access.arguments(admin))
+    await producer.start()
+    for number in range(1500):
+        await producer.send(own.rejected, to_json(msgspec.structs.replace(letter, at_ms=number)))
+    await producer.stop()
+    found = await wiring_rejected.listing(own, Selection(), 3)
+    assert found.groups == {("ingest", "unit_missing", "agency"): 1500}
+    assert [each.offset for each in found.newest] == [1497, 1498, 1499]
+    chosen = Selection(names=frozenset({(0, 7), (0, 1499)}))
+    for taken, before in ((2, 0), (0, 2)):
+        _, done = await wiring_rejected.replay(region, own, "me", "why", chosen, Edits(set={"unit": "cm"}))
+        assert (done.taken, done.before) == (taken, before)
+    recent = Selection(reasons=frozenset({"unit_missing"}), since_ms=int(time.time() * 1000) + 7_200_000)
+    assert (await wiring_rejected.preview(region, own, recent, Edits(), 1)).letters == 0
+    await kafka.rule("User:rejected", Right("topic", own.rejected, (READ,), ""), away=True)
+    with pytest.raises(WarningSystemError) as told:
+        await wiring_rejected.listing(own, Selection(), 3)
+    assert own.rejected in str(told.value) and "-secret" not in str(told.value)
 
 
 def gateway_log(deployment: Deployment) -> KafkaLog:

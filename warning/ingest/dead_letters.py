@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
+from aiokafka.admin import AIOKafkaAdminClient
 
 from warning import access
 from warning.deployment import Deployment
@@ -142,8 +143,8 @@ def place_of(name: str) -> tuple[int, int]:
 async def read(deployment: Deployment, selection: Selection) -> AsyncIterator[Letter]:
     """The letters selected, in their order, up to the present end of the topic. Raises Unavailable, AccessError."""
     try:
+        places = await _places(deployment)
         async with _consumer(deployment) as consumer:
-            places = await _places(consumer, deployment.rejected)
             ends = await _within(consumer.end_offsets(places))
             starts = await _starts(consumer, deployment, places, selection)
             for place in places:
@@ -172,10 +173,18 @@ async def _consumer(deployment: Deployment) -> AsyncIterator[Any]:
         await asyncio.gather(stopping, return_exceptions=True)
 
 
-async def _places(consumer: Any, topic: str) -> list[TopicPartition]:
-    if topic not in await _within(consumer.topics()):  # to ask for it by name can create it
-        raise Unavailable(f"topic {topic} is not there yet (the worker makes it at its first start)", reason="topic")
-    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+async def _places(deployment: Deployment) -> list[TopicPartition]:
+    """All topics are listed: to ask for one by name can create it, and a consumer knows of none but its own."""
+    admin = AIOKafkaAdminClient(**access.arguments(deployment), request_timeout_ms=int(_QUIET_S * 1000))
+    try:
+        await _within(admin.start())
+        found = await _within(admin.describe_topics())
+    finally:
+        await admin.close()
+    for entry in found:
+        if entry["topic"] == deployment.rejected:
+            return [TopicPartition(deployment.rejected, number) for number in sorted(each["partition"] for each in entry["partitions"])]
+    raise Unavailable(f"topic {deployment.rejected} is not there yet (the worker makes it at its first start)", reason="topic")
 
 
 async def _starts(consumer: Any, deployment: Deployment, places: list[TopicPartition], selection: Selection) -> dict[TopicPartition, int]:
