@@ -186,6 +186,19 @@ async def test_gateways_share_what_comes(at: At) -> None:
         assert len({*first.times(), *second.times()}) == 40
 
 
+async def test_what_is_dealt_to_a_gateway_that_is_away_waits_for_it(at: At) -> None:
+    """So Mosquitto does it, and so deploy/mosquitto/README.md says it: a second gateway that is gone for good holds its share back."""
+    first, second = Log(), Log()
+    async with at.reading(first, mqtt_id="third") as one:
+        async with at.reading(second, mqtt_id="fourth"):
+            pass
+        await at.send("collector", *map(minute, range(40)))
+        await one.until(first.times)
+    async with at.reading(second, mqtt_id="fourth") as other:
+        await other.until(lambda: len({*first.times(), *second.times()}) == 40)
+    assert second.times()
+
+
 async def test_a_last_will_says_that_a_device_is_silent(at: At) -> None:
     async with at.reading(Log()) as reader:
         client = at.device("bridge", will=Will("sensors/bridge/status", b"offline", qos=1))
