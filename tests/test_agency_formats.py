@@ -143,7 +143,6 @@ def test_a_nil_value_of_waterml_is_missing() -> None:
 def test_shef_a_and_e_with_two_sensors_of_one_stage() -> None:
     """MFBW4 sends HGIRG and HGIR2 for the same times, 0.82 ft apart: never revisions of each other."""
     found = understood("shef", "shef/mixed_AE.txt", {"MFBW4": "A"})
-    times = ("19T23:15", "19T23:30", "19T23:45", "20T00:00")
     stages = [part for part in found.parts if isinstance(part.item, InputError) or part.item.parameter == "stage"]
     assert [shown(part) for part in stages] == [
         *(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import channel_postgres
 import msgspec
 import pytest
 import pytest_asyncio
@@ -490,12 +491,25 @@ async def test_a_flood_does_not_wait_for_the_database(world: World, caplog: pyte
     assert await world.stored() == {("A", "stage"): -5}
 
 
-async def test_the_watermark_never_goes_back(world: World) -> None:
-    marks = world.marks()
-    await marks.move("agency", {("A", "stage"): NOW_MS, ("B", "stage"): NOW_MS})
-    await marks.move("agency", {("A", "stage"): NOW_MS - MINUTE_MS, ("B", "stage"): NOW_MS + MINUTE_MS})
-    await marks.move("other", {("A", "stage"): 1})
-    assert await world.stored() == {("A", "stage"): 0, ("B", "stage"): 1}
+async def never_back(first: Watermarks, second: Watermarks) -> None:
+    """Two processes, one table, which neither has made yet."""
+    place, other = ("A", "stage"), ("B", "stage")
+    await asyncio.gather(first.move("agency", {place: 5, other: 5}), second.move("agency", {other: 5}), second.move("other", {place: 1}))
+    await second.move("agency", {place: 4, other: 6})
+    await second.move("agency", {})
+    assert await first.load("agency") == {place: 5, other: 6} and await first.load("other") == {place: 1}
+    await first.close()
+    await second.close()
+
+
+async def test_the_watermark_never_goes_back(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'w.db'}"
+    await never_back(Watermarks(url, lambda: NOW_MS), Watermarks(url, lambda: NOW_MS))
+
+
+async def test_nor_on_postgresql() -> None:
+    with channel_postgres.postgres() as url:
+        await never_back(Watermarks(url, lambda: NOW_MS), Watermarks(url, lambda: NOW_MS))
 
 
 @pytest.mark.parametrize(

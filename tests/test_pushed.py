@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
-import pytest
 import pytest_asyncio
 from ingest_house import HOST, Ingest, ingest, two_basins, wall_ms
 from services import embedded

@@ -16,6 +16,7 @@ from warning.ingest.gateway import Part
 from warning.ingest.paths import Paths
 
 Parser = Callable[[bytes], list[Part]]
+MOST_SHEF = 128 << 10  # about 3 s of a core, in a thread of its own
 TYPES = {"text/x-shef": "shef", "application/x-shef": "shef", "application/waterml+xml": "waterml2", "application/x-waterml2": "waterml2"}
 
 
@@ -49,6 +50,9 @@ def parsers(agencies: Mapping[str, Agency]) -> dict[str, Parser]:
 
 
 def _parts(body: bytes, agency: Agency, read: Callable[[bytes], list[Said]]) -> list[Part]:
+    if agency.format == "shef" and len(body) > MOST_SHEF:
+        words = f"a SHEF text of {len(body)} bytes"
+        raise InputError(words, reason="too_large", field="", fix=f"at most {MOST_SHEF}: it is read slowly")
     source = Source(agency.format, agency, "", _AsTheyAre(), others="refuse")
     parts = mapped(read(body), source).parts
     if not parts:
