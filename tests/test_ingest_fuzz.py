@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from fuzz.requests import Requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_house import HOST, two_basins, wall_ms
@@ -163,6 +164,13 @@ def test_texts_that_broke_something_once(server: Server, body: bytes) -> None:
     """Half a surrogate pair cannot be written in UTF-8; nesting and long numbers have limits in every parser."""
     status, _ = server.post(body, {})
     assert status in (400, 422)
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_mutated_bodies(kind: str) -> None:
+    """A thousandth of ``python -m tests.fuzz --json-bodies 1000000 --csv-bodies 1000000``."""
+    tally = Requests(1, kind).chunk(0, 1000)
+    assert tally["records"] >= 1000 and tally["accepted"] > 50 and tally["refused"] > 50
 
 
 class SlowLog(MemoryLog):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from . import results
+from .breaks_field import Field
 from .breaks_processes import Kill9
 from .cluster import Brokers
 from .fault import Fault
@@ -25,12 +26,13 @@ DESCRIPTION = (
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=DESCRIPTION)
     parser.add_argument("--list", action="store_true", help="print the faults and end")
+    parser.add_argument("--field", action="store_true", help="as --fault field: over all ways in, while gateway, Mosquitto and brokers die")
     parser.add_argument("--fault", action="append", help="name of a fault; again for more; default: all")
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the next ones count on from it")
     parser.add_argument("--runs", type=int, default=1, help="of each fault")
     parser.add_argument("--readings", type=int, default=24_000, help="pushed in each run")
     parser.add_argument("--rate", type=float, help="readings a second; default: so that the fault falls into the feed")
-    parser.add_argument("--kills", type=int, help="of fault kill9, in each run")
+    parser.add_argument("--kills", type=int, help="of the faults kill9 and field, in each run")
     parser.add_argument("--gap", type=float, help="seconds between two kills, on average")
     parser.add_argument("--results", type=Path, help="JSON lines: what passed there is not run again; results are added")
     parser.add_argument("--json", type=Path, help="write the figures of all recorded runs there")
@@ -45,6 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
         for name, fault in FAULTS.items():
             print(f"{name}: {fault.breaks}\n    must: {fault.must}" + (f"\n    not here: {why}" if (why := fault().absent()) else ""))
         return
+    if options.field:
+        options.fault = [*(options.fault or []), Field.name]
     names = options.fault or [name for name in FAULTS if name != "none"]
     unknown = sorted(set(names) - set(FAULTS))
     if unknown:
@@ -81,7 +85,7 @@ async def _run_all(options: argparse.Namespace, names: list[str], home: Path, re
 
 def _plan(options: argparse.Namespace, fault: Fault, seed: int) -> Plan:
     """The readings come in for somewhat longer than the fault lasts."""
-    if isinstance(fault, Kill9):
+    if isinstance(fault, (Kill9, Field)):
         fault.kills, fault.gap_s = options.kills or fault.kills, options.gap or fault.gap_s
         lasts_s = 1.15 * fault.kills * fault.gap_s + fault.after_s[1]
     else:

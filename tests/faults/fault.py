@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import ClassVar
 
 from warning.errors import ExitCode
 
 from .feed import Feed
+from .load import Water
 from .world import Setup, World
 
 
@@ -28,6 +30,16 @@ class Fault:
     def absent(self) -> str:
         """Why it cannot run here; "" if it can."""
         return ""
+
+    async def prepare(self, world: World) -> None:
+        """What has to be there besides, before the first reading."""
+
+    def feed(self, world: World, water: Water, readings_per_s: float, record: Path, chance: random.Random) -> Feed:
+        """Who sends, and how."""
+        return Feed(world.gateway_url, world.key, water, readings_per_s, record, chance)
+
+    async def arrived(self, world: World) -> None:
+        """Waits until what was acknowledged outside of ``readings`` is in it."""
 
     async def inject(self, world: World, chance: random.Random, feed: Feed) -> None:
         raise NotImplementedError

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -70,8 +71,11 @@ class Feed:
 
     async def _post(self, session: aiohttp.ClientSession, batch: list[Item]) -> list[Item]:
         """What has to be sent again."""
+        return await self._posted(session, batch, json=[as_sent(item) for item in batch])
+
+    async def _posted(self, session: aiohttp.ClientSession, batch: list[Item], **request: Any) -> list[Item]:
         try:
-            async with session.post(self.url, json=[_as_sent(item) for item in batch]) as response:
+            async with session.post(self.url, **request) as response:
                 self.answers[str(response.status)] += 1
                 if response.status != 202:
                     return batch
@@ -105,5 +109,5 @@ def _batches(rounds: Iterator[list[Item]]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _as_sent(item: Item) -> Item:
+def as_sent(item: Item) -> Item:
     return {**item, "time": datetime.fromtimestamp(item["time"], UTC).isoformat()}

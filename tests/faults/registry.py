@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import breaks_around as around
 from . import breaks_brokers as brokers
+from . import breaks_field as field
 from . import breaks_processes as processes
 from . import breaks_records as records
 from .fault import Fault, NoFault
@@ -13,6 +14,7 @@ FAULTS: dict[str, type[Fault]] = {
     for each in (
         NoFault,
         processes.Kill9,
+        field.Field,
         processes.Zombie,
         processes.FrozenDispatcher,
         processes.Join,

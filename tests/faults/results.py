@@ -60,19 +60,24 @@ def table(lines: Iterable[Line]) -> str:
 
 
 def figures(lines: Iterable[Line]) -> dict[str, Any]:
-    """``kills, lost, doubled, alerts_changed``, and the same by fault."""
+    """``acknowledged, kills, lost, doubled, alerts_changed``, and the same by fault."""
     names = ("kills", "lost", "doubled", "alerts_changed")
     lines = list(lines)
-    total: dict[str, Any] = {name: sum(line[name] for line in lines) for name in names}
+    total: dict[str, Any] = {"acknowledged": _acknowledged(lines)} | {name: sum(line[name] for line in lines) for name in names}
     by_fault = {
         fault: {
             "runs": len(those),
             "passed": sum(line["passed"] for line in those),
+            "acknowledged": _acknowledged(those),
             **{name: sum(line[name] for line in those) for name in names},
         }
         for fault, those in _by_fault(lines).items()
     }
     return {**total, "runs": len(lines), "not_passed": sum(not line["passed"] for line in lines), "faults": by_fault}
+
+
+def _acknowledged(lines: Iterable[Line]) -> int:
+    return sum(line["figures"].get("acknowledged", 0) for line in lines)
 
 
 def _by_fault(lines: Iterable[Line]) -> dict[str, list[Line]]:

@@ -103,13 +103,15 @@ async def _run(plan: Plan, fault: Fault, folder: Path, result: Result, brokers: 
     async with everything(folder, size, fault.setup, cluster, f"faults-{plan.fault.name}-{plan.seed}.") as world:
         lap("start")
         water = Water(size, plan.seed, time.time_ns() // 1_000_000)
-        feed = Feed(world.gateway_url, world.key, water, plan.readings_per_s, folder / "acknowledged.txt", random.Random(plan.seed + 1))
+        await fault.prepare(world)
+        feed = fault.feed(world, water, plan.readings_per_s, folder / "acknowledged.txt", random.Random(plan.seed + 1))
         try:
             await _with_fault(world, feed, fault, chance)
         finally:
             result.target, result.kills = fault.target, sum(world.killed.values())
             result.answers, result.exits = dict(feed.answers), _exits(world)
         lap("feed")
+        await fault.arrived(world)
         await _drained(world)
         lap("drain")
         ends, result.exits = list(world.ends), _exits(world)

@@ -92,6 +92,10 @@ class World:
         self.killed[name] = self.killed.get(name, 0) + done
         return done
 
+    def add_gateway(self) -> None:
+        """As the deployment is now; one that was there goes by it from its next start on."""
+        self.keeper.add(self._ours("gateway", "ingest", self.deployment.ingest_port))
+
     def add_worker(self, name: str) -> None:
         self.keeper.add(self._ours(name, "worker", free_port()))
 
@@ -135,7 +139,7 @@ class World:
 
     def add_ours(self) -> None:
         deployment = self.deployment
-        self.keeper.add(self._ours("gateway", "ingest", deployment.ingest_port))
+        self.add_gateway()
         self.add_worker("worker1")
         self.add_worker("worker2")
         words = ("-m", "faults.dispatcher", self.region.folder)
