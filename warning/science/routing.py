@@ -146,13 +146,17 @@ def lateness(reaches: Reaches, then: Then, base: NDArray[np.float64]) -> NDArray
     Only a rise can be late: 0 where the reading ``base`` (Z,) is not below what the middle travel time brings, where no reach into the zone
     says so, or where the longer one would not have brought less.
     """
-    tracked = ~np.isnan(then.middle + then.late)
-    brought = np.where(tracked, then.middle * reaches.share, 0.0)[:, None]
-    missing = np.where(tracked, (then.middle - then.late) * reaches.share, 0.0)[:, None]
     zones = len(base)
-    short = reaches.over(np.add, 0.0, brought, zones)[:, 0] - base
-    late = reaches.over(np.add, 0.0, missing, zones)[:, 0]
+    brought, missing = then.middle * reaches.share, (then.middle - then.late) * reaches.share
+    if reaches.single(zones):  # NaN: no comparison holds
+        short, late = brought - base, missing
+    else:
+        tracked = ~np.isnan(missing)
+        sums = reaches.over(np.add, 0.0, np.where(tracked[:, None], np.stack((brought, missing), axis=1), 0.0), zones)
+        short, late = sums[:, 0] - base, sums[:, 1]
     explains = (late > 0.0) & (short > 0.0)
+    if not explains.any():
+        return np.zeros(zones)
     return np.where(explains, np.minimum(short / np.where(explains, late, 1.0), 1.0), 0.0)
 
 
