@@ -56,7 +56,7 @@ class Memory:
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url, _WITHIN_S)
         self._held: OrderedDict[tuple[str, str], tuple[int, bytes]] = OrderedDict()
-        self._table_is_there = False
+        self._table_is_there, self._making = False, asyncio.Lock()
         self._pruned_ms = 0
 
     async def close(self) -> None:
@@ -127,10 +127,7 @@ class Memory:
         """Rows of a select, else how many rows it touched. Whatever a database raises is Unavailable, but for a double."""
         try:
             async with asyncio.timeout(_WITHIN_S):
-                if not self._table_is_there:
-                    async with self._engine.begin() as connection:
-                        await connection.run_sync(_METADATA.create_all)
-                    self._table_is_there = True
+                await self._make_table()
                 async with self._engine.begin() as connection:
                     result = await connection.execute(statement)
                     return result.all() if result.returns_rows else result.rowcount
@@ -139,3 +136,16 @@ class Memory:
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             _log.warning("the database of readers is away: %s: %s", type(error).__name__, getattr(error, "orig", None) or error)
             raise Unavailable("the database of readers is away", reason="database", retry_after_s=_AGAIN_AFTER_S) from error
+
+    async def _make_table(self) -> None:
+        async with self._making:
+            for last in (False, True):  # two processes that start together: one of them loses the race, and then it is there
+                if self._table_is_there:
+                    return
+                try:
+                    async with self._engine.begin() as connection:
+                        await connection.run_sync(_METADATA.create_all)
+                    self._table_is_there = True
+                except SQLAlchemyError:
+                    if last:
+                        raise

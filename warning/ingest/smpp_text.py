@@ -76,10 +76,12 @@ def words_of(content: bytes, coding: int) -> str:
     """The text in its alphabet (data_coding; a message class or an unknown one is the GSM alphabet). Raises InputError."""
     alphabet = _CODINGS.get(coding)
     if alphabet is None:
-        if coding & 0xF0 in (0x00, 0xF0, 0x10):  # message classes
+        if coding & 0xF0 in (0x10, 0xF0) and coding & 0x0C != 0x04:  # message classes, not of octets
             alphabet = "utf-16-be" if coding & 0x0C == 0x08 else "gsm"
         else:
             raise _malformed(f"data_coding {coding} is no text")
+    if alphabet == "gsm" and any(octet > 0x7F for octet in content):  # the codec dies of them
+        raise _malformed("octets above 127 are not of the GSM alphabet")
     try:
         return GSM0338Codec().decode(content)[0] if alphabet == "gsm" else content.decode(alphabet)
     except (UnicodeDecodeError, ValueError, KeyError, IndexError) as error:
