@@ -146,7 +146,7 @@ async def read(deployment: Deployment, selection: Selection) -> AsyncIterator[Le
         places = await _places(deployment)
         async with _consumer(deployment) as consumer:
             ends = await _within(consumer.end_offsets(places))
-            starts = await _starts(consumer, deployment, places, selection)
+            starts = await _starts(consumer, deployment, ends, selection)
             for place in places:
                 async for letter in _partition(consumer, place, starts[place], ends[place], selection, deployment.embedded):
                     yield letter
@@ -187,14 +187,17 @@ async def _places(deployment: Deployment) -> list[TopicPartition]:
     raise Unavailable(f"topic {deployment.rejected} is not there yet (the worker makes it at its first start)", reason="topic")
 
 
-async def _starts(consumer: Any, deployment: Deployment, places: list[TopicPartition], selection: Selection) -> dict[TopicPartition, int]:
+async def _starts(
+    consumer: Any, deployment: Deployment, ends: dict[TopicPartition, int], selection: Selection
+) -> dict[TopicPartition, int]:
     """Where each partition is read from: its beginning, the first letter named, or by Kafka's own times an hour before ``since_ms``."""
+    places = list(ends)
     consumer.assign(places)
     starts: dict[TopicPartition, int] = dict(await _within(consumer.beginning_offsets(places)))
     if selection.since_ms is not None and not (deployment.embedded or deployment.replay):
         since = max(0, selection.since_ms - _HOUR_MS)
         found = await _within(consumer.offsets_for_times(dict.fromkeys(places, since)))
-        starts |= {place: at.offset for place, at in found.items() if at is not None}
+        starts |= {place: ends[place] if at is None else at.offset for place, at in found.items()}
     for place in places:
         named = [offset for partition, offset in selection.names if partition == place.partition]
         if selection.names:
