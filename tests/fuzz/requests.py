@@ -1,4 +1,4 @@
-"""Mutated bodies through the HTTP handler, in this process: every item of JSON and row of CSV is answered, and in one topic or the other."""
+"""Mutated bodies through the HTTP handler, in this process: every item of JSON and row of CSV is answered, and is in one of two topics."""
 
 from __future__ import annotations
 
