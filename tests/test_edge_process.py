@@ -20,9 +20,12 @@ from typing import Any
 import aiomqtt
 import pytest
 from edge_house import ROOT, Process, reading, site_file, until
-from ingest_house import wall_ms
+from ingest_house import HOST, ingest, two_basins, wall_ms
 from mosquitto import PASSWORD, Mosquitto
 from services import Certificates
+
+from warning.rehearsal.badlink import BadLink
+from warning.stream.broker import EmbeddedBroker
 
 MOST_MB = 60.0
 SIRENS = [
@@ -140,6 +143,40 @@ def test_what_was_acknowledged_is_there_after_kill_9_at_any_moment(tmp_path: Pat
     with sqlite3.connect(tmp_path / "edge" / "state" / "outbox.db") as database:
         rows = [at for (at,) in database.execute("SELECT time_ms FROM readings")]
     assert acknowledged <= set(rows) and len(rows) == len(set(rows))
+
+
+async def test_all_of_it_arrives_though_the_link_loses_and_the_node_is_killed(tmp_path: Path) -> None:
+    """A real node, a real gateway on a real broker, 40 % of the requests lost, an outage, kill -9 in between: each 202 is in Kafka."""
+    begin, acknowledged = wall_ms() // 1000 * 1000 - 86_400_000, set()
+    with EmbeddedBroker() as broker:
+        async with ingest(broker.bootstrap, tmp_path, two_basins(tmp_path / "r")) as gateway:
+            link = BadLink(HOST, int(gateway.url.split(":")[2].split("/")[0]), loss=0.4, chance=random.Random(5), hang_s=0.5)
+            await link.start()
+            file = site_file(tmp_path / "edge", f"http://{HOST}:{link.port}/v1/readings", gateway.key, most_items=50)
+            process = Process(file)
+            try:
+                for round in range(3):
+                    await asyncio.to_thread(process.start)
+                    for number in range(10):
+                        times = [begin + (round * 1000 + number * 20 + n) * 1000 for n in range(20)]
+                        body = b"[" + b",".join(reading(at, 1.0, "AB"[at // 1000 % 2]) for at in times) + b"]"
+                        assert (await asyncio.to_thread(process.post, body))[0] == 202
+                        acknowledged |= {("AB"[at // 1000 % 2], at) for at in times}
+                    link.away() if round == 1 else link.back()
+                    await asyncio.sleep(0.3)
+                    if round < 2:
+                        await asyncio.to_thread(process.kill)
+
+                async def sent() -> bool:
+                    found = await asyncio.to_thread(process.ask, "GET", "/status")
+                    return bool(found["outbox"]["waiting"] == 0)
+
+                await until(sent, 90)
+            finally:
+                process.kill()
+                await link.stop()
+            readings = await gateway.readings()
+    assert {(one.station, one.time_ms) for one in readings} == acknowledged and len(acknowledged) == 600
 
 
 def test_it_takes_less_than_60_mb_under_load(tmp_path: Path) -> None:
