@@ -199,6 +199,19 @@ async def test_what_is_dealt_to_a_gateway_that_is_away_waits_for_it(at: At) -> N
     assert second.times()
 
 
+async def test_gateways_of_one_name_take_turns_and_lose_nothing(at: At) -> None:
+    first, second = Log(), Log()
+    async with at.reading(first) as one:
+        async with at.reading(second) as other:
+            for number in range(20):
+                await at.send("bridge", minute(number))
+            await other.until(lambda: len({*first.times(), *second.times()}) == 20)
+            turns = sum(isinstance(fact, MqttState) and fact.up for fact in one.facts + other.facts)
+            assert 2 <= turns < 20  # each loses the line to the other, and comes back ever later
+        await at.send("bridge", minute(20))
+        await one.until(lambda: len({*first.times(), *second.times()}) == 21)  # the other is gone: it is ours for good
+
+
 async def test_a_last_will_says_that_a_device_is_silent(at: At) -> None:
     async with at.reading(Log()) as reader:
         client = at.device("bridge", will=Will("sensors/bridge/status", b"offline", qos=1))

@@ -38,7 +38,7 @@ class Deployment:
     mqtt_ca_file: str = ""  # PEM of who signed its certificate; "" = what this machine trusts
     mqtt_certificate_file: str = ""  # PEM of our own, where it asks for one
     mqtt_key_file: str = ""
-    mqtt_id: str = ""  # our session's name there; gateways beside each other need one each, the same after a restart
+    mqtt_id: str = ""  # our session's name there: gateways of one name take turns, with a name each (kept over restarts) they share
     prefix: str = ""
     directory: Path = Path()  # for databases and the like
     database_url: str = ""  # "" = SQLite in ``directory``

@@ -34,6 +34,7 @@ from warning.ingest.mqtt_messages import Heard, Messages, internal
 from warning.ingest.mqtt_topics import answers, subscriptions
 
 _AGAIN_S = (0.2, 5.0)  # the first pause, the longest
+_SHORT_S, _TURN_S = 30.0, 60.0  # a line that broke so soon: another gateway of our name may have it; we come back ever later, up to this
 _MOST_BYTES = 8 << 20  # of messages in one append
 _MOST_WAITING_BYTES = 32 << 20  # of messages with QoS 0, which nobody sends again
 _TOLD = 20  # refused readings in an answer
@@ -76,11 +77,13 @@ class Mqtt:
         self._deployment, self._gateway, self._listen = deployment, gateway, listen
         self._messages, self._uplinks = Messages(devices, uplinks, clock), uplinks
         self._why, self._pause_s = "", _AGAIN_S[0]
+        self._up_at_s: float | None = None  # of this connection, monotonic
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set and the messages in hand are done with. Comes back by itself from whatever happens."""
         self._listen(MqttState(up=False))
         while not stop.is_set():
+            self._up_at_s = None
             try:
                 await self._life(stop)
             except (MqttError, OSError, TimeoutError, AccessError, ConfigError) as error:
@@ -88,8 +91,10 @@ class Mqtt:
             except Exception:  # a bug of ours or of the library: the readings over HTTP must not end with it
                 _log.exception("reading from the MQTT broker failed")
             self._listen(MqttState(up=False))
+            if self._up_at_s is not None and time.monotonic() - self._up_at_s > _SHORT_S:
+                self._pause_s = _AGAIN_S[0]
             await _until(stop, self._pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - so that gateways do not come back in step
-            self._pause_s = min(2 * self._pause_s, _AGAIN_S[1])
+            self._pause_s = min(2 * self._pause_s, _AGAIN_S[1] if self._up_at_s is None else _TURN_S)
 
     def _say(self, why: str) -> None:
         if why != self._why:
@@ -109,7 +114,7 @@ class Mqtt:
                 raise AccessError(
                     [Problem("MQTT", f"subscribing to {', '.join(refused)} is refused", "give our user the right to read it")]
                 )
-            self._why, self._pause_s = "", _AGAIN_S[0]
+            self._why, self._up_at_s = "", time.monotonic()
             _log.info("readings in from %s", ", ".join(topic for topic, _ in topics))
             self._listen(MqttState(up=True))
             dropped = 0
@@ -212,10 +217,9 @@ async def _answer(client: Client, message: Message, one: Heard, result: Taken) -
 
 
 def _in_words(error: Exception) -> str:
-    code = getattr(error, "rc", None)
-    if isinstance(error, MqttConnectError) and code is not None:
-        return f"it refuses us: {code}; check WARNING_MQTT_URL, the password and the broker's users"
-    return str(error) or type(error).__name__
+    if isinstance(error, MqttConnectError):
+        return f"it refuses us: {error.rc}; check WARNING_MQTT_URL, the password and the broker's users"
+    return str(error.__cause__ or error) or type(error).__name__
 
 
 async def _until(stop: asyncio.Event, seconds: float) -> None:

@@ -1,7 +1,8 @@
 """Where the MQTT broker is and who we are to it: the fields ``mqtt_*`` of a deployment as the arguments of an aiomqtt client.
 
-The session at the broker outlives us: what comes for ``SESSION_S`` while we are away waits there. Its name is ``mqtt_id``. Gateways beside
-each other need a name each, and one that stays the same over restarts: the broker goes on handing its share to a gateway that is away.
+The session at the broker outlives us: what comes for ``SESSION_S`` while we are away waits there. Its name is ``mqtt_id``. Gateways with
+one name take turns: the one that connected last has the session and all that waits in it, the other is there when it falls. Gateways with
+a name each share what comes, but what a broker deals to one that is away waits for it, so a name must be there again after a restart.
 """
 
 from __future__ import annotations
