@@ -18,6 +18,7 @@ from regions import edit, write_region
 
 from warning import config, config_readers
 from warning.config_readers import Reader, e164
+from warning.deployment import Deployment
 from warning.errors import ConfigError, InputError, Unavailable
 from warning.facts import DeviceHeard, Fact, Received
 from warning.ingest import sms_in, sms_words
@@ -228,10 +229,10 @@ class Log:
 class Desk:
     """An SmsIn on a fake log and a clock of its own; SQL is real."""
 
-    def __init__(self, region: Region, readers: tuple[Reader, ...], folder: Path) -> None:
+    def __init__(self, region: Region, readers: tuple[Reader, ...], folder: Path, place: Deployment | None = None) -> None:
         self.region, self.readers, self.folder = region, readers, folder
         self.now_ms, self.log, self.facts = T0, Log(), list[Fact]()
-        self.place = deployment("nowhere:1", folder)
+        self.place = place or deployment("nowhere:1", folder)
         self.gateway = Gateway(region, self.place, self.log, lambda: self.now_ms)  # type: ignore[arg-type]
         self.memory = Memory(self.place.database)
         self.sms = self.made()
