@@ -181,7 +181,7 @@ async def test_requests_grow_with_success_and_shrink_to_a_packet_with_failure(tm
         up[0] = False
         waits = [await node.uplink.attempt() for _ in range(10)]
     assert sizes[:4] == [32, 64, 128, 256] and sizes[-1] == 16
-    assert all(0.5 * min(60, 2**n) <= wait <= min(60, 2**n) for n, wait in enumerate(waits)), waits
+    assert all(0.5 * min(30, 2**n) <= wait <= min(30, 2**n) for n, wait in enumerate(waits)), waits
 
 
 async def test_the_gateway_tells_the_time_and_what_waited_for_it_is_dated(tmp_path: Path) -> None:

@@ -49,7 +49,10 @@ _REFUSED = "SELECT at_ms, sender, upstream, reason, field, detail, fix, source F
 _THINNED = """
 SELECT ifnull(s.name, ''), t.rule, t.count, t.first_ms, t.last_ms FROM thinned t LEFT JOIN series s ON s.id = t.series ORDER BY 1, 2
 """
-_ROW = "SELECT r.id, s.name, r.time_ms, r.value, r.unit, r.datum FROM readings r JOIN series s ON s.id = r.series"
+_ROW = """
+SELECT r.id, s.name, r.time_ms, r.value, r.unit, r.datum FROM readings r INDEXED BY {index} JOIN series s ON s.id = r.series
+WHERE r.state = 0 AND r.boot IS NULL
+"""  # named, or SQLite looks through all that wait for the few above a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +216,16 @@ class Outbox:
         """The most urgent ones that wait: the newest of each series, then those above a limit, then the rest; each newest first."""
         newest: list[Waiting] = []
         for (series,) in self._database.execute("SELECT id FROM series").fetchall():
-            newest += self._rows("AND r.series = ? ORDER BY r.time_ms DESC, r.id LIMIT 1", series)
+            newest += self._rows("newest", "AND r.series = ? ORDER BY r.time_ms DESC, r.id LIMIT 1", series)
         newest.sort(key=lambda one: -one.time_ms)  # a request that holds but one must not leave the other series waiting
         picked = {one.id: one for one in newest[:most]}
-        for where in ("AND r.above > 0", ""):
+        for index, where in (("flood", "AND r.above > 0"), ("history", "")):
             if len(picked) < most:
-                picked |= {one.id: one for one in self._rows(f"{where} ORDER BY r.time_ms DESC, r.id LIMIT ?", most)}
+                picked |= {one.id: one for one in self._rows(index, f"{where} ORDER BY r.time_ms DESC, r.id LIMIT ?", most)}
         return list(picked.values())[:most]
 
-    def _rows(self, where: str, value: int) -> list[Waiting]:
-        found = self._database.execute(f"{_ROW} WHERE r.state = 0 AND r.boot IS NULL {where}", (value,))
+    def _rows(self, index: str, where: str, value: int) -> list[Waiting]:
+        found = self._database.execute(_ROW.format(index=index) + where, (value,))
         return [Waiting(id, *name.rsplit(" ", 1), *rest) for id, name, *rest in found]
 
     def sent(self, sent: Iterable[int], refused: Iterable[tuple[int, NotTaken]], now_ms: int, kept: dict[str, str] | None = None) -> None:

@@ -7,13 +7,13 @@ import random
 _FIRST_ITEMS = 32
 _SMALL = 16  # they fit one packet: fewer would not get through any better, and the newest of every series shall come at once
 _MOST_TIMEOUT_S = 60.0
-_MOST_WAIT_S = 60.0
+_MOST_WAIT_S = 30.0
 
 
 class Pace:
     """Requests double with each success and halve with each failure; where even small ones time out, they get more time.
 
-    Waits double from 1 s to 60 s, jittered over their upper half, so that a valley's nodes do not all come back at once.
+    Waits double from 1 s to 30 s, jittered over their upper half, so that a valley's nodes do not all come back at once.
     """
 
     def __init__(self, most_items: int, timeout_s: float, chance: random.Random) -> None:
