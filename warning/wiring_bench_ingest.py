@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ CASES = (_Case("batched", BATCH, BATCHED_CONNECTIONS, 40), _Case("single", 1, SI
 
 
 @asynccontextmanager
-async def _gateway(on: Broker, folder: Path) -> AsyncIterator[System]:
+async def _gateway(on: Broker, folder: Path) -> AsyncIterator[tuple[System, int | None]]:
     region = await asyncio.to_thread(write, Size(SERIES, PARTITIONS), folder / "region")
     deployment = await on.deployment(folder, PARTITIONS, "ingest")
     keys = KeyStore(deployment.database, clock_ms)
@@ -59,17 +60,19 @@ async def _gateway(on: Broker, folder: Path) -> AsyncIterator[System]:
     async with Supervisor() as supervisor:
         ready, log = f"{base}/readyz", folder / "ingest.log"
         await supervisor.start(Command("ingest", arguments, to_environment(deployment), ready=ready, log=log))
-        yield System(base + PATH, key, [name for name, _, _ in Size(SERIES).gauges], folder)
+        yield System(base + PATH, key, [name for name, _, _ in Size(SERIES).gauges], folder), supervisor.pid("ingest")
 
 
 async def ingest(seconds: float, on: Broker, folder: Path, progress: Progress) -> dict[str, Any]:
     """Each case as fast as it goes, then at half of that. Raises Unavailable if something does not come up."""
     found: dict[str, Any] = {}
-    async with _gateway(on, folder) as running:
+    async with _gateway(on, folder) as (running, pid):
         for case in CASES:
             await _load(running, case, 0, WARM_S, case.behind_h + 3)
             progress(case.name, 0, 2)
+            before = _cpu_s(pid)
             full = await _load(running, case, 0, seconds, case.behind_h)
+            full["cpu_us_per_request"] = (_cpu_s(pid) - before) / max(1, full["accepted"]) * case.batch * 1e6
             progress(case.name, 1, 2)
             half = await _load(running, case, full["readings_per_second"] / 2, seconds, case.behind_h - 8)
             progress(case.name, 2, 2)
@@ -81,6 +84,15 @@ async def ingest(seconds: float, on: Broker, folder: Path, progress: Progress) -
 async def _load(running: System, case: _Case, rate: float, seconds: float, behind_h: int) -> dict[str, Any]:
     told = await running.load(rate, seconds, case.batch, behind_h, connections=case.connections)
     return told | {"readings_per_second": told["accepted"] / told["seconds"]}
+
+
+def _cpu_s(pid: int | None) -> float:
+    """That a process has used; 0 on systems without /proc."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _mqtt(on: Broker, folder: Path, seconds: float) -> float | None:
@@ -100,13 +112,14 @@ def tables(found: dict[str, Any], where: str) -> list[Table]:
         Bar("MQTT messages/s", figures.get("mqtt_messages_per_second"), least=1_500),
     ]
     rows = [_row(name, share, told) for name in ("batched", "single") for share, told in found[name].items()]
-    columns = ("requests", "load", "readings/s", "p50 ms", "p99 ms", "longest ms", "failed")
+    columns = ("requests", "load", "readings/s", "p50 ms", "p99 ms", "longest ms", "gateway's CPU us a request", "failed")
     return [bars(f"Ingest, {where}", bar), Table(f"Answers ({BATCH} readings a request, or one)", columns, tuple(rows))]
 
 
 def _row(name: str, share: str, told: dict[str, Any]) -> tuple[str, ...]:
     times = (f"{told.get(f'{cut}_ms', 0):,.1f}" for cut in ("p50", "p99", "most"))
-    return name, share, f"{told['readings_per_second']:,.0f}", *times, str(told["failed"] or "")
+    cpu = f"{told['cpu_us_per_request']:,.0f}" if told.get("cpu_us_per_request") else ""
+    return name, share, f"{told['readings_per_second']:,.0f}", *times, cpu, str(told["failed"] or "")
 
 
 def document(found: dict[str, Any], where: str) -> dict[str, Any]:
