@@ -170,6 +170,17 @@ def test_an_outbox_at_its_end_makes_room_by_itself_and_says_how_much_it_cost(tmp
     assert (tmp_path / "outbox.db").stat().st_size <= 2_200_000 + 4096
 
 
+def test_a_node_that_never_learns_the_time_fills_its_share_and_goes_on(tmp_path: Path) -> None:
+    outbox, put = opened(tmp_path, most_bytes=2_000_000), 0
+    for day in range(60):
+        put += outbox.put([entry(T0 + day * DAY_MS + n, float(n), boot_ms=day * DAY_MS + n) for n in range(288)], (), T0)
+    counts = outbox.counts()
+    assert counts.unsure + counts.thinned == put and counts.thinned > 0
+    assert {rule for _, rule, *_ in outbox.thinned()} == {"oldest_unsure"}
+    outbox.settle(T0)
+    assert waiting(outbox, 1) == [("A", T0 + 59 * DAY_MS + 287, 287.0)]
+
+
 def test_a_disk_without_room_is_unavailable_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outbox = opened(tmp_path)
     outbox.put([entry(T0)], (), T0)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from edge_house import MINUTE_MS, ROOT, START_MS, Time, inside, reading, site_file
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from warning import config_edge
 from warning.errors import Unavailable
@@ -150,6 +152,44 @@ async def test_sentinels_and_missing_values_are_handed_on_and_decide_nothing(tmp
         taken = await node.node.take([reading(START_MS, -9999.0), reading(START_MS - MINUTE_MS, None)], LOGGER)
         assert taken.accepted == 2 and node.node.seeing.judged == {Judged.MISSING: 2}
         assert [value for _, _, value in await node.waiting()] == [-9999.0, None]
+
+
+BITS = st.one_of(
+    st.sampled_from(
+        [b"A", b"stage", b"2025-09-02T08:00:00Z", b"1.5", b"NaN", b"null", b"-9999", b"1e999", b'"', b"{", b"}", b",", b":", b"\xff"]
+    ),
+    st.sampled_from(
+        [b'"station":', b'"parameter":', b'"time":', b'"value":', b'"unit":', b'"datum":', b'"gauge_zero"', b'"m"', b"9" * 400]
+    ),
+    st.binary(max_size=8),
+)
+
+
+async def test_no_bytes_end_the_node_and_each_is_taken_or_kept_with_a_reason(tmp_path: Path) -> None:
+    """Good readings with pieces put in, taken out and put elsewhere; and bare numbers from a sensor's own topic."""
+    async with inside(tmp_path, sirens=[SIREN]) as node:
+        loop, sensor = asyncio.get_running_loop(), node.site.sensors[0]
+        good = reading(START_MS, 1.5)
+        found: list[bytes] = []
+
+        @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(st.lists(st.tuples(st.integers(0, len(good)), st.integers(0, 6), BITS), max_size=4))
+        def mutate(cuts: list[tuple[int, int, bytes]]) -> None:
+            text = good
+            for at, gone, put in cuts:
+                text = text[:at] + put + text[at + gone :]
+            found.append(text)
+
+        await loop.run_in_executor(None, mutate)
+        texts = list(dict.fromkeys(found))
+        taken = await node.node.take(texts, LOGGER)
+        assert taken.accepted + len(taken.refused) == len(texts) and taken.refused
+        for text in texts[:100]:
+            answer = await node.node.take_number(sensor, text, LOGGER)
+            assert answer.accepted + len(answer.refused) == 1
+        counts = await node.store.run(lambda outbox: outbox.counts())
+        assert counts.refused == sum(node.node.seeing.refused.values())
+        assert all(one.value is None or one.value == one.value for one in await node.store.run(lambda outbox: outbox.next(10_000)))
 
 
 # --- the sirens

@@ -36,6 +36,7 @@ OUTBOX = "outbox.db"
 _STATUS_S = 15.0
 _WATCHDOG_S = 10.0
 _AGAIN_S = 5.0
+_OPENED_WITHIN_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ async def edge(site: Site, stop: asyncio.Event) -> None:
         store = Store(directory / OUTBOX, clocks.boot_id(), site.most_bytes, clocks.system_ms)
         stack.push_async_callback(store.close)
         clock = clocks.Clock(battery=site.battery_clock)
-        with suppress(Unavailable):  # said by the store; the sirens go on without a disk
-            least_ms = await store.run(lambda outbox: outbox.remembered(SURE))
+        with suppress(Unavailable, TimeoutError):  # said by the store; the sirens wait for no disk, and a large outbox is checked first
+            least_ms = await asyncio.wait_for(store.run(lambda outbox: outbox.remembered(SURE)), _OPENED_WITHIN_S)
             clock = clocks.Clock(battery=site.battery_clock, least_ms=int(least_ms or 0))
         broker = _broker(site)
         sounders = [_sounder(siren, broker) for siren in site.sirens]
@@ -83,8 +84,6 @@ async def edge(site: Site, stop: asyncio.Event) -> None:
 
         uplink = Uplink(site.gateway, link, store, clock, report=status.report, settle=settle)
         node = Node(site, store, clock, sounders, uplink.news)
-        with suppress(Unavailable):
-            await node.restore()
         works = [_again("siren " + sounder.siren.name, sounder.run) for sounder in sounders]
         works += [_again("uplink", uplink.run), _again("clock and outbox", partial(look_after, node, store, clock))]
         works.append(_counted(status))

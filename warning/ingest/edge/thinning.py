@@ -10,6 +10,7 @@ The newest of each series never goes, and what is sent or stands again elsewhere
 6. ``flood_hourly``: above a limit: the highest of each hour stays
 7. ``oldest``: the oldest of all but rain, whose sums cannot be thinned
 8. ``oldest_rain``
+9. ``oldest_unsure``: of this boot, while nobody has said what time it is
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ SELECT id FROM readings WHERE series = :series AND state = 0 AND boot IS NULL
 AND time_ms < (SELECT max(time_ms) FROM readings WHERE series = :series AND state = 0 AND boot IS NULL) ORDER BY time_ms LIMIT :some
 """
 _UNDATED = "SELECT id FROM readings WHERE series = :series AND boot IS NOT NULL AND state = 2 ORDER BY id LIMIT :most"
+_UNSURE = """
+SELECT id FROM readings WHERE series = :series AND boot IS NOT NULL AND state = 0
+AND id < (SELECT max(id) FROM readings WHERE series = :series AND boot IS NOT NULL AND state = 0) ORDER BY id LIMIT :some
+"""
 
 # rule, ids of one series, of which series: kept_last or not
 _RULES = (
@@ -56,6 +61,7 @@ _RULES = (
     ("flood_hourly", _hours(_FLOOD, _HOUR_MS, 0), (0,)),
     ("oldest", _OLDEST, (0,)),
     ("oldest_rain", _OLDEST, (1,)),
+    ("oldest_unsure", _UNSURE, (0, 1)),
 )
 _COUNT = """
 INSERT INTO thinned SELECT series, :rule, count(*), min(time_ms), max(time_ms) FROM readings WHERE id IN (SELECT id FROM going)
