@@ -23,11 +23,14 @@ from yarl import URL
 
 from warning import config, config_datastreams
 from warning.config_datastreams import Datastream
+from warning.config_devices import Device
 from warning.errors import ConfigError, InputError
 from warning.facts import Fact, Received
 from warning.ingest.formats import Item
 from warning.ingest.gateway import Part
 from warning.ingest.keys import KeyStore
+from warning.ingest.lorawan import Uplinks
+from warning.ingest.mqtt_messages import Messages
 from warning.ingest.sensorthings import Things, id_of
 from warning.ingest.sensorthings_http import ROOT, SensorThings
 from warning.ingest.serving import serve
@@ -92,15 +95,6 @@ class Sta(Way):
         assert response.headers["Location"].endswith(f"/Observations('{message.station}:{message.parameter}:{message.at_ms}')")
 
 
-class StaOfDatastream(Sta):
-    def url(self, where: dict[str, Any], message: Message) -> URL:
-        return URL(f"{where['url']}/Datastreams(%27{message.station}:{message.parameter}%27)/Observations", encoded=True)
-
-    def body(self, message: Message) -> bytes:
-        end, begin = stamp(message.at_ms), stamp(message.at_ms - 600_000)
-        return json.dumps({"phenomenonTime": f"{begin}/{end}", "result": message.value}).encode() if message.raw is None else message.raw
-
-
 class StaArray(Sta):
     def url(self, where: dict[str, Any], message: Message) -> URL:
         return URL(where["url"] + "/CreateObservations", encoded=True)
@@ -116,10 +110,6 @@ class StaArray(Sta):
 
 class TestSta(WayConformance):
     way = Sta()
-
-
-class TestStaOfDatastream(WayConformance):
-    way = StaOfDatastream()
 
 
 class TestStaArray(WayConformance):
@@ -215,8 +205,27 @@ def test_by_mqtt(things: Things) -> None:
         assert part.source == good
     [part] = things.message("v1.1/Observations", good)
     assert told(part) == ("field_missing", "Datastream")
-    assert things.message("v1.1/Things(1)/Locations", good) == things.message("sensors/a/readings", good) == []
+    for topic in ("v1.1/Things(1)/Locations", "sensors/a/readings", "", "v1.1/Datastreams()/Observations"):
+        assert [told(part) for part in things.message(topic, good)] == [("malformed", "topic")]
     assert [id_of(text) for text in ("17", "'17'", "'o''neil'", "x", "'", "9" * 30)] == [17, "17", "o'neil", "x", "'", "9" * 30]
+
+
+def test_by_mqtt_a_device_sends_for_its_own_stations(things: Things) -> None:
+    """In its own topics, which the broker's ACL holds it to."""
+    device = Device("bridge", frozenset({"A"}))
+    messages = Messages((device,), Uplinks((), lambda: 5), lambda: 5, things)
+    good = json.dumps({"phenomenonTime": NOON, "result": 1}).encode()
+    for topic, reason in (
+        ("sensors/bridge/v1.1/Datastreams('A:stage')/Observations", ""),
+        ("sensors/bridge/v1.1/Datastreams(99)/Observations", "datastream_unknown"),
+        ("sensors/bridge/v1.1/Observations", "field_missing"),
+        ("sensors/bridge/v1.1/Things(1)/Observations", "malformed"),
+        ("sensors/other/v1.1/Datastreams('A:stage')/Observations", "device_unknown"),
+    ):
+        heard = messages.read(topic, good)
+        [part] = heard.parts
+        assert (part.item.reason if isinstance(part.item, InputError) else "") == reason
+        assert heard.sender.stations == (frozenset({"A"}) if "bridge" in topic else frozenset())
 
 
 def test_arrays(things: Things) -> None:
@@ -348,6 +357,17 @@ async def test_as_a_client_of_frost_does(tmp_path: Path) -> None:
             assert response.headers["Location"].endswith(f"{ROOT}/Observations('A:stage:1756796400000')")
         assert b'"value":2.25' in appended[0][1]
         assert [(one.accepted, one.status) for one in facts if isinstance(one, Received)] == [(1, 201)]
+
+
+async def test_observations_of_one_datastream(tmp_path: Path) -> None:
+    """The address says which; of an interval its end counts."""
+    async with served(two_basins(tmp_path), tmp_path) as (http, key, _, appended):
+        body = {"phenomenonTime": f"2025-09-02T06:00:00Z/{NOON}", "result": 3}
+        url = URL(f"{ROOT}/Datastreams(%27D:inflow%27)/Observations", encoded=True)
+        async with http.post(url, json=body, headers={"Authorization": f"Bearer {key}"}) as response:
+            assert response.status == 201
+            assert response.headers["Location"].endswith("Observations('D:inflow:1756796400000')")
+        assert b'"value":3.0' in appended[0][1]
 
 
 @pytest.mark.parametrize(
