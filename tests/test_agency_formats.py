@@ -373,6 +373,12 @@ def test_what_is_pushed_is_ours_by_the_same_station_ids_and_nothing_is_left_out(
     assert {shown(part)[:2] for part in parsers(SHIPPED)[other](xml)} == {("OAK1", "stage")}
 
 
+def test_shef_of_which_the_library_makes_nothing() -> None:
+    """Found by mutation: it gives a record without a value."""
+    found = understood("shef", b".A KLY_4 20210920 DH0000/TAIRG 33.010919 DH2T315/TAIRG//HMIFEZ/DIH1/\n", {"KLY_4": "A"})
+    assert all(isinstance(part.item, InputError) or part.item.value is not None for part in found.parts)
+
+
 def test_shef_in_small_letters_and_what_the_library_cannot_even_cut_into_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     text = b".a FGHIJ 20210920 Z DH0000/HGIRG 2.20\n.e KLMNO 20210920 Z DH0000/HGIRG/DIH1/1.0/2.0\n"
     found = understood("shef", text, {"FGHIJ": "A", "KLMNO": "B"})

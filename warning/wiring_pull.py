@@ -18,7 +18,7 @@ from warning.deployment import Deployment
 from warning.errors import ConfigError, InputError, Problem, Unavailable
 from warning.facts import Listener, SourceKnown, nobody
 from warning.region import Region
-from warning.wiring import admitted, clock_ms
+from warning.wiring import admitted, clock_ms, first_of
 
 if TYPE_CHECKING:
     from warning.ingest.agency import Mapped
@@ -57,7 +57,7 @@ async def pull(region: Region, deployment: Deployment, stop: asyncio.Event, aske
         await stack.enter_async_context(health.serve(observed.health, observed.registry, deployment.host, deployment.pull_metrics_port))
         pullers = await _pullers(stack, region, deployment, asked, observed)
         log.info("pulls from %s", ", ".join(source.id for source in asked))
-        await asyncio.gather(*(puller.run(stop) for puller in pullers))
+        await first_of(stop, *(puller.run(stop) for puller in pullers))  # a request that hangs does not hold us
 
 
 async def once(region: Region, deployment: Deployment, asked: Sequence[Source]) -> list[tuple[str, Round]]:

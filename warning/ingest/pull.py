@@ -7,6 +7,7 @@ client of its own: one that hangs, lies or is away delays no other. What is refu
 from __future__ import annotations
 
 import asyncio
+import enum
 import hashlib
 import logging
 import random
@@ -41,6 +42,14 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+class _End(enum.Enum):
+    """How a request ended."""
+
+    WELL = "well"
+    WRONG = "wrong"  # kept in readings.rejected; what comes after it must wait
+    TOO_MUCH = "too much"  # cut off: the same in halves
+
+
 @dataclass(slots=True)
 class Round:
     """What one round of requests brought. ``outcome``: taken, unchanged, empty, refused (all of it), or the reason of the last failure."""
@@ -73,6 +82,7 @@ class Puller:
         self._caught_up_ms = 0
         self._early_ms: int | None = None  # when the first reading that was ahead of our clock is so no more
         self._failed: set[tuple[str, ...]] = set()
+        self._wrong: dict[str, tuple[str, str]] = {}  # what was wrong with the answer to a URL that is not windowed, until it changes
 
     async def start(self) -> None:
         await self._fetch.start()
@@ -117,7 +127,8 @@ class Puller:
         await self._ready(now_ms)
         catch_up = now_ms - self._caught_up_ms >= CATCH_UP_MS
         known = self._marks if self._marks is not None else self._unwritten
-        queue = deque(sorted(asks(self.source, known, now_ms, catch_up=catch_up), key=lambda ask: ask.theirs in self._failed))
+        planned = asks(self.source, known, now_ms, catch_up=catch_up, first=not self._caught_up_ms)
+        queue = deque(sorted(planned, key=lambda ask: ask.theirs in self._failed))
         failed: set[tuple[str, ...]] = set()
         in_a_row = 0
         while queue:
@@ -125,7 +136,7 @@ class Puller:
             if ask.theirs in failed:  # what comes after a gap must wait, or the watermark would pass it
                 continue
             try:
-                full = await self._one(ask, done)
+                end = await self._one(ask, done)
             except Unavailable as error:
                 failed.add(ask.theirs)
                 in_a_row += 1
@@ -134,11 +145,13 @@ class Puller:
                     break
                 continue
             in_a_row = 0
-            halves = ask.halves() if full else None
+            halves = ask.halves() if end is _End.TOO_MUCH else None
+            if halves is None and end is not _End.WELL:
+                failed.add(ask.theirs)
             queue.extendleft(reversed(halves or ()))
+        else:
+            self._caught_up_ms = now_ms if catch_up else self._caught_up_ms
         self._failed = failed
-        if catch_up and not failed:
-            self._caught_up_ms = now_ms
 
     async def _ready(self, now_ms: int) -> None:
         if self._early_ms is not None and now_ms >= self._early_ms:
@@ -153,13 +166,16 @@ class Puller:
         old_ms = now_ms - 2 * int(self.source.overlap_s * 1000)
         self._seen = {place: item for place, item in self._seen.items() if _ms(item.time) >= old_ms}
 
-    async def _one(self, ask: Ask, done: Round) -> bool:
-        """One request, and all that it brings in the log. True: the answer may have been cut off at its most items."""
+    async def _one(self, ask: Ask, done: Round) -> _End:
+        """One request, and all that it brings in the log."""
         began = time.monotonic()
         answer = await self._fetch.get(ask)
         self._listen(DeviceHeard(self.source.id, "pull", self._clock(), clock_skew_s=answer.clock_ahead_s))
-        if answer.body is None:
-            return False
+        if answer.body is None:  # as it was: if that was wrong, it still is
+            outcome, done.why = self._wrong.get(answer.key, (done.outcome, done.why))
+            done.outcome = outcome if done.well else done.outcome
+            return _End.WELL if answer.key not in self._wrong else _End.WRONG
+        self._wrong.pop(answer.key, None)
         try:
             if answer.cut:
                 raise too_large(self.source)
@@ -167,10 +183,11 @@ class Puller:
         except InputError as error:
             await self._keep(answer, error)
             self._fetch.remember(answer)
-            done.outcome, done.why = (NOT_THIS_FORMAT if error.reason != "too_large" else "too_large"), f"{error} ({error.fix})"
+            done.outcome, done.why = error.reason, f"{error} ({error.fix})"
+            self._remember_wrong(answer, done)
             done.refused[error.reason] += 1
             self._listen(Received(0, {error.reason: 1}, 422, time.monotonic() - began))
-            return error.reason == "too_large"
+            return _End.TOO_MUCH if answer.cut else _End.WRONG
         accepted, refused, marks = await self._offered(found.parts)
         done.accepted += accepted
         done.refused += refused
@@ -178,13 +195,15 @@ class Puller:
         done.no_observation += found.no_observation
         if done.well:
             done.outcome = _outcome(done, found, marks)
-            done.why = "" if done.well else "not one reading of it could be taken: the agency may have changed its format"
+            if not done.well:
+                done.why = "not one reading of it could be taken: the agency may have changed its format"
+                self._remember_wrong(answer, done)
         self._listen(Received(accepted, dict(refused), 202, time.monotonic() - began))
         full = self.source.agency.most_items is not None and items >= self.source.agency.most_items and ask.halves() is not None
         if ask.moves and not full:
             await self._move(marks)
             self._fetch.remember(answer)
-        return full
+        return _End.TOO_MUCH if full else _End.WELL
 
     def _understood(self, body: bytes) -> tuple[Mapped, int]:
         said = self._read(body)
@@ -240,6 +259,10 @@ class Puller:
             self._unwritten = {}
         except Unavailable as error:
             _log.warning("%s: %s", self.source.id, error)
+
+    def _remember_wrong(self, answer: Answer, done: Round) -> None:
+        if not self.source.windowed:  # else the same URL never comes again
+            self._wrong[answer.key] = done.outcome, done.why
 
     def _remember_refused(self, digest: bytes) -> None:
         self._refused[digest] = None

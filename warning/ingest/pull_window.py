@@ -37,21 +37,24 @@ class Ask:
         return replace(self, until_ms=middle), replace(self, since_ms=middle)
 
 
-def asks(source: Source, marks: Marks, now_ms: int, *, catch_up: bool) -> list[Ask]:
-    """All requests of one round: first the newest chunk of each batch of stations, then what lies before them, oldest first."""
-    first: list[Ask] = []
+def asks(source: Source, marks: Marks, now_ms: int, *, catch_up: bool, first: bool = False) -> list[Ask]:
+    """All requests of one round: first the newest chunk of each batch of stations, then what lies before them, oldest first.
+
+    ``catch_up``: since the series that is furthest behind; ``first``: as far back as may be for a station that was never heard.
+    """
+    newest: list[Ask] = []
     then: list[Ask] = []
     for batch in _batches(source):
         if not source.windowed:
-            first.append(Ask(batch))
+            newest.append(Ask(batch))
             continue
-        windows = list(_windows(source, _since(source, batch, marks, now_ms, catch_up), now_ms))
-        newest = Ask(batch, *windows[-1], moves=len(windows) == 1)
-        first.append(newest)
+        windows = list(_windows(source, _since(source, batch, marks, now_ms, catch_up, first), now_ms))
+        last = Ask(batch, *windows[-1], moves=len(windows) == 1)
+        newest.append(last)
         then += [Ask(batch, *window) for window in windows[:-1]]
-        if not newest.moves:
-            then.append(replace(newest, moves=True))  # again: it is short, and what came late meanwhile is in it
-    return first + then
+        if not last.moves:
+            then.append(replace(last, moves=True))  # again: it is short, and what came late meanwhile is in it
+    return newest + then
 
 
 def url(source: Source, ask: Ask, secrets: Mapping[str, str]) -> str:
@@ -77,14 +80,14 @@ def _batches(source: Source) -> Iterator[tuple[str, ...]]:
         yield ()
 
 
-def _since(source: Source, batch: tuple[str, ...], marks: Marks, now_ms: int, catch_up: bool) -> int:
+def _since(source: Source, batch: tuple[str, ...], marks: Marks, now_ms: int, catch_up: bool, first: bool) -> int:
     back_ms = now_ms - int(source.back_s * 1000)
     stations = {source.stations[theirs].station for theirs in batch or source.stations}
     there = {place: at_ms for place, at_ms in marks.items() if place[0] in stations and at_ms >= back_ms}
     if not there:
         return back_ms
-    unheard = stations - {station for station, _ in there}
-    mark = (back_ms if unheard else min(there.values())) if catch_up else max(there.values())
+    unheard = first and stations - {station for station, _ in there}
+    mark = back_ms if unheard else min(there.values()) if catch_up else max(there.values())
     return max(back_ms, min(mark, now_ms) - int(source.overlap_s * 1000))
 
 

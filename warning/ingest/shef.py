@@ -89,6 +89,8 @@ def _with_its_head(raw: str, words: str) -> str:
 
 
 def _said(record: Any, raw: str) -> Said:
+    if record.value is None:  # which it makes of some words that are no number
+        return _wrong(raw, f"{record.location} {record.parameter_code} has no value")
     code, time, value = record.parameter_code, record.obstime._dt, float(record.value)
     units = record.parser._pe_units.get(code[:2], ("", ""))
     source = {"location": record.location, "parameter": code, "time": time.isoformat(), "value": value, "message": raw.split("\n")[0][:200]}
