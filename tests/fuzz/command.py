@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--records", type=int, default=1_000_000, help="mutated records through transport, decoder and pipeline; 0: none")
     parser.add_argument("--inbox", type=int, default=0, help="mutated items through the inbox's judgement, in this process")
     parser.add_argument("--agencies", type=int, default=0, help="mutated messages of each agency's format, up to the log")
+    parser.add_argument("--devices", type=int, default=0, help="mutated frames and events of LoRaWAN, and messages of MQTT, up to the log")
     parser.add_argument("--json-bodies", type=int, default=0, help="mutated items in bodies through the HTTP handler, in this process")
     parser.add_argument("--csv-bodies", type=int, default=0, help="mutated rows of CSV likewise")
     parser.add_argument("--on-broker", type=int, default=0, help="mutated records into readings and readings.inbox of a real deployment")
@@ -52,6 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
 
             for name in FORMATS:
                 figures |= _chunks(name, options.agencies, options, run_agencies(name, options.seed))
+        if options.devices:
+            from fuzz.devices import FORMATS as DEVICE_FORMATS
+            from fuzz.devices import run_devices
+
+            for name in DEVICE_FORMATS:
+                figures |= _chunks(name, options.devices, options, run_devices(name, options.seed))
         for kind, count in (("json", options.json_bodies), ("csv", options.csv_bodies)):
             if count:
                 from fuzz.requests import Requests
