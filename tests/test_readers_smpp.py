@@ -17,7 +17,7 @@ from test_readers import PHONE, Desk, clerk
 from warning import config
 from warning.deployment import Deployment
 from warning.errors import ConfigError, InputError, Unavailable
-from warning.facts import Ready
+from warning.facts import ReadersSmsState
 from warning.ingest import smpp_in
 from warning.ingest.smpp_in import SmppIn
 from warning.ingest.smpp_session import OK, TRY_AGAIN, submits
@@ -138,7 +138,7 @@ async def test_a_centre_that_stops_and_comes_back(tmp_path: Path) -> None:
         await until(lambda: not running().up)
         await telecom.start()
         assert await telecom.say(said("Sukkur inflow 300000")) == OK
-        ready = [one.ready for one in desk.facts if isinstance(one, Ready)]
+        ready = [one.up for one in desk.facts if isinstance(one, ReadersSmsState)]
         assert ready[0] and False in ready and ready[-1]
 
 

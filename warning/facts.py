@@ -76,6 +76,13 @@ class MqttState(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadersSmsState(Fact):
+    """There is a session with the SMS centre that hands us what gauge readers send, or there is none."""
+
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeReported(Fact):
     """What an edge node says of its outbox, clock and sirens; counts are since it was set up. ``oldest_s``: age of the oldest waiting."""
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 
 from warning.errors import InputError, Unavailable
-from warning.facts import Listener, Ready, nobody
+from warning.facts import Listener, ReadersSmsState, nobody
 from warning.ingest.gateway import Gateway, Sender
 from warning.ingest.reader_memory import Memory
 from warning.ingest.smpp_session import OK, QUEUE_FULL, THROTTLED, Refused, Session, submits
@@ -75,14 +75,17 @@ class SmppIn:
             except (OSError, TimeoutError) as error:
                 _log.warning("SMS of readers: %s", error or type(error).__name__)
                 pause = _AGAIN_S[0] if told.done() else min(2 * pause, _AGAIN_S[1])
+            except Exception:  # what nobody foresaw must not end the way in for good
+                _log.exception("SMS of readers: the session ended; a new one follows")
+                pause = _AGAIN_S[1]
             finally:
                 told.cancel()
-                self._listen(Ready("readers_sms", False, "no session with the SMS centre"))
+                self._listen(ReadersSmsState(up=False))
             await asyncio.sleep(pause)
 
     async def _tell(self, session: Session) -> None:
         await session.bound.wait()
-        self._listen(Ready("readers_sms", True))
+        self._listen(ReadersSmsState(up=True))
         _log.info("SMS of readers: bound")
 
     async def _deliver(self, pdu: bytes) -> int:
@@ -151,6 +154,8 @@ class SmppIn:
                     await self._memory.forget("parts", name)
             except Unavailable as error:
                 _log.info("parts of messages wait: %s", error)
+            except Exception:
+                _log.exception("parts of messages wait")
             await asyncio.sleep(_SWEEP_S)
 
 

@@ -105,6 +105,8 @@ class Metrics:
         self._told[facts.Received] = self._received
         self._mqtt: Gauge | None = None  # likewise
         self._told[facts.MqttState] = self._mqtt_state
+        self._readers_sms: Gauge | None = None  # likewise
+        self._told[facts.ReadersSmsState] = self._readers_sms_state
         partitions = self._partitions()
         self._inbox = self._make(
             Counter, "inbox_readings_taken_total", "Records of readings.inbox that the log has", ("partition",), partitions
@@ -137,6 +139,11 @@ class Metrics:
         if self._mqtt is None:
             self._mqtt = self._make(Gauge, "mqtt_up", "1 if we are subscribed at the MQTT broker")
         self._mqtt.set(int(fact.up))
+
+    def _readers_sms_state(self, fact: facts.ReadersSmsState) -> None:
+        if self._readers_sms is None:
+            self._readers_sms = self._make(Gauge, "readers_sms_up", "1 if gauge readers' SMS reach us from the SMS centre")
+        self._readers_sms.set(int(fact.up))
 
     def _received(self, fact: facts.Received) -> None:
         self._requests.labels(str(fact.status)).inc()
