@@ -125,7 +125,8 @@ class Gateway:
     ) -> Taken:
         """What is to be appended is added to ``records``; what will have become of it once the log has them."""
         refused: list[Refused] = []
-        ahead_ms = 0
+        newest_ms = now_ms
+        places = self._place
         for index, one in enumerate(these):
             try:
                 reading = self._reading(read(one), sender, now_ms)
@@ -136,10 +137,13 @@ class Gateway:
                     kept = replace(kept, item=_said(one.item))
                 records.setdefault(self._rejected, []).append((None, to_json(kept)))
                 continue
-            ahead_ms = max(ahead_ms, reading.time_ms - now_ms)
-            place, key = self._place[reading.station]
-            records.setdefault(place, []).append((key, to_json(reading)))
-        return Taken(len(these) - len(refused), tuple(refused), now_ms, ahead_ms)
+            if reading.time_ms > newest_ms:
+                newest_ms = reading.time_ms
+            place, key = places[reading.station]
+            if place not in records:
+                records[place] = []
+            records[place].append((key, to_json(reading)))
+        return Taken(len(these) - len(refused), tuple(refused), now_ms, newest_ms - now_ms)
 
     async def keep(self, body: bytes, error: InputError, sender: Sender) -> None:
         """Keeps a body that could not even be split into items. Raises Unavailable."""

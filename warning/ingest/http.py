@@ -18,9 +18,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from functools import cache, partial
+from functools import partial
 from http import HTTPStatus
 from math import ceil
 from types import MappingProxyType
@@ -139,8 +139,14 @@ class _Readings:
         """How many items they are, and what takes them. Raises InputError."""
         found = items(body) if body[:1] == b"[" else None
         if found and len(found) <= MOST_ITEMS:
-            apart = cache(partial(split, body))  # once, and only where one is refused
-            return len(found), partial(self._gateway.take_items, found, lambda index: bytes(apart()[index]), sender)
+            apart: list[Sequence[bytes | msgspec.Raw]] = []
+
+            def source(index: int) -> bytes:
+                if not apart:  # once, and only where one is refused
+                    apart.append(split(body))
+                return bytes(apart[0][index])
+
+            return len(found), partial(self._gateway.take_items, found, source, sender)
         texts = split(body)
         return len(texts), partial(self._gateway.take, texts, sender)
 

@@ -127,7 +127,7 @@ class KafkaLog:
         futures = [self._enqueue(place, those) for place, those in records.items() if those]
         try:
             async with asyncio.timeout(self._within_s):
-                await asyncio.gather(*futures)
+                await (futures[0] if len(futures) == 1 else asyncio.gather(*futures))
         except TimeoutError:
             words = f"the broker did not acknowledge within {self._within_s:g} s"
             raise Unavailable(words, reason="timeout", retry_after_s=_AGAIN_AFTER_S) from None
@@ -137,7 +137,7 @@ class KafkaLog:
 
     def _enqueue(self, place: Place, records: Sequence[Record]) -> asyncio.Future[None]:
         lane = self._lanes.setdefault(place, _Lane())
-        size = sum(len(key or b"") + len(value) + _RECORD_OVERHEAD for key, value in records)
+        size = sum([len(key or b"") + len(value) for key, value in records]) + len(records) * _RECORD_OVERHEAD
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         lane.waiting.append(_Waiting(records, size, done))
         self._waiting_bytes += size
