@@ -18,7 +18,7 @@ PACKAGE = ROOT / "warning"
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("model",),
-    ("region", "site", "facts", "deployment", "batches", "clocks"),
+    ("region", "site", "facts", "deployment", "batches", "clocks", "database"),
     ("config", "access"),
     ("science", "alerts"),
     ("pipeline",),
@@ -48,7 +48,7 @@ HOMES = {
     "pydantic": {"config", "operate"},
     "yaml": {"config"},
     "shapely": {"config", "alerts"},
-    "sqlalchemy": {"ingest", "dispatch", "operate"},
+    "sqlalchemy": {"database", "ingest", "dispatch", "operate"},
     "aiosqlite": set(),
     "asyncpg": set(),
     "aiosmpplib": {"dispatch"},
@@ -248,5 +248,7 @@ def test_homes_name_real_libraries() -> None:
     depends = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + "numpy mode starlette"
     for library in HOMES:
         assert library not in sys.stdlib_module_names
-        named = {"yaml": "pyyaml", "faust": "faust-streaming", "netCDF4": "netcdf4", "shef": "shef-parser"}.get(library, library).replace("_", "-")
+        named = {"yaml": "pyyaml", "faust": "faust-streaming", "netCDF4": "netcdf4", "shef": "shef-parser"}.get(library, library).replace(
+            "_", "-"
+        )
         assert named in depends, f"{library} is in no dependency"

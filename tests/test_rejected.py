@@ -342,8 +342,9 @@ async def test_what_was_replayed_is_known_by_its_place_and_its_content(database:
 
 async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
     replays = Replays(f"sqlite+aiosqlite:///{tmp_path / 'no' / 'x.db'}", "t", lambda: 7)
+    assert await replays.orders() == (), "to ask makes no file"
     with pytest.raises(Unavailable, match="database of replays"):
-        await replays.orders()
+        await replays.order("fix", "me", "why", "{}", "{}")
     await replays.close()
 
 

@@ -61,7 +61,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 async def registry(server: str, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
     found = Registry(f"{server}/{request.node.name[:20]}.db" if server.startswith("sqlite") else server)
     yield found
-    async with found._engine.begin() as connection:
+    async with found._tables._engine.begin() as connection:
         await connection.run_sync(_METADATA.drop_all)
     await found.close()
 
@@ -126,7 +126,7 @@ async def test_what_is_heard_of_devices_is_written_at_once_a_minute_and_at_the_e
                 await asyncio.sleep(0.02)
         devices(DeviceHeard("m1", "mqtt", 120, silent=True))
         devices(DeviceHeard("m2", "sms", 130, clock_skew_s=-3.0))
-    again = Registry(str(registry._engine.url.render_as_string(hide_password=False)))
+    again = Registry(str(registry._tables._engine.url.render_as_string(hide_password=False)))
     m1, m2 = await again.devices()
     assert m1 == Device("m1", "mqtt", "A", 110, 120, battery_v=3.6, rssi_dbm=-80.0)
     assert m2 == Device("m2", "sms", "", 130, clock_skew_s=-3.0)

@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from warning.database import open_engine
 from warning.errors import Unavailable
-from warning.ingest.keys import open_engine
 
 _METADATA = sql.MetaData()
 _FILES = sql.Table(

@@ -20,8 +20,8 @@ from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from warning.database import open_engine
 from warning.errors import AuthError, InputError, Unavailable
 
 _FORM = re.compile(r"fw_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -30,7 +30,6 @@ _NOBODY = bytes(32)  # compared with when there is no such id, so that the answe
 _USED_EVERY_MS = 60_000  # last_used is written at most this often
 _AGAIN_AFTER_S = 5.0
 _MOST_REMEMBERED = 10_000
-_BUSY_S = 5
 
 _METADATA = sql.MetaData()
 _KEYS = sql.Table(
@@ -229,13 +228,13 @@ class KeyStore:
             raise Unavailable("the database of keys is away", reason="database", retry_after_s=_AGAIN_AFTER_S) from error
 
     async def _make_table(self) -> None:
-        for last in (False, True):  # two processes that start together: one of them loses the race, and then it is there
+        for left in reversed(range(len(_LATER) + 2)):  # processes that start together: who loses a race finds one column more there
             try:
                 async with self._engine.begin() as connection:
                     await connection.run_sync(_METADATA.create_all)
                     await connection.run_sync(_add_columns)
             except SQLAlchemyError:
-                if last:
+                if not left:
                     raise
             else:
                 self._table_is_there = True
@@ -248,22 +247,6 @@ def _add_columns(connection: sql.Connection) -> None:
         if name not in there:
             kind = _KEYS.c[name].type.compile(connection.dialect)
             connection.execute(sql.text(f"ALTER TABLE {_KEYS.name} ADD COLUMN {name} {kind}"))
-
-
-def open_engine(url: str, within_s: float) -> AsyncEngine:
-    if not url.startswith("sqlite"):
-        name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
-        return create_async_engine(name, pool_pre_ping=True, pool_timeout=within_s, connect_args={"timeout": within_s})
-    engine = create_async_engine(url, connect_args={"timeout": _BUSY_S})
-
-    def prepare(connection: Any, _: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")  # `warning keys` writes while ingest reads
-        cursor.execute("PRAGMA synchronous=FULL")  # a revocation survives the power cut
-        cursor.close()
-
-    sql.event.listen(engine.sync_engine, "connect", prepare)
-    return engine
 
 
 def _digest(secret: str) -> bytes:

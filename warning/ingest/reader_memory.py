@@ -25,8 +25,8 @@ import msgspec
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from warning.database import open_engine
 from warning.errors import Unavailable
-from warning.ingest.keys import open_engine
 
 DAY_MS = 24 * 3_600_000
 KEPT_MS = {"heard": 3 * DAY_MS, "parts": 3 * DAY_MS, "asked": DAY_MS, "last": 30 * DAY_MS, "stranger": 30 * DAY_MS}

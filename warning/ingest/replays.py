@@ -7,19 +7,15 @@ another log there stands another one.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
-from warning.errors import InputError, Unavailable
+from warning.database import Tables
+from warning.errors import InputError
 from warning.ingest.dead_letters import Letter
-from warning.ingest.keys import open_engine
 
 _METADATA = sql.MetaData()
 _ID = sql.BigInteger().with_variant(sql.Integer, "sqlite")
@@ -70,30 +66,28 @@ class Replays:
     """Orders of one topic and what became of them. ``clock``: ms since 1970 UTC. Methods raise Unavailable when the database is away."""
 
     def __init__(self, database: str, topic: str, clock: Callable[[], int], within_s: float = 30.0) -> None:
-        self._engine, self._topic, self._clock, self._within_s = open_engine(database, within_s), topic, clock, within_s
-        self._insert: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
-        self._made = False
+        self._tables, self._topic, self._clock = Tables(database, _METADATA, "replays", within_s), topic, clock
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._tables.close()
 
     async def order(self, kind: str, who: str, why: str, selection: str, edits: str, of: int | None = None) -> int:
         """Enters an order; its number."""
         row = {"topic": self._topic, "kind": kind, "at_ms": self._clock(), "who": who[:200], "why": why[:1000]}
         row |= {"selection": selection, "edits": edits, "of": of, "sent": 0}
-        (found,) = await self._run(sql.insert(_ORDERS).values(**row).returning(_ORDERS.c.id))
+        (found,) = await self._tables.run(sql.insert(_ORDERS).values(**row).returning(_ORDERS.c.id))
         return int(found.id)
 
     async def end(self, order: int, sent: int) -> None:
-        await self._run(sql.update(_ORDERS).where(_ORDERS.c.id == order).values(sent=sent, ended_ms=self._clock()))
+        await self._tables.run(sql.update(_ORDERS).where(_ORDERS.c.id == order).values(sent=sent, ended_ms=self._clock()))
 
     async def orders(self, most: int = 1000) -> tuple[Order, ...]:
         """The newest first."""
-        return tuple(map(_order, await self._run(self._select().order_by(_ORDERS.c.id.desc()).limit(most))))
+        return tuple(map(_order, await self._tables.run(self._select().order_by(_ORDERS.c.id.desc()).limit(most))))
 
     async def fix(self, number: int) -> Order:
         """Raises InputError if there is no fix of that number."""
-        rows = await self._run(self._select().where(_ORDERS.c.id == number, _ORDERS.c.kind == "fix"))
+        rows = await self._tables.run(self._select().where(_ORDERS.c.id == number, _ORDERS.c.kind == "fix"))
         if not rows:
             fix = "see `warning rejected audit`"
             raise InputError(f"no fix {number} was kept", reason="fix", field="--fix", fix=fix)
@@ -110,7 +104,7 @@ class Replays:
             some = {(each.partition, each.offset): each for each in letters[start : start + _MOST_ROWS]}
             columns = sql.tuple_(_REPLAYED.c.partition, _REPLAYED.c.offset)
             query = sql.select(_REPLAYED).where(_REPLAYED.c.topic == self._topic, columns.in_(list(some)))
-            for row in await self._run(query):
+            for row in await self._tables.run(query):
                 letter = some[row.partition, row.offset]
                 if letter.digest == row.digest:
                     found[letter.name] = int(row.order)
@@ -124,35 +118,11 @@ class Replays:
         ]
         if not rows:
             return
-        statement = self._insert(_REPLAYED)
+        statement = self._tables.insert(_REPLAYED)
         news = {"digest": statement.excluded.digest, "order": statement.excluded.order}
         for start in range(0, len(rows), _MOST_ROWS):
             some = rows[start : start + _MOST_ROWS]
-            await self._run(statement.on_conflict_do_update(index_elements=["topic", "partition", "offset"], set_=news), some)
-
-    async def _run(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> Any:
-        try:
-            async with asyncio.timeout(self._within_s):
-                if not self._made:
-                    await self._make()
-                async with self._engine.begin() as connection:
-                    result = await connection.execute(statement, rows) if rows else await connection.execute(statement)
-                    return result.all() if result.returns_rows else ()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            words = f"the database of replays is away: {type(error).__name__} {getattr(error, 'orig', None) or error}"
-            raise Unavailable(words, reason="database", retry_after_s=5.0) from error
-
-    async def _make(self) -> None:
-        for last in (False, True):  # two that start together: one of them loses the race, and then it is there
-            try:
-                async with self._engine.begin() as connection:
-                    await connection.run_sync(_METADATA.create_all)
-            except SQLAlchemyError:
-                if last:
-                    raise
-            else:
-                self._made = True
-                return
+            await self._tables.run(statement.on_conflict_do_update(index_elements=["topic", "partition", "offset"], set_=news), some)
 
 
 def _order(row: Any) -> Order:

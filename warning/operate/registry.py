@@ -6,23 +6,16 @@ of a sensor, never changed; the newest row of a sensor counts. SQLite out of the
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from warning.database import Tables
 from warning.deployment import Deployment
-from warning.errors import Unavailable
 from warning.model import Parameter
 
-_BUSY_S = 5
 _MOST_ROWS = 300  # of one statement: below every database's limit of parameters
 _METADATA = sql.MetaData()
 _ID = sql.BigInteger().with_variant(sql.Integer, "sqlite")
@@ -104,22 +97,18 @@ class Registry:
     """Methods raise Unavailable when the database is away."""
 
     def __init__(self, url: str, within_s: float = 10.0) -> None:
-        self._within_s = within_s
-        self._engine = create_async_engine(_driven(url), **({"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else {}))
-        self._insert: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
-        self._made = False
-        self._file = Path(self._engine.url.database) if url.startswith("sqlite") and self._engine.url.database else None
+        self._tables = Tables(url, _METADATA, "sensors", within_s)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._tables.close()
 
     async def open(self) -> None:
         """Raises Unavailable unless it can be written to."""
-        await self._run(sql.update(_SERVICE).where(sql.false()).values(who=""))
+        await self._tables.run(sql.update(_SERVICE).where(sql.false()).values(who=""))
 
     async def heard(self, devices: Sequence[Device]) -> None:
         """Enters what was heard. What a device did not say this time stays as it was; what is older than what is known changes nothing."""
-        statement = self._insert(_DEVICES)
+        statement = self._tables.insert(_DEVICES)
         new, old = statement.excluded, _DEVICES.c
         later = sql.func.coalesce(new.heard_ms, 0) >= sql.func.coalesce(old.heard_ms, 0)
         values = {name: sql.case((later, sql.func.coalesce(new[name], old[name])), else_=old[name]) for name in (*_MEASURES, "gateways")}
@@ -131,58 +120,26 @@ class Registry:
         statement = statement.on_conflict_do_update(index_elements=["device", "way"], set_=values)
         for start in range(0, len(devices), _MOST_ROWS):
             some = devices[start : start + _MOST_ROWS]
-            await self._run(statement, [{name: getattr(each, name) for name in _KEPT} for each in some])
+            await self._tables.run(statement, [{name: getattr(each, name) for name in _KEPT} for each in some])
 
     async def devices(self) -> tuple[Device, ...]:
         """All, by name."""
-        rows = await self._run(sql.select(*(_DEVICES.c[name] for name in _KEPT)).order_by(_DEVICES.c.device, _DEVICES.c.way))
+        rows = await self._tables.run(sql.select(*(_DEVICES.c[name] for name in _KEPT)).order_by(_DEVICES.c.device, _DEVICES.c.way))
         return tuple(Device(*row) for row in rows)
 
     async def say(self, service: Service) -> None:
         row = asdict(service) | {"parameter": service.parameter.value, "who": service.who[:200], "why": service.why[:1000]}
-        await self._run(sql.insert(_SERVICE), [row])
+        await self._tables.run(sql.insert(_SERVICE), [row])
 
     async def service(self) -> Mapping[Sensor, Service]:
         """What counts of each sensor of which anything was ever said."""
         newest = sql.select(sql.func.max(_SERVICE.c.id)).group_by(_SERVICE.c.station, _SERVICE.c.parameter)
-        rows = await self._run(_said().where(_SERVICE.c.id.in_(newest)))
+        rows = await self._tables.run(_said().where(_SERVICE.c.id.in_(newest)))
         return {(each.station, each.parameter): each for each in map(_service, rows)}
 
     async def history(self, station: str) -> tuple[Service, ...]:
         """All that was said of a station's sensors, oldest first."""
-        return tuple(map(_service, await self._run(_said().where(_SERVICE.c.station == station).order_by(_SERVICE.c.id))))
-
-    async def _run(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> Any:
-        try:
-            async with asyncio.timeout(self._within_s):
-                if not self._made:
-                    if statement.is_select and self._file is not None and not self._file.exists():
-                        return ()  # to ask makes no file
-                    await self._make()
-                async with self._engine.begin() as connection:
-                    result = await connection.execute(statement, rows) if rows else await connection.execute(statement)
-                    return result.all() if result.returns_rows else ()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            words = f"the database of sensors is away: {type(error).__name__} {getattr(error, 'orig', None) or error}"
-            raise Unavailable(words, reason="database", retry_after_s=5.0) from error
-
-    async def _make(self) -> None:
-        for last in (False, True):  # two processes that start together: one of them loses the race, and then it is there
-            try:
-                async with self._engine.begin() as connection:
-                    if self._engine.dialect.name == "sqlite":
-                        await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                    await connection.run_sync(_METADATA.create_all)
-            except SQLAlchemyError:
-                if last:
-                    raise
-            else:
-                self._made = True
-                return
-
-
-def _driven(url: str) -> str:
-    return "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
+        return tuple(map(_service, await self._tables.run(_said().where(_SERVICE.c.station == station).order_by(_SERVICE.c.id))))
 
 
 def _said() -> Any:

@@ -1,0 +1,82 @@
+"""A few tables in the deployment's database, SQLite or PostgreSQL: made when they are first needed, asked in bounded time.
+
+Whatever a database or its driver raises is ``Unavailable``: never an empty answer, never "no such row".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from warning.errors import Unavailable
+
+BUSY_S = 5
+AGAIN_AFTER_S = 5.0
+
+
+def open_engine(url: str, within_s: float) -> AsyncEngine:
+    """An engine that has not connected yet."""
+    if not url.startswith("sqlite"):
+        name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
+        return create_async_engine(name, pool_pre_ping=True, pool_timeout=within_s, connect_args={"timeout": within_s})
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_S})
+
+    def prepare(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")  # a command writes while a process reads
+        cursor.execute("PRAGMA synchronous=FULL")  # what was entered survives the power cut
+        cursor.close()
+
+    sql.event.listen(engine.sync_engine, "connect", prepare)
+    return engine
+
+
+class Tables:
+    """The tables of one ``metadata``. ``of``: what they hold, for errors. ``run`` raises Unavailable when the database is away."""
+
+    def __init__(self, url: str, metadata: sql.MetaData, of: str, within_s: float = 10.0) -> None:
+        self._engine, self._metadata, self._of, self._within_s = open_engine(url, within_s), metadata, of, within_s
+        self._file = Path(self._engine.url.database) if url.startswith("sqlite") and self._engine.url.database else None
+        self._made = False
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    def insert(self, table: sql.Table) -> Any:
+        """The dialect's own, which knows ``on_conflict_do_update``."""
+        return (insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql)(table)
+
+    async def run(self, statement: Any, rows: Sequence[dict[str, Any]] = ()) -> Any:
+        """In a transaction of its own. Rows of a select or of ``returning``, else nothing. To ask makes no file."""
+        try:
+            async with asyncio.timeout(self._within_s):
+                if not self._made:
+                    if statement.is_select and self._file is not None and not self._file.exists():
+                        return ()
+                    await self._make()
+                async with self._engine.begin() as connection:
+                    result = await (connection.execute(statement, list(rows)) if rows else connection.execute(statement))
+                    return result.all() if result.returns_rows else ()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            words = f"the database of {self._of} is away: {type(error).__name__} {getattr(error, 'orig', None) or error}"
+            raise Unavailable(words, reason="database", retry_after_s=AGAIN_AFTER_S) from error
+
+    async def _make(self) -> None:
+        for left in reversed(range(len(self._metadata.tables) + 1)):  # processes that start together: who loses a race finds one table more
+            try:
+                async with self._engine.begin() as connection:
+                    await connection.run_sync(self._metadata.create_all)
+            except SQLAlchemyError:
+                if not left:
+                    raise
+            else:
+                self._made = True
+                return
