@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -179,6 +182,40 @@ def test_a_node_that_never_learns_the_time_fills_its_share_and_goes_on(tmp_path:
     assert {rule for _, rule, *_ in outbox.thinned()} == {"oldest_unsure"}
     outbox.settle(T0)
     assert waiting(outbox, 1) == [("A", T0 + 59 * DAY_MS + 287, 287.0)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 6 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("to mount a small disk takes root (CAP_SYS_ADMIN)")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_disk_that_somebody_else_has_filled_takes_what_comes_all_the_same(small_disk: Path) -> None:
+    """Its share is larger than what there is: room is made inside its own file, and its log never holds what the file could not."""
+    outbox, put = opened(small_disk), 0
+
+    def day(number: int) -> int:
+        return outbox.put([entry(T0 + number * DAY_MS + n * 5 * MINUTE_MS, float(n)) for n in range(288)], (), T0)
+
+    put += sum(day(number) for number in range(60))
+    with suppress(OSError), (small_disk / "log").open("wb") as log:
+        while True:
+            log.write(bytes(4096))
+            log.flush()
+    put += sum(day(number) for number in range(60, 90))
+    counts = outbox.counts()
+    assert counts.waiting + counts.thinned == put == 90 * 288 and counts.thinned > 0
+    assert waiting(outbox, 1) == [("A", T0 + 89 * DAY_MS + 287 * 5 * MINUTE_MS, 287.0)]
+    assert outbox.damage() == ""
+    outbox.close()
+    assert len(waiting(opened(small_disk, "boot-2"))) == counts.waiting
 
 
 def test_a_disk_without_room_is_unavailable_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

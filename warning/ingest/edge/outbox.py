@@ -7,6 +7,7 @@ Used by one thread at a time; it blocks, so the node calls it in a thread of its
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from warning.ingest.edge.thinning import thin
 
 WAITING, SENT, UNDATED = 0, 1, 2
 _BALLAST_BYTES = 2 << 20  # given up when the disk is full, so that rows can still be deleted
+_ROOM_BYTES = 2 << 20  # beside the ballast, or the disk is nearly full whatever the outbox may have
 _MOST_REFUSED = 10_000
 _AGAIN_S = 10.0
 
@@ -129,7 +131,7 @@ class Outbox:
         database.executescript(_SCHEMA)
         [(self._page_bytes,)] = database.execute("PRAGMA page_size")
         # A tenth more than wished for, so that thinning has room to work in; beyond that SQLite itself says that it is full.
-        database.execute(f"PRAGMA max_page_count={max(256, self._most_bytes * 11 // 10 // self._page_bytes)}").fetchall()
+        self._most_pages(max(256, self._most_bytes * 11 // 10 // self._page_bytes))
         with database:
             database.execute("INSERT OR IGNORE INTO boots(name) VALUES (?)", (boot,))
             [(self._boot,)] = database.execute("SELECT id FROM boots WHERE name = ?", (boot,))
@@ -152,10 +154,21 @@ class Outbox:
                 raise unavailable(error) from error
         try:
             self._ballast_path.unlink(missing_ok=True)
-            thin(self._database, lambda: 1, least=2000)
+            self._checkpoint()
+            # What is taken in from now on must fit the file as it is: else the log holds pages for which the disk has no room.
+            self._most_pages(int(self._database.execute("PRAGMA page_count").fetchone()[0]))
+            thin(self._database, lambda: _ROOM_BYTES - self._free_bytes, step=100)  # in the file itself: nobody else can take that room
+            self._checkpoint()
             return self._put(entries, refused, now_ms, kept or {})
         except (sqlite3.OperationalError, OSError) as error:
             raise unavailable(error) from error
+
+    def _most_pages(self, pages: int) -> None:
+        self._database.execute(f"PRAGMA max_page_count={pages}").fetchall()
+
+    def _checkpoint(self) -> None:
+        """What the log of the database holds goes into the file; its room on the disk stays its own."""
+        self._database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def _put(self, entries: Sequence[Entry], refused: Sequence[NotTaken], now_ms: int, kept: dict[str, str]) -> int:
         database, new = self._database, 0
@@ -282,8 +295,10 @@ class Outbox:
     def tidy(self) -> int:
         """Thins where there is more than there may be; how many readings that were not yet sent it cost. Raises Unavailable."""
         try:
-            lost = thin(self._database, lambda: self.used_bytes - self._most_bytes)
-            self._ballast()
+            lost = thin(self._database, self._over)
+            if self._disk_bytes > 2 * _ROOM_BYTES + _BALLAST_BYTES:
+                self._most_pages(max(256, self._most_bytes * 11 // 10 // self._page_bytes))
+                self._ballast()
         except (sqlite3.OperationalError, OSError) as error:
             raise unavailable(error) from error
         self._series = dict(self._database.execute("SELECT name, id FROM series"))
@@ -293,6 +308,20 @@ class Outbox:
     def used_bytes(self) -> int:
         [(pages,)], [(free,)] = self._database.execute("PRAGMA page_count"), self._database.execute("PRAGMA freelist_count")
         return int(pages - free) * int(self._page_bytes)
+
+    def _over(self) -> int:
+        """Bytes above its share, or below the room that the disk must still have, free pages of the file included."""
+        return max(self.used_bytes - self._most_bytes, _ROOM_BYTES - self._disk_bytes - self._free_bytes)
+
+    @property
+    def _disk_bytes(self) -> int:
+        disk = os.statvfs(self.path.parent)
+        return disk.f_bavail * disk.f_frsize
+
+    @property
+    def _free_bytes(self) -> int:
+        [(free,)] = self._database.execute("PRAGMA freelist_count")
+        return int(free) * int(self._page_bytes)
 
     def counts(self) -> Counts:
         one = self._database.execute

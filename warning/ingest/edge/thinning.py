@@ -70,40 +70,36 @@ first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.las
 """
 
 
-def thin(database: sqlite3.Connection, over: Callable[[], int], *, least: int = 0) -> int:
-    """Deletes by the rules until ``over()``, bytes above what may be, is 0 or less, or ``least`` rows are gone.
+def thin(database: sqlite3.Connection, over: Callable[[], int], *, step: int = _STEP) -> int:
+    """Deletes by the rules until ``over()``, bytes above what may be, is 0 or less, ``step`` rows at a time.
 
     Returns how many readings are gone that were never sent. Raises sqlite3.OperationalError.
     """
-    gone = lost = 0
+    lost = 0
     database.execute("CREATE TEMP TABLE IF NOT EXISTS going(id INTEGER PRIMARY KEY)")
 
-    def enough() -> bool:
-        return over() <= 0 or bool(least and gone >= least)
-
-    while not enough():
+    while over() > 0:
         done = database.execute(
-            "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE state = 1 ORDER BY id LIMIT ?)", (_STEP,)
+            "DELETE FROM readings WHERE id IN (SELECT id FROM readings WHERE state = 1 ORDER BY id LIMIT ?)", (step,)
         ).rowcount
-        gone += done
         if done <= 0:
             break
     for rule, ids, kinds in _RULES:
         every = [(id, name) for id, name, last in database.execute("SELECT id, name, kept_last FROM series ORDER BY id") if last in kinds]
-        while not enough():
-            done = sum(_drop(database, rule, ids, id) for id, _ in every)
-            gone, lost = gone + done, lost + done
+        while over() > 0:
+            done = sum(_drop(database, rule, ids, id, step) for id, _ in every)
+            lost += done
             if done <= 0:
                 break
     return lost
 
 
-def _drop(database: sqlite3.Connection, rule: str, ids: str, series: int) -> int:
+def _drop(database: sqlite3.Connection, rule: str, ids: str, series: int, step: int) -> int:
     """A step of one rule at one series: counted and deleted in one transaction."""
     database.execute("BEGIN IMMEDIATE")
     try:
         database.execute("DELETE FROM going")
-        database.execute(f"INSERT INTO going {ids}", {"series": series, "most": _STEP, "some": _STEP // 8})
+        database.execute(f"INSERT INTO going {ids}", {"series": series, "most": step, "some": max(100, step // 8)})
         database.execute(_COUNT, {"rule": rule})
         done = database.execute("DELETE FROM readings WHERE id IN (SELECT id FROM going)").rowcount
         database.execute("COMMIT")
