@@ -11,25 +11,29 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 from ingest_house import deployment as place
-from ingest_house import two_basins, wall_ms
+from ingest_house import records, two_basins, wall_ms
 from mosquitto import Mosquitto, client_of
 from regions import edit, write_region
 from typer.testing import CliRunner
 
-from warning import cli, config, config_devices
+from warning import cli, config, config_devices, wiring
 from warning.config_devices import Device
 from warning.deployment import Deployment
 from warning.errors import ConfigError, Unavailable
 from warning.facts import DeviceHeard, Fact, MqttState, Received
 from warning.ingest.gateway import Gateway
+from warning.ingest.keys import KeyStore
 from warning.ingest.lorawan import Uplinks
 from warning.ingest.mqtt import Arrived, Mqtt
 from warning.ingest.mqtt_link import arguments
 from warning.ingest.mqtt_messages import MOST_BYTES, Messages
 from warning.region import Region
+from warning.stream.broker import EmbeddedBroker, free_port
+from warning.stream.topics import ensure_topics
 
 DEVICES = (Device("bridge", frozenset({"A"}), interval_s=300), Device("weir", frozenset({"B"})), Device("collector", frozenset()))
 GOOD = {"station": "A", "parameter": "stage", "time": "2025-09-02T07:00:00Z", "value": 1.5, "unit": "m", "datum": "gauge_zero"}
@@ -265,6 +269,43 @@ async def test_a_wrong_password_is_said_and_tried_again(at: At, caplog: pytest.L
     await reader.until(lambda: "refuses us: Not authorized" in caplog.text)
     reader.stop.set()
     await asyncio.wait_for(task, 10)
+
+
+async def test_the_process_takes_both(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """``warning ingest`` as it is wired: a message by MQTT and an uplink by HTTP are in Kafka, and metrics say that it is subscribed."""
+    folder = Path(two_basins(tmp_path).folder)
+    (folder / "devices.csv").write_text(f"device,eui,station,parameter,codec,field,offset_m\nbridge,,A,,,,\nprobe,{SWL},0.5\n")
+    region, stop = config.load(folder), asyncio.Event()
+    with EmbeddedBroker() as broker:
+        deployment = replace(place(broker.bootstrap, tmp_path), ingest_port=free_port(), **mosquitto.settings())  # type: ignore[arg-type]
+        await ensure_topics(deployment, region.partitions)
+        process = asyncio.create_task(wiring.ingest(region, deployment, stop))
+        base = f"http://127.0.0.1:{deployment.ingest_port}"
+        keys = KeyStore(deployment.database, wall_ms)
+        _, key = await keys.create("network")
+        await keys.close()
+        async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+            while not await _subscribed(http, base):
+                await asyncio.sleep(0.05)
+            await At(region, deployment, mosquitto).send("bridge", minute(0))
+            uplink = json.loads((Path(__file__).parent / "data/ways/lorawan/Milesight_EM500-SWL_ChirpStack_payload.json").read_bytes())
+            uplink["deviceInfo"]["devEui"] = SWL[:16].lower()
+            headers = {"Authorization": f"Bearer {key}"}
+            async with http.post(f"{base}/v1/lorawan/chirpstack?event=up", json=uplink, headers=headers) as response:
+                assert (response.status, (await response.json())["accepted"]) == (202, 1)
+            while len(found := [json.loads(value) for _, value in await records(broker.bootstrap, deployment.readings, 0)]) < 2:
+                await asyncio.sleep(0.05)
+        stop.set()
+        await asyncio.wait_for(process, 30)
+    assert sorted((one["station"], one["value"], one["provider"]) for one in found) == [("A", 0.52, "network"), ("A", 1.5, "bridge")]
+
+
+async def _subscribed(http: aiohttp.ClientSession, base: str) -> bool:
+    try:
+        async with http.get(f"{base}/metrics") as response:
+            return "warning_mqtt_up 1.0" in await response.text()
+    except aiohttp.ClientConnectionError:
+        return False
 
 
 # --- messages, without a broker
