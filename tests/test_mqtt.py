@@ -17,7 +17,8 @@ from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 from ingest_house import deployment as place
 from ingest_house import records, two_basins, wall_ms
 from mosquitto import Mosquitto, client_of
-from regions import edit, write_region
+from regions import write_region
+from services import ROOT
 from typer.testing import CliRunner
 
 from warning import cli, config, config_devices, wiring
@@ -460,9 +461,15 @@ def test_what_is_wrong_in_devices_csv_is_said(tmp_path: Path, row: str, column: 
     assert any(f"({column})" in problem and what in problem for problem in found), found
 
 
+def test_the_example_in_the_page_is_right(tmp_path: Path) -> None:
+    page = (ROOT / "deploy" / "mosquitto" / "README.md").read_text()
+    (tmp_path / "devices.csv").write_text(page.split("```\n")[1])
+    found = config_devices.load(tmp_path, config.load(ROOT / "config" / "sri-lanka"))
+    assert {device.id: len(device.stations) for device in found} == {"bridge-1": 1, "logger-7": 2, "probe-4": 1}
+
+
 def test_check_reads_devices_too(tmp_path: Path) -> None:
     folder = write_region(tmp_path)
-    edit(folder, "region", "partitions: 2", "partitions: 2")
     (folder / "devices.csv").write_text("device,station\nx,NOWHERE\n")
     ran = CliRunner().invoke(cli.app, ["check", str(folder)])
     assert ran.exit_code == 78 and "devices.csv:2 (station)" in ran.output
