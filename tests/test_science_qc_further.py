@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from regions import edit, write_region
 
 from warning import config
 from warning.errors import ConfigError
+from warning.model import Cause
 from warning.region import Region
-from warning.science import qc_activity, windows
+from warning.science import doubt, qc_activity, windows
 
 Point = tuple[float, float]
 BREATHING = (0.0, 0.01, 0.0, -0.01)  # m: what a calm river does
@@ -277,3 +279,108 @@ def test_cells_defaults_and_what_is_switched_off(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, row: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         region(tmp_path, row)
+
+
+# --- steps: units, calm water, what others share
+
+
+@pytest.mark.parametrize(("factor", "name"), [(3.2808, "feet"), (0.3048, "feet taken for metres"), (0.01, "centimetres the wrong way")])
+def test_a_wrong_unit_is_named_until_it_is_right_again(tmp_path: Path, factor: float, name: str) -> None:
+    story = Story(region(tmp_path))
+    fed(story, calm(6, 2.0))
+    wrong = [(minute, round(value * factor, 3)) for minute, value in calm(1, 2.0, 360)]
+    first, *others = fed(story, wrong)
+    assert first in {("SUSPECT", "wrong_unit"), ("SUSPECT", "rate_of_rise"), ("SUSPECT", "rate_of_fall")}, name  # whichever is graver
+    assert others == [("SUSPECT", "wrong_unit")] * 5, name
+    found = fed(story, calm(1, 2.0, 420))
+    assert found[1:] == [("GOOD", "none")] * 5
+    assert story.series("shift_said", "A") == 0
+
+
+def test_feet_sent_as_metres_of_a_low_river_do_not_clear_and_metres_as_feet_count_once_confirmed(tmp_path: Path) -> None:
+    story = Story(region(tmp_path))
+    fed(story, calm(6, 2.0))
+    fed(story, [(360, 0.61), (370, 0.61), (380, 0.61)])
+    assert story.series("last_v", "A") > 1.9  # too low and suspect counts nowhere
+    other = Story(region(tmp_path / "other"))
+    fed(other, [*calm(6, 2.0), (360, 6.56)])
+    assert other.series("last_v", "A") < 2.1  # waits
+    fed(other, [(370, 6.56)])
+    assert other.series("last_v", "A") == 6.56  # it may be the flood: said, and warned of
+
+
+def test_a_flood_that_passes_a_wrong_units_ratio_goes_on_and_is_none(tmp_path: Path) -> None:
+    story = Story(region(tmp_path))
+    rise = [(360, 1.0), (370, 3.28), (380, 4.2), (390, 5.0), (400, 5.6), (410, 6.0)]
+    found = fed(story, [*calm(6, 1.0), *rise])[36:]
+    assert "FAIL" not in {flag for flag, _ in found}
+    assert "wrong_unit" not in causes(found[2:])  # it did not stay
+    assert story.series("last_v", "A") == 6.0
+    assert float(story.state.s["w_max"][0].max()) == pytest.approx(6.0)
+
+
+def test_a_step_out_of_water_that_moves_is_no_datum_shift(tmp_path: Path) -> None:
+    story = Story(region(tmp_path))
+    rising = [(60.0 * n, 1.0 + 0.2 * n) for n in range(8)]  # a flood, hour by hour, and its crest
+    crest = [(480, 3.3), (540, 3.32), (600, 3.31), (660, 3.3), (720, 3.28), (780, 3.27)]
+    assert "datum_shift" not in causes(fed(story, [*calm(6), *((360 + minute, value) for minute, value in [*rising, *crest])]))
+
+
+def test_a_spike_slow_enough_to_count_is_taken_back_though_the_way_back_is_too_fast() -> None:
+    def course(last: float) -> doubt.Course:
+        return doubt.Course(5.0, 2.0, math.nan, (3600, last, 0), (1, 1.0, -1), (0, 0.0, -1), Cause.NONE)
+
+    spike = course(4.0)  # up by 3 m in an hour, where 5 may be; down by 3 m, where 2 may be
+    assert spike.take(7200, 1.05, False, 1, usual=0.3) is Cause.NONE
+    assert (spike.last[1], spike.spikes, spike.retracted, spike.pending[0]) == (1.05, [0], [(3600, 4.0)], 0)
+    crest = course(4.0)
+    assert crest.take(7200, 1.9, False, 1, usual=1.5) is Cause.RATE_OF_FALL  # it is not back where it was: it waits as before
+    assert (crest.last[1], crest.retracted) == (4.0, [])
+
+
+def test_a_river_that_goes_on_as_it_stood_has_not_hung(tmp_path: Path) -> None:
+    story = Story(region(tmp_path))
+    fed(story, calm(6))
+    stands = [(360 + 10 * n, 1.0) for n in range(48)]  # 8 h: three are allowed
+    assert ("SUSPECT", "flat_line") in fed(story, stands)
+    fed(story, [(840, 1.005), *calm(2, 1.0, 850)])
+    assert causes(fed(story, [(970 + 10 * n, 1.0) for n in range(60)])) == {"none"}  # ten hours, after eight that were true
+    leap = Story(region(tmp_path / "leap"))
+    fed(leap, calm(6))
+    fed(leap, [*stands, (840, 1.15), *calm(2, 1.15, 850)])
+    assert ("SUSPECT", "flat_line") in fed(leap, [(970 + 10 * n, 1.15) for n in range(60)])
+
+
+def creeping(tmp_path: Path, neighbour: float, before: float = 0.0) -> list[tuple[str, str]]:
+    """A creeps by 1 m a day from the third day on; B moves by ``neighbour`` of that. ``before``: A's fall on the first two days, m."""
+    story, found = Story(region(tmp_path, "A,stage,m,B", "station,parameter,unit,neighbours")), []
+    for hour in range(108):
+        creep = max(0, hour - 72) / 24.0
+        story.push("B", hour * 60, 2.0 + BREATHING[hour % 4] - neighbour * creep)
+        level = 4.0 + BREATHING[hour % 4] - creep + before * min(1.0, max(0.0, (42 - hour) / 12))
+        found += list(story.push("A", hour * 60, level).tick(hour * 60).flags)
+    return found
+
+
+def test_a_creep_that_no_neighbour_shares(tmp_path: Path) -> None:
+    found = creeping(tmp_path, 0.0)
+    assert causes(found[:90]) == {"none"}
+    assert ("SUSPECT", "neighbour") in found[90:108]
+
+
+@pytest.mark.parametrize(("neighbour", "before"), [(0.5, 0.0), (0.0, 3.0)])
+def test_a_creep_that_a_neighbour_shares_or_that_ends_a_flood_is_the_water(tmp_path: Path, neighbour: float, before: float) -> None:
+    assert "neighbour" not in causes(creeping(tmp_path, neighbour, before))
+
+
+@pytest.mark.parametrize(("other", "found"), [(1.0, True), (0.0, False), (-1.5, False)])
+def test_a_choked_well_goes_with_its_neighbours_and_what_falls_while_they_rise_has_its_own_water(
+    tmp_path: Path, other: float, found: bool
+) -> None:
+    """``other``: A's movement in tenths of B's: choked, unchanged, against it."""
+    story, said = Story(region(tmp_path, "A,stage,m,B", "station,parameter,unit,neighbours")), []
+    for hour in range(110):
+        story.push("B", hour * 60, 2.0 + 0.05 * hour)
+        level = 2.0 + 0.05 * min(hour, 70) + (0.005 * other * max(0, hour - 70) if other else 0.05 * max(0, hour - 70))
+        said += list(story.push("A", hour * 60, level).tick(hour * 60).flags)
+    assert ("attenuated" in causes(said)) == found

@@ -130,14 +130,19 @@ def science(
 def qc(
     faults: Annotated[int, typer.Option("--faults", min=10, help="of each kind, in each set of records")] = 10_000,
     reference: Annotated[int, typer.Option("--reference", min=0, help="so many of each by ioos_qc too, which is slow")] = 500,
+    only: Annotated[list[str] | None, typer.Option("--set", help="ditwah-2025, texas-2026, france-2020; again for more")] = None,
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="spike, step, ...; again for more; default: all")] = None,
     folder: Annotated[Path, typer.Option("--config", help="the folder config/ of the sources, with config/training")] = Path("config"),
     json_file: Json = None,
 ) -> None:
-    """Faults of thirteen kinds put into real records: how many quality control finds, what it flags that is good, beside ioos_qc."""
+    """Faults of fourteen kinds put into real records: how many quality control finds, what it flags that is good, beside ioos_qc."""
     from warning import config
-    from warning.rehearsal.qc_bench import measure
+    from warning.rehearsal.qc_bench import SETS, measure
+    from warning.rehearsal.qc_faults import KINDS
 
-    write_json(json_file, measure(folder, faults, reference, config.load(str(folder / "sri-lanka")), lambda line: print(line, flush=True)))
+    sets, kinds = _of("--set", only, tuple(SETS)), _of("--kind", kind, tuple(KINDS))
+    sri_lanka = config.load(str(folder / "sri-lanka"))
+    write_json(json_file, measure(folder, faults, reference, sri_lanka, lambda line: print(line, flush=True), sets, kinds))
 
 
 @bench.command("ingest")

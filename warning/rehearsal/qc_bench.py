@@ -46,18 +46,18 @@ def measure(
     by_reference: int,
     configured: Region,
     say: Say,
-    only: Sequence[str] = (),
-    kinds: Sequence[str] = (),
+    only: Sequence[str] = tuple(SETS),
+    kinds: Sequence[str] = tuple(KINDS),
 ) -> dict[str, Any]:
-    """``kinds`` in the sets ``only`` (none: all): the document of ``--json``. ``by_reference``: so many of each by ``ioos_qc`` too."""
+    """``kinds`` in the sets ``only``: the document of ``--json``. ``by_reference``: so many of each by ``ioos_qc`` too."""
     rows: list[dict[str, Any]] = []
-    for name in only or SETS:
+    for name in only:
         records = SETS[name](folder)
         limits = limits_of(records, configured if name == "ditwah-2025" else None)
         clean = qc_trial.as_received(records, limits)
         rows.append(_as_received(records, limits, clean))
         say(sentence(rows[-1]))
-        for kind in kinds or KINDS:
+        for kind in kinds:
             row = _row(kind, records, limits, clean, many, by_reference)
             rows.append(row)
             say(sentence(row))

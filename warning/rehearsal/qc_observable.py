@@ -1,5 +1,6 @@
 """Which faults anybody could see, and the drawing of them: decided on the clean record, before anything is judged.
 
+- spike: it lies outside of both readings beside it, by half of its size at least.
 - step, wrong unit: the water itself and its neighbours move by no more than half of it in the six hours before and after.
 - drift: the water moves by no more than half of it while it lasts, its neighbours by no more than a quarter, and one of them is heard.
 - attenuation: in its last 24 h the water and a neighbour rise by 0.3 and 0.4 m, and both had moved by 0.15 m in the two days before.
@@ -77,6 +78,10 @@ def _excerpt(series: int, time: Ints, value: Floats, begin: int, kind: Kind, see
 
 def _observable(kind: str, one: Excerpt, records: Records, name: str) -> bool:
     near = records.near.get(name, ())
+    if kind == "spike":
+        place = int(np.flatnonzero(one.show)[0])
+        up, down = one.value[place] - one.value[place - 1], one.value[place] - one.value[place + 1]
+        return bool(up * down > 0.0 and min(abs(up), abs(down)) >= one.size / 2)
     if kind in ("step", "wrong_unit"):
         around = (one.at - 6 * HOUR, one.at + 6 * HOUR)
         return all(not _range(records, other, *around) > one.size / 2 for other in (name, *near))

@@ -8,7 +8,7 @@ A fixed threshold fits one river at one pace of sampling. These tests scale with
 Spike: QARTOD's last but one, with max(``spike``, ``spike_factor`` * usual) as its threshold; and the reading after it must be back, else it
 is a crest. Standstill: flat line by elapsed time, longer than max(``still_s``, ``still_factor`` * still). Datum shift: a step greater than
 max(``shift``, 2 * usual) out of calm water, after which the series stays where it went (within a tenth of the step and twice the usual
-change) for three readings and two hours, while no neighbour moved by a quarter of it in six hours. A flood that steps up goes on rising
+change) for three readings and two hours, while no neighbour moved by half of it in six hours. A flood that steps up goes on rising
 or falls. Wrong unit: a step whose two sides are to each other as two units are; named at once, and no more if it does not stay.
 
 Every reading is judged on those before it only, in order of time, whatever beat it came in. S series, n readings.
@@ -47,7 +47,7 @@ STAYS, STAYS_MORE = 0.1, 0.15  # parts of the step: and twice the usual change, 
 SHIFT_READINGS, SHIFT_S = 3, 7200
 NEAR_S = 4 * 3600  # readings further apart say nothing about a step or what is usual
 SHIFT_HELD_S = 3 * 86_400  # nobody said anything for so long: it is the level now
-SHARED = 0.25  # part of the step that a neighbour moved
+SHARED = 0.5  # part of the step that a neighbour moved
 
 Arrays = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
