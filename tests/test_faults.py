@@ -272,7 +272,7 @@ async def test_a_ledger_that_was_locked_while_alerts_were_planned_is_ready_again
 def test_what_passed_is_not_run_again_and_figures_add_up(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     for seed, lost in ((1, 0), (2, 3)):
-        line = run.Result("kill9", seed, 100, kills=5, lost=lost, passed=not lost)
+        line = run.Result("kill9", seed, 100, kills=5, lost=lost, figures={"acknowledged": 100 - lost}, passed=not lost)
         results.append(path, run.as_json(line))
     lines = results.read(path)
     assert results.done(lines, "kill9", 1, 100)
@@ -280,7 +280,9 @@ def test_what_passed_is_not_run_again_and_figures_add_up(tmp_path: Path) -> None
     assert not results.done(lines, "kill9", 1, 200)
     found = results.figures(lines)
     assert (found["kills"], found["lost"], found["doubled"], found["alerts_changed"]) == (10, 3, 0, 0)
-    assert found["faults"]["kill9"] == {"runs": 2, "passed": 1, "kills": 10, "lost": 3, "doubled": 0, "alerts_changed": 0}
+    assert found["acknowledged"] == 197
+    kill9 = {"runs": 2, "passed": 1, "acknowledged": 197, "kills": 10, "lost": 3, "doubled": 0, "alerts_changed": 0}
+    assert found["faults"]["kill9"] == kill9
     row = results.table(lines).splitlines()[1].split()
     assert row[:4] == ["kill9", "2", "1", "10"]
     assert row[-1] == "2"
@@ -292,6 +294,7 @@ def test_faults_have_words_and_the_readme_names_them() -> None:
         assert fault.breaks
         assert fault.must
         assert f"`{name}`" in readme, name
+    assert parser().parse_args(["--field"]).field
     assert parser().parse_args(["--kills", "200", "--readings", "1000000"]).kills == 200
 
 
