@@ -68,7 +68,7 @@ async def ingest(seconds: float, on: Broker, folder: Path, progress: Progress) -
     found: dict[str, Any] = {}
     async with _gateway(on, folder) as (running, pid):
         for case in CASES:
-            await _load(running, case, 0, WARM_S, case.behind_h + 3)
+            await _load(running, case, 0, min(WARM_S, seconds), case.behind_h + 3)
             progress(case.name, 0, 2)
             before = _cpu_s(pid)
             full = await _load(running, case, 0, seconds, case.behind_h)
