@@ -95,10 +95,11 @@ class Things:
         return Datastream(name, station, series.parameter, series.parameter.unit, datum)
 
     def message(self, topic: str, payload: bytes) -> list[Part]:
-        """The parts of an MQTT message; none if the topic is none of SensorThings."""
+        """The parts of an MQTT message, never none: a topic that is none of SensorThings is one that is refused."""
         named = TOPIC.fullmatch(topic)
         if named is None and TOPIC_ALL.fullmatch(topic) is None:
-            return []
+            fix = "v1.1/Datastreams(ID)/Observations"
+            return [Part(payload, refusal(Refusal.MALFORMED, "topic", f"topic {topic[:80]!r}", fix))]
         return [self.observation(payload, id_of(named["id"]) if named else None)]
 
     def observation(self, text: bytes, datastream: int | str | None = None) -> Part:
