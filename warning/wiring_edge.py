@@ -84,6 +84,8 @@ async def edge(site: Site, stop: asyncio.Event) -> None:
 
         uplink = Uplink(site.gateway, link, store, clock, report=status.report, settle=settle)
         node = Node(site, store, clock, sounders, uplink.news)
+        with suppress(Unavailable, TimeoutError):  # likewise; a siren that sounded before a power cut is not told off first
+            await asyncio.wait_for(node.restore(), _OPENED_WITHIN_S)
         works = [_again("siren " + sounder.siren.name, sounder.run) for sounder in sounders]
         works += [_again("uplink", uplink.run), _again("clock and outbox", partial(look_after, node, store, clock))]
         works.append(_counted(status))
