@@ -55,6 +55,33 @@ def at(points: list[tuple[float, float]], time_s: int) -> float:
     return (value - v) / (later - t) * (time_s - t) + v
 
 
+def arriving(plan: Plan, state: State, zone: int, base: float, observed_s: int, out: dict[int, dict[str, Any]]) -> list[Any]:
+    """Of each reach into the zone: its number, who is upstream, what was there before the reading, (now, early, late) at each time; with
+    the middle travel time longer where the wave is late."""
+    reaches: list[Any] = []
+    for r in np.flatnonzero(plan.reaches.down == zone).tolist():
+        up = int(plan.reaches.up[r])
+        median, issued_s = (out[up]["kept"], NOW) if up in out else (state.z["median"][up], int(state.z["issued_t"][up]))
+        if not state.z["observed_t"][up] and np.isnan(median).all():
+            continue
+        points = curve(state, plan, up, median, issued_s, NOW)
+        low, high = int(plan.reaches.travel_low_s[r]), int(plan.reaches.travel_high_s[r])
+        travel_s = (low + high) // 2, low, high
+        then = [at(points, observed_s - each) if observed_s else np.nan for each in travel_s]
+        reaches.append((r, up, then, [tuple(at(points, t - each) for each in travel_s) for t in forecast.knots(NOW).tolist()]))
+    brought, missing = 0.0, 0.0
+    for r, _, then, _ in reaches:
+        share = plan.reaches.share[r]
+        if not np.isnan(lacks := (then[0] - then[2]) * share):
+            brought, missing = brought + then[0] * share, missing + lacks
+    by = min((brought - base) / missing, 1.0) if missing > 0.0 and brought - base > 0.0 else 0.0
+    later = lambda middle, late: middle if np.isnan(late) else middle + by * (late - middle)  # noqa: E731
+    return [
+        (r, up, later(then[0], then[2]), then[1], then[2], [(later(now, late), early, late) for now, early, late in found])
+        for r, up, then, found in reaches
+    ]
+
+
 def by_reach(plan: Plan, state: State, base_of: Any, observed_of: Any, line: forecast.Trend, zones: list[int]) -> dict[int, dict[str, Any]]:
     now_s, knot_s, rules = NOW, forecast.knots(NOW), plan.region.forecast
     out: dict[int, dict[str, Any]] = {}
@@ -63,22 +90,15 @@ def by_reach(plan: Plan, state: State, base_of: Any, observed_of: Any, line: for
         total, bound, variance = np.zeros(len(knot_s)), np.zeros(len(knot_s)), np.zeros(len(knot_s))
         some, tracked_all = np.zeros(len(knot_s), bool), np.ones(len(knot_s), bool)
         brings: list[tuple[float, int]] = []
-        for r in np.flatnonzero(plan.reaches.down == zone).tolist():
-            up = int(plan.reaches.up[r])
-            median, issued_s = (out[up]["kept"], now_s) if up in out else (state.z["median"][up], int(state.z["issued_t"][up]))
-            if not state.z["observed_t"][up] and np.isnan(median).all():
-                continue
-            points = curve(state, plan, up, median, issued_s, now_s)
-            low, high = int(plan.reaches.travel_low_s[r]), int(plan.reaches.travel_high_s[r])
+        for r, up, then, then_early, then_late, found in arriving(plan, state, zone, base, observed_s, out):
             share, share_sigma = plan.reaches.share[r], plan.reaches.share_sigma[r]
-            then = at(points, observed_s - (low + high) // 2) if observed_s else np.nan
-            found = [(at(points, t - (low + high) // 2), at(points, t - low), at(points, t - high)) for t in knot_s.tolist()]
             tracked = not np.isnan(then) and not np.isnan(base)
+            passed = then_early - then_late if tracked and not np.isnan(then_early + then_late) else 0.0
             for k, (now, early, late) in enumerate(found):
                 if np.isnan(now):
                     continue
                 change = now - (then if tracked else 0.0)
-                travel = 0.0 if np.isnan(early) or np.isnan(late) else abs(early - late) / 2.0 * share
+                travel = 0.0 if np.isnan(early) or np.isnan(late) else abs(early - late - passed) / 2.0 * share
                 total[k] += share * change
                 bound[k] += share * now
                 part = share_sigma * change
