@@ -25,7 +25,7 @@ def sensors(
     region: Region, view: View, now_ms: int | None, service: Mapping[Sensor, Service] | None = None, devices: tuple[Device, ...] = ()
 ) -> schema.Sensors:
     """The audit at ``now_ms`` (the log's clock); before the first tick (None) every series that never spoke is silent."""
-    every = list(judged(region, view, service or {}, now_ms))
+    every = list(judged(region, view, service or {}, now_ms, usual=False))
     return schema.Sensors(
         log_time=maybe(view.log_ms),
         counts=dict.fromkeys(map(str, STATES), 0) | Counter(str(each.state) for each in every),

@@ -259,7 +259,7 @@ class SensorAnswer(_Answer):
     reading: Utc | None = Field(description="its newest time of measurement")
     good: Utc | None = Field(description="of its newest good reading")
     expected_s: int = Field(description="no good reading for so long: silent")
-    usual_s: float | None = Field(description="median pause between its last readings")
+    usual_s: float | None = Field(description="median pause between its last readings; of /v1/sensors/{station} only")
     overdue: float | None = Field(description="age of the newest good reading, times expected_s")
     delay_s: float | None = Field(description="from measurement to gateway, of the last reading")
     provider: str

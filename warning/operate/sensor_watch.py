@@ -23,6 +23,7 @@ EVERY_S = 15.0
 FRESH_S = 1.0  # what was looked up so recently is not looked up again
 NAMED = 500  # sensors up to which each is told by name; of more only those that are not ok
 MOST = 1000  # named at most
+_PAUSE_S = 0.001  # for each sensor
 _SLICE = 200  # sensors between two turns of the event loop
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ class SensorWatch:
         self, region: Region, view: View, registry: Registry, listen: Listener, now_ms: Callable[[], int | None], every_s: float = EVERY_S
     ) -> None:
         self._region, self._view, self._registry, self._listen, self._now_ms = region, view, registry, listen, now_ms
-        self._every_s = every_s
+        sensors = sum(len(station.series) for station in region.stations)
+        self._every_s = max(every_s, _PAUSE_S * sensors)  # a few parts in a thousand of a core, however many they are
         self._looked_s = float("-inf")  # monotonic
         self._away = False
         self._listed = listed(region)
@@ -78,7 +80,7 @@ class SensorWatch:
         counts = dict.fromkeys(map(str, STATES), 0)
         bad: list[SensorState] = []
         well: list[SensorState] = []
-        for number, each in enumerate(judged(self._region, self._view, self.service, now_ms), 1):
+        for number, each in enumerate(judged(self._region, self._view, self.service, now_ms, usual=False), 1):
             counts[each.state] += 1
             age_s = None if each.good_ms is None or now_ms is None else max(0.0, (now_ms - each.good_ms) / 1000)
             found = SensorState(each.station, each.parameter.value, each.state, age_s, each.overdue)

@@ -8,7 +8,7 @@ silence is nobody's alarm, and its zone is UNKNOWN all the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from warning.model import Parameter
@@ -44,14 +44,18 @@ class Sensor:
         return self.state == "out"
 
 
-def judged(region: Region, view: View, service: Mapping[Key, Service], now_ms: int | None) -> Iterator[Sensor]:
-    """Every sensor of the region, in its order. ``now_ms`` None: before the first tick, when every one that never spoke is silent."""
+def judged(region: Region, view: View, service: Mapping[Key, Service], now_ms: int | None, usual: bool = True) -> Iterator[Sensor]:
+    """Every sensor of the region, in its order. ``now_ms`` None: before the first tick, when every one that never spoke is silent.
+
+    ``usual`` False leaves the usual pause out, which costs most.
+    """
     flags: dict[Key, dict[str, int]] = {}
     for (name, parameter, cause), count in view.flagged.items():
         flags.setdefault((name, Parameter(parameter)), {})[cause] = count
     for station in region.stations:
         for series in station.series:
-            yield _sensor(station, series, view, service, flags, now_ms)
+            found = _sensor(station, series, view, service, flags, now_ms)
+            yield replace(found, usual_s=view.usual_s(series.station, series.parameter)) if usual else found
 
 
 def _sensor(
@@ -76,7 +80,7 @@ def _sensor(
         reading_ms=None if track is None else track.newest_ms,
         good_ms=good,
         expected_s=station.silent_after_s,
-        usual_s=None if track is None else track.usual_s(),
+        usual_s=None,
         overdue=overdue,
         delay_s=None if heard is None else (heard.received_ms - heard.time_ms) / 1000,
         provider="" if heard is None else heard.provider,

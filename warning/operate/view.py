@@ -138,6 +138,11 @@ class View:
             track = self.tracks[key] = Track(self._per_series)
         return track
 
+    def usual_s(self, station: str, parameter: Parameter) -> float | None:
+        """Median pause between the last readings of a series."""
+        track = self.tracks.get((station, parameter))
+        return None if track is None else track.usual_s()
+
     def reading(self, reading: Reading) -> None:
         self.track(reading.station, reading.parameter).add(reading.time_ms, reading.value)
         key = (reading.station, reading.parameter)
