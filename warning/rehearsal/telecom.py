@@ -124,7 +124,8 @@ class Telecom:
             while (session := next((session for session in self._sessions if session.bound), None)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             sequence = session.next_sequence()
-            said = self._said[id(session), sequence] = asyncio.get_running_loop().create_future()
+            said: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            self._said[id(session), sequence] = said
             session.write(DELIVER_SM, OK, sequence, message.encode()[HEADER.size :])
             return await said
 
