@@ -29,7 +29,7 @@ def sensors(
 
     Raises ConfigError with all that is wrong with ``devices.csv``, or with the fields ``mqtt_*``.
     """
-    from warning import config_devices
+    from warning import config_datastreams, config_devices
     from warning.ingest import lorawan_http
     from warning.ingest.lorawan import Uplinks
 
@@ -40,6 +40,8 @@ def sensors(
         return ()
     from warning.ingest.mqtt import Mqtt
     from warning.ingest.mqtt_link import arguments
+    from warning.ingest.sensorthings import Things
 
     arguments(deployment)  # what is wrong with it is said at the start, not once a connection
-    return (Mqtt(deployment, gateway, devices, uplinks, clock, listen),)
+    things = Things.of(region, config_datastreams.load(region.folder, region))
+    return (Mqtt(deployment, gateway, devices, uplinks, clock, listen, things),)

@@ -32,6 +32,7 @@ from warning.ingest.lorawan import Uplinks
 from warning.ingest.mqtt_link import RECEIVE_MAXIMUM, arguments
 from warning.ingest.mqtt_messages import Heard, Messages, internal
 from warning.ingest.mqtt_topics import answers, subscriptions
+from warning.ingest.sensorthings import Things
 
 _AGAIN_S = (0.2, 5.0)  # the first pause, the longest
 _SHORT_S, _TURN_S = 30.0, 60.0  # a line that broke so soon: another gateway of our name may have it; we come back ever later, up to this
@@ -73,9 +74,10 @@ class Mqtt:
         uplinks: Uplinks,
         clock: Clock,
         listen: Listener = nobody,
+        things: Things | None = None,
     ) -> None:
         self._deployment, self._gateway, self._listen = deployment, gateway, listen
-        self._messages, self._uplinks = Messages(devices, uplinks, clock), uplinks
+        self._messages, self._uplinks = Messages(devices, uplinks, clock, things), uplinks
         self._why, self._pause_s = "", _AGAIN_S[0]
         self._up_at_s: float | None = None  # of this connection, monotonic
 

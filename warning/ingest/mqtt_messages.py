@@ -18,6 +18,7 @@ from warning.ingest.formats import Item, Refusal, item, refusal
 from warning.ingest.gateway import Clock, Part, Sender
 from warning.ingest.lorawan import Uplinks
 from warning.ingest.mqtt_topics import Origin, origin
+from warning.ingest.sensorthings import Things
 from warning.ingest.uplink import Network
 
 MOST_BYTES = 256 << 10  # of one message: over a thousand readings
@@ -55,9 +56,9 @@ _WORDS = {b"online": _Status(), b"offline": _Status("offline")}
 class Messages:
     """Reads messages of the devices of one region."""
 
-    def __init__(self, devices: Sequence[Device], uplinks: Uplinks, clock: Clock) -> None:
+    def __init__(self, devices: Sequence[Device], uplinks: Uplinks, clock: Clock, things: Things | None = None) -> None:
         self._devices = {device.id: device for device in devices if device.layout is None}
-        self._uplinks, self._clock = uplinks, clock
+        self._uplinks, self._clock, self._things = uplinks, clock, things
 
     def read(self, topic: str, payload: bytes) -> Heard:
         try:
@@ -80,6 +81,9 @@ class Messages:
             name = whose.device[:_MOST_NAME]
             unknown = refusal(Refusal.DEVICE_UNKNOWN, "device", f"no device {name!r}", "add it and its stations to devices.csv")
             return Heard((Part(payload, unknown),), Sender(name or "mqtt"), whose.device)
+        if whose.kind == "observation" and self._things is not None:
+            parts = self._things.message(topic, payload)
+            return Heard(tuple(parts), Sender(device.id, device.stations), device.id, DeviceHeard(device.id, "mqtt", self._clock()))
         return self._status(device, payload) if whose.kind == "status" else self._readings(device, payload)
 
     def _uplink(self, whose: Origin, network: Network, payload: bytes) -> Heard:

@@ -5,6 +5,7 @@
 ``sensors/DEVICE/status``                  its last will (``offline``), and what it says of itself: battery_v, rssi_dbm, time ...
 ``sensors/DEVICE/answers``                 from us: what was refused; what was taken too, if the message had correlation data (v5)
 ``sensors/DEVICE/config``                  from us, retained: interval_s, stations
+``sensors/DEVICE/v1.1/.../Observations``    SensorThings: one Observation; ``...`` is ``Datastreams(ID)``, or nothing
 ``application/+/device/+/event/up``        ChirpStack 4 (also ``event/status``)
 ``v3/+/devices/+/up``                      The Things Stack 3
 =========================================  =====================================================================================
@@ -17,7 +18,7 @@ from typing import Literal
 
 from warning.ingest.uplink import Network
 
-SENSORS = ("sensors/+/readings", "sensors/+/status")
+SENSORS = ("sensors/+/readings", "sensors/+/status", "sensors/+/v1.1/Observations", "sensors/+/v1.1/+/Observations")
 NETWORKS = ("application/+/device/+/event/up", "application/+/device/+/event/status", "v3/+/devices/+/up")
 
 
@@ -25,7 +26,7 @@ NETWORKS = ("application/+/device/+/event/up", "application/+/device/+/event/sta
 class Origin:
     """Whose message it is. ``device``: as the topic has it; of a network's event its EUI or name there."""
 
-    kind: Literal["readings", "status", "uplink", "other"]
+    kind: Literal["readings", "status", "observation", "uplink", "other"]
     device: str = ""
     network: Network | None = None
     event: str = ""
@@ -37,6 +38,8 @@ def origin(topic: str) -> Origin:
             return Origin("readings", device)
         case ["sensors", device, "status"]:
             return Origin("status", device)
+        case ["sensors", device, "v1.1", *_, "Observations"]:
+            return Origin("observation", device)
         case ["application", _, "device", device, "event", event]:
             return Origin("uplink", device, Network.CHIRPSTACK, event)
         case ["v3", _, "devices", device, "up"]:
