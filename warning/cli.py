@@ -33,6 +33,7 @@ from warning import (
 )
 from warning.cli_options import Database, Directory, Kafka, Mqtt, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
+from warning.wiring_environment import from_environment
 
 app = typer.Typer(
     name="warning",
@@ -105,7 +106,7 @@ def _process(name: str, region_name: str, **given: Any) -> None:
     from warning import config, wiring
 
     gc.disable()  # nothing of a region is ever thrown away, and to look for what could be doubles the time that a large one takes
-    region = config.load(region_name)
+    region = config.load(region_name, kept_in=from_environment(os.environ, **given).directory)
     gc.freeze()
     gc.enable()
     code = wiring.run(name, getattr(wiring, name), region, deployment_of(region, **given))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from warning.config_build import build
 from warning.config_check import check_all
+from warning.config_kept import Kept
 from warning.config_rain import catchments
 from warning.config_read import read
 from warning.config_shape import polygons
@@ -41,12 +42,21 @@ def find(name: str | os.PathLike[str]) -> Path:
     )
 
 
-def load(path_or_name: str | os.PathLike[str]) -> Region:
-    """The region of that folder or name (see ``find``). Raises ConfigError with all fatal problems."""
-    region, problems = _try(find(path_or_name))
+def load(path_or_name: str | os.PathLike[str], kept_in: Path | None = None) -> Region:
+    """The region of that folder or name (see ``find``). Raises ConfigError with all fatal problems.
+
+    ``kept_in``: where a large one is kept as it was built, for the next start; see ``config_kept``.
+    """
+    folder = find(path_or_name)
+    kept = None if kept_in is None else Kept.of(folder, kept_in)
+    if kept is not None and (known := kept.region()) is not None:
+        return known
+    region, problems = _try(folder)
     fatal = [problem for problem in problems if problem.fatal]
     if region is None or fatal:
         raise ConfigError(fatal)
+    if kept is not None:
+        kept.keep(region)
     return region
 
 

@@ -87,7 +87,7 @@ def main() -> None:
     """As a program: settings as JSON; tells its progress, then what it left."""
     settings = json.loads(sys.argv[1])
     deployment = Deployment(**settings["deployment"] | {"directory": Path(settings["deployment"]["directory"])})
-    region = config.load(settings["region"])
+    region = config.load(settings["region"], kept_in=deployment.directory)
     tell(day=asyncio.run(day(region, Size(settings["series"]), deployment, settings["generations"])))
 
 

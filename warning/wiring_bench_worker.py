@@ -55,7 +55,7 @@ def main() -> int:
     ends = {int(partition): offset for partition, offset in settings.get("ends", {}).items()}
     observed.observe = lambda *given: Overheard(observe(*given), ends)  # type: ignore[assignment]
     gc.disable()  # as the command line does
-    region = config.load(settings["region"])
+    region = config.load(settings["region"], kept_in=from_environment(os.environ).directory)
     gc.freeze()
     gc.enable()
     tell(region=len(region.stations), at=time.time(), cpu_s=time.process_time())
