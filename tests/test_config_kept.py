@@ -52,7 +52,7 @@ def test_a_changed_file_counts_at_once(folder: Path, tmp_path: Path, monkeypatch
     contacts.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
     after, files_read = read(folder, tmp_path, monkeypatch)
     assert files_read and len(after.contacts) == len(before.contacts) - 1
-    (folder / "quality.csv").write_text("no table\n", encoding="utf-8")
+    (folder / "limits.csv").write_text("no table\n", encoding="utf-8")
     with pytest.raises(config.ConfigError):
         config.load(folder, tmp_path)
 

@@ -7,6 +7,7 @@ damaged, it is as if it were not there. It holds data alone (msgpack), and like 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import platform
 import tempfile
@@ -52,16 +53,22 @@ class Kept:
     def region(self) -> Region | None:
         """As it was built; None: not from this, or not whole."""
         try:
-            content = self.path.read_bytes()
-        except OSError:
+            with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return self._read(content)
+        except (OSError, ValueError):  # an empty file cannot be mapped
             return None
-        made_of, summed, body = content[:_SUM], content[_SUM : 2 * _SUM], memoryview(content)[2 * _SUM :]
-        if made_of != self.made_of or summed != hashlib.blake2b(body, digest_size=_SUM).digest():
+
+    def _read(self, content: mmap.mmap) -> Region | None:
+        made_of, summed = content[:_SUM], content[_SUM : 2 * _SUM]
+        if made_of != self.made_of:
             return None
-        try:
-            return msgspec.msgpack.decode(body, type=Region)
-        except msgspec.MsgspecError:
-            return None
+        with memoryview(content) as whole, whole[2 * _SUM :] as body:  # mapped: never twice in memory
+            if summed != hashlib.blake2b(body, digest_size=_SUM).digest():
+                return None
+            try:
+                return msgspec.msgpack.decode(body, type=Region)
+            except msgspec.MsgspecError:
+                return None
 
     def keep(self, region: Region) -> None:
         """Whole or not at all. Where it cannot be written the next start reads the files, as this one did."""
