@@ -116,6 +116,24 @@ def test_a_frame_without_valid_samples_is_a_missing_distance() -> None:
     assert found.records[0].values["distance"] is None
 
 
+def test_a_submerged_probe_that_measured_nothing_or_is_out_of_range_says_missing() -> None:
+    """Milesight's decoder: 0xFFFF is a collection that failed, 0xFFFD a level beyond the range."""
+    found = decode(LAYOUTS["milesight-em500-swl"], 85, bytes.fromhex("0377FFFF" + "20CE80F1FA68FDFF" + "20CE80F1FA68FEFF"))
+    assert [record.values["water_level"] for record in found.records] == [None, None, -2.0]
+
+
+def test_an_alarm_whose_unit_nobody_wrote_down_is_refused_and_no_distance() -> None:
+    found = decode(LAYOUTS["milesight-em500-udl"], 85, bytes.fromhex("03821E00" + "83E9E8030A0002"))
+    assert found.records[0].values == {"distance": 30.0}
+    assert found.wrong is not None and "83E9" in str(found.wrong)
+
+
+def test_what_follows_the_signal_strength_of_a_radar_is_read() -> None:
+    found = decode(LAYOUTS["milesight-em410-rdl"], 85, bytes.fromhex("04824408" + "06C718FC" + "84823E0801"))
+    assert found.wrong is None
+    assert (found.records[0].values["radar_signal_rssi"], found.records[0].values["distance"]) == (-10.0, 2110.0)
+
+
 def test_what_a_device_kept_has_its_own_time() -> None:
     found = decode(
         LAYOUTS["milesight-em500-swl"], 85, bytes.fromhex("017564037702002 0CE80F1FA68FF00".replace(" ", "") + "20CE58F5FA680301")
