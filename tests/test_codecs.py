@@ -205,6 +205,9 @@ def test_measurements_are_what_has_a_unit() -> None:
         ('"0377"', '"377"', ":6 (channels.377", "'377' is not right"),
         ("name: water_level", "name: Water", "fields.0.name", "'Water' is not right"),
         ("layout: channels", "layout: channels\neval: 1", ":4 (eval)", "unknown key 'eval'"),
+        (", missing: [-3, -1]}]}\n  #", "}, {name: battery_percent, type: i8, at: 0}]}\n  #", ":1", "is in % and no unit"),
+        ("{name: time, type: u32le}", "{name: time, type: f32le}", "fields.0", "the time is read as it is"),
+        ("{name: time, type: u32le}", "{name: time, type: u32le, divide: 1000}", "fields.0", "the time is read as it is"),
     ],
 )
 def test_a_broken_layout_is_explained(tmp_path: Path, old: str, new: str, where: str, what: str) -> None:
@@ -213,6 +216,15 @@ def test_a_broken_layout_is_explained(tmp_path: Path, old: str, new: str, where:
     problems: list[Problem] = []
     assert read_layout(tmp_path / "mine.yaml", problems) is None
     assert any(where in problem.where and what in problem.what for problem in problems), [str(problem) for problem in problems]
+
+
+def test_flags_that_are_no_bits_are_explained(tmp_path: Path) -> None:
+    text = (CODECS / "decentlab-dl-mbx.yaml").read_text()
+    text = text.replace("{name: flags, type: u16be}", "{name: flags, type: f32be}").replace("size: 5", "size: 7")
+    (tmp_path / "mine.yaml").write_text(text)
+    problems: list[Problem] = []
+    assert read_layout(tmp_path / "mine.yaml", problems) is None
+    assert ["no unsigned field 'flags'" in problem.what for problem in problems] == [True]
 
 
 def test_a_regions_own_codec_goes_first(tmp_path: Path) -> None:
@@ -224,3 +236,10 @@ def test_a_regions_own_codec_goes_first(tmp_path: Path) -> None:
     mine.write_text((CODECS / "decentlab-dl-pr26.yaml").read_text())
     assert config_codecs.find("decentlab-dl-pr26", tmp_path) == mine
     assert config_codecs.find("nobody", tmp_path) is None
+
+
+def test_what_is_found_is_known_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "codecs").mkdir()
+    (tmp_path / "codecs" / "mine.yaml").write_text("")
+    monkeypatch.setenv("WARNING_CONFIG", str(tmp_path))
+    assert config_codecs.find("mine", None) is not None and "mine" in config_codecs.known(None)

@@ -68,6 +68,12 @@ class ByteField(_Model):
                 raise ValueError(f"bits {low} to {high} of {self.type}; the lowest first, within an unsigned number")
         return self
 
+    @model_validator(mode="after")
+    def _time_is_seconds(self) -> Self:
+        if self.name == TIME and (self.type[0] != "u" or (self.subtract, self.multiply, self.divide, self.add) != (0.0, 1.0, 1.0, 0.0)):
+            raise ValueError("the time is read as it is; write it as unsigned s since 1970 UTC, or give the field another name")
+        return self
+
 
 class Block(_Model):
     """Some bytes with fields in them. ``expect``: field -> the raw value without which this is no frame of this device; ``missing_when``:
@@ -110,6 +116,22 @@ class _LayoutFile(_Model):
     ports: tuple[Byte, ...] = Field(default=(), strict=False)  # those that carry such frames; empty: any
     ignore_ports: tuple[Byte, ...] = Field(default=(), strict=False)  # answers to configuration and the like: heard, not read
 
+    def blocks(self) -> tuple[Block, ...]:
+        """All blocks that a frame may have."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _one_unit_each(self) -> Self:
+        """A field is mapped by its name, whichever block it came in."""
+        units: dict[str, str] = {}
+        for block in self.blocks():
+            for field in block.fields:
+                before = units.setdefault(field.name, field.unit)
+                if before != field.unit:
+                    both = f"{before or 'no unit'} and {field.unit or 'no unit'}"
+                    raise ValueError(f"field {field.name!r} is in {both}; write the same in all blocks, or give it two names")
+        return self
+
 
 class ChannelsLayout(_LayoutFile):
     layout: Literal["channels"]
@@ -129,8 +151,8 @@ class FlagsLayout(_LayoutFile):
 
     @model_validator(mode="after")
     def _has_flags(self) -> Self:
-        if all(field.name != "flags" for field in self.header.fields):
-            raise ValueError("the header has no field 'flags'; name the one whose bits say which blocks follow")
+        if all(field.name != "flags" or field.type[0] != "u" for field in self.header.fields):
+            raise ValueError("the header has no unsigned field 'flags'; name the one whose bits say which blocks follow")
         bits = [block.bit for block in self.blocks_by_bit]
         if bits != sorted(set(bits)):
             raise ValueError("bits stand twice or out of order; one block for each bit, lowest first")
@@ -167,17 +189,18 @@ def units_of(layout: Layout) -> dict[str, str]:
 
 def find(name: str, folder: Path | None) -> Path | None:
     """The file of a codec: of the region's ``folder``, else of $WARNING_CONFIG, ``./config``, the checkout or the wheel, in this order."""
-    package = Path(__file__).resolve().parent
-    own = os.environ.get("WARNING_CONFIG")
-    roots = [*([folder] if folder else []), *([Path(own)] if own else []), Path("config"), package.parent / "config", package / "regions"]
-    return next((path for root in roots if (path := root / "codecs" / f"{name}.yaml").is_file()), None)
+    return next((path for root in _roots(folder) if (path := root / "codecs" / f"{name}.yaml").is_file()), None)
 
 
 def known(folder: Path | None) -> list[str]:
     """The names of all codecs that ``find`` finds."""
+    return sorted({path.stem for root in _roots(folder) for path in (root / "codecs").glob("*.yaml")})
+
+
+def _roots(folder: Path | None) -> list[Path]:
     package = Path(__file__).resolve().parent
-    roots = [*([folder] if folder else []), Path("config"), package.parent / "config", package / "regions"]
-    return sorted({path.stem for root in roots for path in (root / "codecs").glob("*.yaml")})
+    own = os.environ.get("WARNING_CONFIG")
+    return [*([folder] if folder else []), *([Path(own)] if own else []), Path("config"), package.parent / "config", package / "regions"]
 
 
 def read_layout(path: Path, problems: list[Problem]) -> Layout | None:
