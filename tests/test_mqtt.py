@@ -452,6 +452,10 @@ def test_devices(tmp_path: Path) -> None:
         (f"x,{SWL},,,,0,\nx,,A,,,,,,,,", "eui", "differs from line 2"),
         (f"x,{SWL},,,,0,\ny,{SWL.replace('A,stage', 'B,stage')},,,,0,", "eui", "the EUI of x"),
         (f"x,{SWL},,,,0,\nx,{SWL},,,,0,", "field", "twice (line 2)"),
+        (f"x,{SWL},m,,,0,", "unit", "water_level is in cm"),
+        (f"x,{SWL},,0,,0,", "scale", "0 makes every value the same"),
+        ("x,,A,,,,,2,,,", "scale", "without EUI"),
+        ("x,,A,,,,,,,,0.005", "interval_min", "greater than or equal to 0.1"),
     ],
 )
 def test_what_is_wrong_in_devices_csv_is_said(tmp_path: Path, row: str, column: str, what: str) -> None:

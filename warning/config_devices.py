@@ -77,7 +77,7 @@ class DeviceRow(BaseModel):
     scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     mount_height_m: Annotated[float | None, Field(allow_inf_nan=False, ge=-50, le=200)] = None
     offset_m: Annotated[float | None, Field(allow_inf_nan=False, ge=-200, le=200)] = None
-    interval_min: Annotated[float | None, Field(allow_inf_nan=False, gt=0, le=10_080)] = None
+    interval_min: Annotated[float | None, Field(allow_inf_nan=False, ge=0.1, le=10_080)] = None
     note: str = ""
 
 
@@ -148,6 +148,8 @@ def _wrong_payload(row: Row[DeviceRow], layouts: Mapping[str, Layout | None]) ->
     one = row.data
     if not one.eui:
         given = [name for name in ("codec", "field", "unit", "mount_height_m", "offset_m") if getattr(one, name) not in ("", None)]
+        if one.scale != 1.0:
+            given.append("scale")
         for name in given:
             yield Problem(row.where(name), f"{name} of a device without EUI, which sends JSON", "write its eui, or leave it empty")
         return
@@ -161,10 +163,10 @@ def _wrong_payload(row: Row[DeviceRow], layouts: Mapping[str, Layout | None]) ->
     if one.field not in fields:
         yield Problem(row.where("field"), f"codec {one.codec} has no measurement {one.field!r}", did_you_mean(one.field, fields))
         return
-    yield from _wrong_quantity(row, one.unit or fields[one.field])
+    yield from _wrong_quantity(row, one.unit or fields[one.field], fields[one.field])
 
 
-def _wrong_quantity(row: Row[DeviceRow], unit: str) -> Iterator[Problem]:
+def _wrong_quantity(row: Row[DeviceRow], unit: str, of_field: str) -> Iterator[Problem]:
     one = row.data
     assert one.parameter is not None
     heights = [name for name in ("mount_height_m", "offset_m") if getattr(one, name) is not None]
@@ -174,12 +176,25 @@ def _wrong_quantity(row: Row[DeviceRow], unit: str) -> Iterator[Problem]:
     elif len(heights) != 1:
         what = "both mount_height_m and offset_m" if heights else "neither mount_height_m nor offset_m"
         yield Problem(row.where("mount_height_m"), what, "mount_height_m for a distance, offset_m for a level (0: it is at gauge zero)")
+    if one.scale == 0.0:
+        yield Problem(row.where("scale"), "0 makes every value the same", "write what the field is multiplied with, or leave it empty")
     try:
         if unit != "tips":
             config_units.factor(unit, one.parameter.quantity)
     except ValueError as error:
         what, _, hint = str(error).partition("; ")
         yield Problem(row.where("unit"), f"{what}, which is the field's or the cell's", f"scale it and write the unit after that; {hint}")
+        return
+    if one.scale == 1.0 and _si(of_field, one.parameter) not in (None, _si(unit, one.parameter)):
+        yield Problem(row.where("unit"), f"{one.field} is in {of_field}, which scale 1 keeps", f"leave unit empty, or scale it to {unit}")
+
+
+def _si(unit: str, parameter: Parameter) -> tuple[float, float] | None:
+    """(what one is in SI, what 0 is there); None where it is no unit of that parameter: bar, tips."""
+    try:
+        return config_units.factor(unit, parameter.quantity), config_units.zero(unit)
+    except ValueError:
+        return None
 
 
 def _wrong_between(rows: list[Row[DeviceRow]]) -> Iterator[Problem]:
