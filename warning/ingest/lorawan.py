@@ -69,7 +69,8 @@ class Uplinks:
             fix = f"add its EUI to devices.csv, or take it out of the {network.value} application"
             return Understood(said.eui, (Part(body, refusal(Refusal.DEVICE_UNKNOWN, "devEui", f"no device {said.eui}", fix)),))
         if isinstance(said, Status):
-            return Understood(device.id, heard=DeviceHeard(device.id, "lorawan", self._clock(), battery_percent=said.battery_percent))
+            heard = DeviceHeard(device.id, "lorawan", self._clock(), battery_percent=said.battery_percent)
+            return Understood(device.id, heard=heard, stations=device.stations)
         found = decode(device.layout, said.port, said.data) if said.data else Decoded((Record(),))
         parts = tuple(Part(body, one) for one in _items(device, said, found))
         frame = (said.eui, said.session, said.frame)

@@ -55,6 +55,8 @@ class _Posted:
         sender = await sender_of(request, self._keys)
         understood = self._uplinks.read(network, await body_of(request), event)
         taken = await self._gateway.offer(understood.parts, sender)
+        if sender.stations and not sender.stations & understood.stations:
+            return taken  # a key of other stations: it says nothing of this device's battery, nor of its frames
         self._uplinks.done(understood.frame)
         if understood.heard is not None:
             self._listen(understood.heard)

@@ -1,0 +1,60 @@
+"""Uplinks by HTTP beyond the suite of ways in: what a key of other stations may say of a device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from ingest_house import HOST, wall_ms
+from test_lorawan import changed, made
+
+from warning import config
+from warning.deployment import Deployment
+from warning.facts import DeviceHeard, Fact
+from warning.ingest.gateway import Gateway
+from warning.ingest.http import create_app
+from warning.ingest.keys import KeyStore
+from warning.ingest.lorawan_http import PATH, routes
+from warning.ingest.serving import serve
+
+STATUS = b'{"deviceInfo": {"devEui": "70b3d57ba0003bb8"}, "batteryLevel": 7}'
+
+
+class Log:
+    """The port ``Log``: has whatever it is given."""
+
+    async def append(self, records: Mapping[Any, Sequence[Any]]) -> None:
+        return
+
+
+@pytest.mark.parametrize(("stations", "accepted", "heard"), [((), 1, 3), (("A",), 1, 3), (("B",), 0, 0)])
+async def test_a_key_of_other_stations_says_nothing_of_a_device(
+    tmp_path: Path, stations: tuple[str, ...], accepted: int, heard: int
+) -> None:
+    """The device is A's: neither its battery nor its frames are known by the key of B, or B's owner would make it look well."""
+    uplinks, facts = made(tmp_path), list[Fact]()
+    deployment = Deployment(directory=tmp_path)
+    gateway = Gateway(config.load(tmp_path / "oak"), deployment, Log(), wall_ms)
+    keys = KeyStore(deployment.database, wall_ms)
+    _, key = await keys.create("network", stations=stations)
+    app = create_app(gateway, keys, facts.append)
+    app.add_routes(routes(gateway, keys, uplinks, facts.append))
+    server = await serve(app, HOST, 0)
+    url, headers = f"http://{HOST}:{server.port}{PATH.format(network='chirpstack')}", {"Authorization": f"Bearer {key}"}
+    try:
+        async with aiohttp.ClientSession(headers=headers) as http:
+            for _ in range(2):
+                async with http.post(url, data=changed("Decentlab_DL-MBX_ChirpStack_payload.json")) as response:
+                    assert (response.status, json.loads(await response.read())["accepted"]) == (202, accepted)
+            async with http.post(f"{url}?event=status", data=STATUS) as response:
+                assert response.status == 202
+    finally:
+        await server.stop()
+        await keys.close()
+    told = [fact for fact in facts if isinstance(fact, DeviceHeard)]
+    assert len(told) == heard
+    assert [fact.repeated for fact in told] == [False, True, False][:heard]
