@@ -144,6 +144,13 @@ def test_other_events_are_none_of_ours(uplinks: Uplinks, event: str) -> None:
     )
 
 
+def test_an_uplink_made_up_in_the_console_is_no_reading(uplinks: Uplinks) -> None:
+    """The Things Stack marks it; whoever tries a payload there must not wake anybody."""
+    body = json.dumps(json.loads(sample("Milesight_EM500-SWL_ThingsStackCommunity_payload.json")) | {"simulated": True}).encode()
+    found = uplinks.read(Network.TTN, body)
+    assert reasons(found.parts) == ["not_observed"] and found.heard is None and found.parts[0].source == body
+
+
 def test_a_status_tells_of_the_battery(uplinks: Uplinks) -> None:
     body = b'{"deviceInfo": {"devEui": "1000000000000001"}, "margin": 12, "batteryLevel": 74.5, "batteryLevelUnavailable": false}'
     assert read(Network.CHIRPSTACK, body, "status") == Status("1000000000000001", 74.5)

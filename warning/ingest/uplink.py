@@ -104,6 +104,7 @@ class _TtnUp(msgspec.Struct):
     ids: _TtnIds = msgspec.field(name="end_device_ids")
     received_at: Moment
     message: _TtnMessage | None = msgspec.field(name="uplink_message", default=None)
+    simulated: bool = False
 
 
 _CS_UP, _CS_STATUS, _TTN_UP = msgspec.json.Decoder(_CsUp), msgspec.json.Decoder(_CsStatus), msgspec.json.Decoder(_TtnUp)
@@ -116,6 +117,9 @@ def read(network: Network, body: bytes, event: str = "up") -> Uplink | Status | 
     """What a network sent. None: an event that says nothing of water (a join, a log line). Raises InputError."""
     if network is Network.TTN:
         up = _decoded(_TTN_UP, body, "a message of The Things Stack 3 has it")
+        if up.simulated and up.message is not None:
+            what, fix = "an uplink that was made up in the console", "try a payload with: warning devices decode"
+            raise refusal(Refusal.NOT_OBSERVED, "simulated", what, fix)
         return None if up.message is None else _ttn(up, up.message)
     if event == "status":
         status = _decoded(_CS_STATUS, body, _V4)
