@@ -29,7 +29,7 @@ from warning.facts import DeviceHeard, Fact, MqttState, Received
 from warning.ingest.gateway import Gateway
 from warning.ingest.keys import KeyStore
 from warning.ingest.lorawan import Uplinks
-from warning.ingest.mqtt import Arrived, Mqtt
+from warning.ingest.mqtt import Arrived, Mqtt, _next
 from warning.ingest.mqtt_link import arguments
 from warning.ingest.mqtt_messages import MOST_BYTES, Messages
 from warning.region import Region
@@ -383,6 +383,29 @@ def test_messages_without_acknowledgement_are_bounded() -> None:
         arrived.put_nowait(Message("t", b"x" * (10 << 20), 0, False, 0, None))
     arrived.put_nowait(Message("t", b"x", 1, False, 1, None))
     assert (arrived.qsize(), arrived.dropped) == (5, 1)  # 40 MB are over the bound once they are there; QoS 1 always comes in
+
+
+def test_messages_without_acknowledgement_are_bounded_even_if_they_are_empty() -> None:
+    arrived, empty = Arrived(), Message("t", b"", 0, False, 0, None)
+    for _ in range(40_000):
+        arrived.put_nowait(empty)
+    assert 30_000 < arrived.qsize() < 36_000 and arrived.qsize() + arrived.dropped == 40_000
+    while not arrived.empty():
+        arrived.get_nowait()
+    arrived.put_nowait(empty)
+    assert arrived.qsize() == 1
+
+
+async def test_long_messages_are_not_all_appended_at_once() -> None:
+    """A log that is slow has a megabyte within its time; of eight, never acknowledged, none would ever get in."""
+    arrived = Arrived()
+    for number in range(40):
+        arrived.put_nowait(Message("t", b"x" * MOST_BYTES, 1, False, number, None))
+    client: Any = SimpleNamespace()
+    sizes = []
+    while not arrived.empty():
+        sizes.append(len(await _next(client, arrived, asyncio.Event())))
+    assert sum(sizes) == 40 and max(sizes) * MOST_BYTES < 2 << 20
 
 
 # --- who we are to the broker

@@ -36,8 +36,9 @@ from warning.ingest.sensorthings import Things
 
 _AGAIN_S = (0.2, 5.0)  # the first pause, the longest
 _SHORT_S, _TURN_S = 30.0, 60.0  # a line that broke so soon: another gateway of our name may have it; we come back ever later, up to this
-_MOST_BYTES = 8 << 20  # of messages in one append
+_MOST_BYTES = 1 << 20  # of messages in one append, as of a request: else HTTP waits, and a slow log never has it within its time
 _MOST_WAITING_BYTES = 32 << 20  # of messages with QoS 0, which nobody sends again
+_OVERHEAD_BYTES = 1_000  # that a message takes beside its payload, which may be empty
 _TOLD = 20  # refused readings in an answer
 
 _log = logging.getLogger(__name__)
@@ -54,12 +55,12 @@ class Arrived(asyncio.Queue[Message]):
         if item.qos == 0 and self._bytes > _MOST_WAITING_BYTES:
             self.dropped += 1
             return
-        self._bytes += len(item.payload)
+        self._bytes += len(item.payload) + _OVERHEAD_BYTES
         super().put_nowait(item)
 
     def get_nowait(self) -> Message:
         item = super().get_nowait()
-        self._bytes -= len(item.payload)
+        self._bytes -= len(item.payload) + _OVERHEAD_BYTES
         return item
 
 
