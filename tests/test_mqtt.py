@@ -67,6 +67,7 @@ class Reader:
     log: Log
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     facts: list[Fact] = field(default_factory=list)
+    mqtt: Any = None
 
     async def until(self, true: Callable[[], object], within_s: float = 20.0) -> None:
         async with asyncio.timeout(within_s):
@@ -88,7 +89,7 @@ async def reading(region: Region, deployment: Deployment, log: Log, settings: Ma
     reader = Reader(log)
     deployment = replace(deployment, **settings)  # type: ignore[arg-type]
     gateway = Gateway(region, deployment, log, wall_ms)
-    mqtt = Mqtt(deployment, gateway, DEVICES, Uplinks((), wall_ms), wall_ms, reader.facts.append)
+    reader.mqtt = mqtt = Mqtt(deployment, gateway, DEVICES, Uplinks((), wall_ms), wall_ms, reader.facts.append)
     task = asyncio.create_task(mqtt.run(reader.stop))
     try:
         await reader.until(lambda: reader.up or task.done())
@@ -375,6 +376,36 @@ async def test_one_message_that_nobody_foresaw_holds_up_no_other(tmp_path: Path)
     await mqtt._settle(client, batch, asyncio.Event())
     assert acked == [0, 1, 2]
     assert [json.loads(value).get("reason") for _, value in log.records] == [None, "internal", None]
+
+
+async def test_what_raises_every_time_leaves_the_others_their_turn(tmp_path: Path) -> None:
+    """Even our refusal of it is not taken: it is offered again after a pause, or HTTP would have no turn any more."""
+    gateway = Gateway(two_basins(tmp_path), place("x:1", tmp_path), Log(), wall_ms)
+    judged, turns, acked = gateway.offer_each, list[int](), list[int]()
+    seen: list[int] = []
+
+    async def failing(those: Any) -> Any:
+        turns.append(len(seen))
+        asyncio.get_running_loop().call_soon(seen.append, 1)
+        if len(turns) < 4:
+            raise ZeroDivisionError("a bug of ours")
+        return await judged(those)
+
+    gateway.offer_each = failing  # type: ignore[method-assign]
+    mqtt = Mqtt(place("x:1", tmp_path), gateway, DEVICES, Uplinks((), wall_ms), wall_ms)
+    client: Any = SimpleNamespace(_client=SimpleNamespace(ack=lambda mid, qos: acked.append(mid), is_connected=lambda: True))
+    await mqtt._settle(client, [Message("something/else", b"online", 1, False, 7, None)], asyncio.Event())
+    assert turns[2:] == [2, 3] and acked == [7]
+
+
+async def test_what_came_with_qos_0_and_is_not_kept_is_counted(at: At) -> None:
+    log = Log(away=True)
+    async with at.reading(log) as reader, at.device("bridge") as client:
+        await client.publish("sensors/bridge/readings", minute(0), qos=0)
+        await reader.until(lambda: any(isinstance(fact, Received) for fact in reader.facts))
+        await client.publish("sensors/bridge/readings", minute(1), qos=0)
+        await reader.until(lambda: reader.mqtt._arrived.qsize() == 1)
+    assert sum(fact.refused.get("dropped", 0) for fact in reader.facts if isinstance(fact, Received)) == 2
 
 
 def test_messages_without_acknowledgement_are_bounded() -> None:

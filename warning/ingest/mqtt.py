@@ -63,6 +63,11 @@ class Arrived(asyncio.Queue[Message]):
         self._bytes -= len(item.payload) + _OVERHEAD_BYTES
         return item
 
+    def leave(self) -> None:
+        """The line is gone. What waits with QoS 1 comes again, what waits with QoS 0 does not."""
+        while not self.empty():
+            self.dropped += not self.get_nowait().qos
+
 
 class Mqtt:
     """``await mqtt.run(stop)``. ``clock``: ms since 1970 UTC."""
@@ -81,6 +86,7 @@ class Mqtt:
         self._messages, self._uplinks = Messages(devices, uplinks, clock, things), uplinks
         self._why, self._pause_s = "", _AGAIN_S[0]
         self._up_at_s: float | None = None  # of this connection, monotonic
+        self._arrived = Arrived()  # by this connection
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set and the messages in hand are done with. Comes back by itself from whatever happens."""
@@ -93,6 +99,8 @@ class Mqtt:
                 self._say(_in_words(error))
             except Exception:  # a bug of ours or of the library: the readings over HTTP must not end with it
                 _log.exception("reading from the MQTT broker failed")
+            self._arrived.leave()
+            self._say_dropped()
             self._listen(MqttState(up=False))
             if self._up_at_s is not None and time.monotonic() - self._up_at_s > _SHORT_S:
                 self._pause_s = _AGAIN_S[0]
@@ -104,9 +112,15 @@ class Mqtt:
             _log.warning("the MQTT broker: %s", why)
         self._why = why
 
+    def _say_dropped(self) -> None:
+        dropped, self._arrived.dropped = self._arrived.dropped, 0
+        if dropped:
+            _log.error("%d messages with QoS 0 were dropped; devices should send with QoS 1", dropped)
+            self._listen(Received(0, {"dropped": dropped}, 503, 0.0))
+
     async def _life(self, stop: asyncio.Event) -> None:
         """One connection."""
-        arrived = Arrived()
+        self._arrived = arrived = Arrived()
         client = Client(**arguments(self._deployment, lambda maxsize: arrived))
         client._client.manual_ack_set(True)  # before it connects: what waits in the session comes at once
         async with client:
@@ -120,20 +134,20 @@ class Mqtt:
             self._why, self._up_at_s = "", time.monotonic()
             _log.info("readings in from %s", ", ".join(topic for topic, _ in topics))
             self._listen(MqttState(up=True))
-            dropped = 0
             while batch := await _next(client, arrived, stop):
                 await self._settle(client, batch, stop)
-                if arrived.dropped > dropped:
-                    _log.error(
-                        "%d messages with QoS 0 were dropped: too much waits; devices should send with QoS 1", arrived.dropped - dropped
-                    )
-                    dropped = arrived.dropped
+                self._say_dropped()
 
     async def _settle(self, client: Client, batch: Sequence[Message], stop: asyncio.Event) -> None:
         """Judge, append, acknowledge, tell. Acknowledges nothing if we stop before Kafka has it."""
         began = time.monotonic()
         heard = [self._messages.read(message.topic.value, message.payload) for message in batch]
-        taken = await self._offered(client, heard, batch, stop)
+        taken: list[Taken] | None = None
+        try:
+            taken = await self._offered(client, heard, batch, stop)
+        finally:
+            if taken is None:
+                self._arrived.dropped += sum(not message.qos for message in batch)
         if taken is None:
             return
         for message in batch:
@@ -147,6 +161,7 @@ class Mqtt:
     async def _offered(self, client: Client, heard: list[Heard], batch: Sequence[Message], stop: asyncio.Event) -> list[Taken] | None:
         """What became of each; None if we stop before the brokers are back."""
         pause_s = _AGAIN_S[0]
+        ours = False  # it is our own refusal that is offered
         while True:
             try:
                 return await self._gateway.offer_each([(one.parts, one.sender) for one in heard])
@@ -158,12 +173,14 @@ class Mqtt:
                     return None if None in each else [result for one in each for result in one or ()]
                 _log.exception("a message on %s was not judged", batch[0].topic.value[:100])
                 heard = [internal(batch[0].payload, batch[0].topic.value, error)]
-                if not stop.is_set():
+                if not ours and not stop.is_set():
+                    ours = True
                     continue
             if stop.is_set():
                 return None
             if not client._client.is_connected():
                 raise MqttError("the line broke while the log was away; what is in hand comes again")
+            self._say_dropped()
             await _until(stop, pause_s)
             pause_s = min(2 * pause_s, _AGAIN_S[1])
 
