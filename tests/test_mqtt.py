@@ -447,6 +447,7 @@ async def test_long_messages_are_not_all_appended_at_once() -> None:
     [
         ({"mqtt_url": "http://x"}, "WARNING_MQTT_URL", "no address"),
         ({"mqtt_url": "mqtts://h:99999"}, "WARNING_MQTT_URL", "no address"),
+        ({"mqtt_url": "mqtts://u:secret@[::1"}, "WARNING_MQTT_URL", "no address"),
         ({"mqtt_url": "mqtts://u:secret@h"}, "WARNING_MQTT_URL", "a password in the address"),
         ({"mqtt_url": "mqtt://u@example.org"}, "WARNING_MQTT_URL", "without TLS"),
         ({"mqtt_password_file": "/nowhere"}, "WARNING_MQTT_PASSWORD_FILE", "cannot be read"),

@@ -34,7 +34,10 @@ def arguments(deployment: Deployment, queue: Callable[[int], Any] | None = None)
 
     Raises ConfigError with every field or file that does not do.
     """
-    url = urlsplit(deployment.mqtt_url)
+    try:
+        url = urlsplit(deployment.mqtt_url)
+    except ValueError:  # whose words may hold a password
+        raise ConfigError([Problem(URL, "no address of an MQTT broker", "write mqtts://user@host:8883")]) from None
     problems = list(_problems(deployment, url))
     password = _password(deployment, problems)
     context = _context(deployment, problems) if url.scheme == "mqtts" else None
