@@ -16,7 +16,7 @@ import pytest
 from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 from ingest_house import deployment as place
 from ingest_house import records, two_basins, wall_ms
-from mosquitto import Mosquitto, client_of
+from mosquitto import PASSWORD, Mosquitto, client_of
 from regions import write_region
 from services import ROOT
 from typer.testing import CliRunner
@@ -24,8 +24,9 @@ from typer.testing import CliRunner
 from warning import cli, config, config_devices, wiring
 from warning.config_devices import Device
 from warning.deployment import Deployment
-from warning.errors import ConfigError, Unavailable
+from warning.errors import AccessError, ConfigError, Unavailable
 from warning.facts import DeviceHeard, Fact, MqttState, Received
+from warning.ingest import mqtt_config
 from warning.ingest.gateway import Gateway
 from warning.ingest.keys import KeyStore
 from warning.ingest.lorawan import Uplinks
@@ -261,6 +262,14 @@ async def test_devices_are_told_their_interval(at: At, tmp_path: Path) -> None:
         message = await asyncio.wait_for(anext(client.messages), 10)
     assert message.retain
     assert json.loads(message.payload).items() >= {"interval_s": 300, "stations": ["A"]}.items()
+
+
+async def test_a_device_that_could_not_be_told_is_not_called_told(at: At) -> None:
+    """A user who may not write there: Mosquitto says so in its PUBACK."""
+    settings = at.mosquitto.settings() | {"mqtt_url": at.mosquitto.url("weir"), "mqtt_password": f"{PASSWORD}weir"}
+    deployment = replace(at.deployment, **settings)  # type: ignore[arg-type]
+    with pytest.raises(AccessError, match="sensors/bridge/config is refused"):
+        await mqtt_config.publish(deployment, DEVICES[:1], wall_ms())
 
 
 async def test_a_wrong_password_is_said_and_tried_again(at: At, caplog: pytest.LogCaptureFixture) -> None:
