@@ -93,6 +93,19 @@ async def test_one_row_that_is_no_utf8_is_refused_alone(house: Ingest) -> None:
     assert base64.b64decode(kept.record) == b"\xff,stage,2025-09-02T12:00:00Z,1,m,gauge_zero\n"
 
 
+async def test_a_row_of_huge_cells_is_kept_in_a_record_that_a_broker_takes(house: Ingest) -> None:
+    """Else it would be refused for its size, with all that others sent in the same moment, again and again."""
+    wide = "\x01" * 130_000  # six bytes each in JSON
+    body = f"{HEADER}{wide},stage,2025-09-02T12:00:00Z,1,m,{wide}\n{GOOD}".encode()
+    status, answer, _ = await house.post(body, Content_Type="text/csv")
+    assert (status, answer["accepted"]) == (202, 1)
+    [(_, value)] = await house.records(house.deployment.rejected, 0)
+    assert len(value) < 500_000, "Kafka takes 1 MB"
+    [kept] = await house.rejected()
+    assert (kept.reason, kept.item) == ("station_unknown", msgspec.UNSET)
+    assert "the first 65536 of" in kept.detail
+
+
 async def test_the_device_is_heard_with_its_clock(house: Ingest) -> None:
     at = datetime.now(UTC) + timedelta(seconds=200)
     body = f"{HEADER}A,stage,{at.isoformat()},2.5,m,gauge_zero\n".encode()

@@ -22,7 +22,7 @@ from warning.region import Region
 Clock = Callable[[], int]  # ms since 1970 UTC
 _T = TypeVar("_T")
 
-_MOST_KEPT_BYTES = 64 << 10  # of one refused item or body: a record of Kafka holds 1 MB, and JSON may escape each byte sixfold
+MOST_KEPT_BYTES = 64 << 10  # of one refused item or body: a record of Kafka holds 1 MB, and JSON may escape each byte sixfold
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +197,16 @@ def _itself(one: Item) -> Item:
 
 
 def _said(one: Item) -> str | msgspec.UnsetType:
-    """For whoever mends it later; JSON has no NaN, and null would be another thing."""
+    """For whoever mends it later; JSON has no NaN, and null would be another thing. Of an item that is too long nothing: a record that
+    the broker refuses for its size would hold up all others."""
     finite = one.value is None or math.isfinite(one.value)
-    return msgspec.json.encode(one).decode() if finite else msgspec.UNSET
+    text = msgspec.json.encode(one) if finite else b""
+    return text.decode() if 0 < len(text) <= MOST_KEPT_BYTES else msgspec.UNSET
 
 
 def rejected(text: bytes, error: InputError, provider: str, at_ms: int) -> Rejected:
     """The record of ``readings.rejected`` for one item; of a very long one its first 64 KB, and the detail says so."""
-    kept, detail = text[:_MOST_KEPT_BYTES], f"{error.field}: {error}" if error.field else str(error)
+    kept, detail = text[:MOST_KEPT_BYTES], f"{error.field}: {error}" if error.field else str(error)
     if len(kept) < len(text):
         detail += f" (kept: the first {len(kept)} of {len(text)} bytes)"
     try:
