@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,9 +16,13 @@ import pytest
 from ingest_house import HOST, Ingest, ingest, two_basins, wall_ms
 from services import embedded
 
-from warning.facts import Received
-from warning.ingest.body import MOST_BYTES, MOST_ITEMS
+from warning.errors import InputError
+from warning.facts import DeviceHeard, Received
+from warning.ingest.body import MOST_BYTES, MOST_ITEMS, inflate
 from warning.ingest.formats import SENTINELS
+from warning.ingest.gateway import Taken
+from warning.ingest.http import clock_skew_s
+from warning.ingest.keys import Key
 from warning.model import Cause, Parameter
 
 
@@ -181,6 +186,48 @@ async def test_clock_skew(house: Ingest) -> None:
     assert -3610 < answer["clock_skew_s"] <= -3599
     _, answer, _ = await house.post(stage(), Date="yesterday")
     assert answer["clock_skew_s"] is None
+
+
+def test_a_date_without_a_zone_is_never_taken_for_the_gateways_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = Taken(1, (), 1_756_814_400_000, 0)  # received at 2025-09-02T12:00:00Z
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Karachi")
+        time.tzset()
+        for zone in (" GMT", " -0000", ""):
+            assert clock_skew_s(f"Tue, 02 Sep 2025 12:00:10{zone}", taken) == 10.0, zone
+    time.tzset()
+
+
+def test_a_body_of_a_great_many_gzip_members_is_not_worked_through() -> None:
+    """Each is copied with all that follows it: 50,000 empty ones held the gateway up for seconds."""
+    assert inflate(gzip.compress(b"x") * 1000) == b"x" * 1000
+    with pytest.raises(InputError, match="1000 gzip members") as refused:
+        inflate(gzip.compress(b"") * 1001)
+    assert refused.value.reason == "not_gzip"
+
+
+async def test_a_sender_that_hangs_up_before_it_is_known_is_no_fault_of_ours(
+    house: Ingest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, verify = asyncio.Event(), house.keys.verify
+
+    async def slow(text: str) -> Key:
+        asked.set()
+        await asyncio.sleep(0.5)  # meanwhile it is gone
+        return await verify(text)
+
+    monkeypatch.setattr(house.keys, "verify", slow)
+    body = json.dumps(stage())
+    _, writer = await asyncio.open_connection(HOST, int(house.url.split(":")[2].split("/")[0]))
+    head = f"POST /v1/readings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.key}\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    await asyncio.wait_for(asked.wait(), 20)
+    writer.close()
+    async with asyncio.timeout(20):
+        while not (told := [fact for fact in house.facts if isinstance(fact, Received)]):
+            await asyncio.sleep(0.05)
+            assert "failed" not in caplog.text
+    assert [(fact.accepted, fact.refused, fact.status) for fact in told] == [(0, {"body_broken": 1}, 400)]
 
 
 async def test_many_senders_at_once(house: Ingest) -> None:

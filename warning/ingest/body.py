@@ -18,13 +18,18 @@ MOST_BYTES_INFLATED = 2 << 20  # 10,000 readings of 200 bytes
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _GZIP = 16 + zlib.MAX_WBITS
+_MOST_MEMBERS = 1000  # of a gzip body: each is copied with all that follows it
 
 
 def inflate(body: bytes) -> bytes:
     """A gzip body, inflated; never more than ``MOST_BYTES_INFLATED`` in memory. Raises InputError (``too_large``, ``not_gzip``)."""
-    inflated, rest = bytearray(), body
+    inflated, rest, members = bytearray(), body, 0
     try:
         while rest:  # members may follow each other (RFC 1952, 2.2)
+            members += 1
+            if members > _MOST_MEMBERS:
+                what = f"the body has more than {_MOST_MEMBERS} gzip members"
+                raise InputError(what, reason="not_gzip", field="", fix="compress the body as a whole")
             stream = zlib.decompressobj(_GZIP)
             inflated += stream.decompress(rest, MOST_BYTES_INFLATED + 1 - len(inflated))
             if len(inflated) > MOST_BYTES_INFLATED:

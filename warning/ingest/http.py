@@ -19,6 +19,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
@@ -193,13 +194,13 @@ async def sender_of(request: web.Request, keys: KeyStore) -> Sender:
 
 async def body_of(request: web.Request, within_s: float = _BODY_WITHIN_S) -> bytes:
     """The whole body as sent. Raises InputError: too long (``TooLong``), broken off, not within that time."""
-    if request.content.is_eof():  # all of it came with the headers, as of small requests: no timer is needed
-        whole = request.content.read_nowait()
-        if len(whole) <= MOST_BYTES:
-            return whole
-        raise TooLong(whole)
     body = bytearray()
     try:
+        if request.content.is_eof():  # all of it came with the headers, as of small requests: no timer is needed
+            whole = request.content.read_nowait()
+            if len(whole) <= MOST_BYTES:
+                return whole
+            raise TooLong(whole)
         async with asyncio.timeout(within_s):
             while len(body) <= MOST_BYTES and (chunk := await request.content.readany()):
                 body += chunk
@@ -231,7 +232,9 @@ def clock_skew_s(date: str | None, taken: Taken) -> float | None:
     one, how far its newest reading is ahead of our clock, which is the least that it can be wrong; None if neither says anything."""
     if date:
         try:
-            return round(parsedate_to_datetime(date).timestamp() - taken.received_ms / 1000, 1)
+            at = parsedate_to_datetime(date)
+            at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)  # no zone, or -0000: never the gateway's own
+            return round(at.timestamp() - taken.received_ms / 1000, 1)
         except (ValueError, OverflowError):
             return None
     return taken.ahead_ms / 1000 if taken.ahead_ms else None
