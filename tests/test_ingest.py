@@ -168,6 +168,18 @@ async def test_a_key_for_some_stations(house: Ingest) -> None:
     status, answer, _ = await house.post(stage(1.0), **as_device)
     assert (status, answer["reason"], answer["field"]) == (403, "station_forbidden", "station")
     assert [(reading.station, reading.provider) for reading in await house.readings()] == [("B", "device")]
+    assert {fact.station for fact in house.facts if isinstance(fact, DeviceHeard)} == {"B"}, "the device is the one of that station"
+
+
+async def test_a_key_for_some_stations_is_told_so_whatever_else_is_wrong(house: Ingest) -> None:
+    """What is kept for its unit alone would come in when somebody mends the unit."""
+    _, text = await house.keys.create("device", stations=["B"])
+    as_device = {"Authorization": f"Bearer {text}"}
+    for wrong in ({"unit": "furlong"}, {"datum": ""}, {"parameter": "inflow"}):
+        status, answer, _ = await house.post(stage(1.0, **wrong), **as_device)
+        assert (status, answer["reason"]) == (403, "station_forbidden"), wrong
+    status, answer, _ = await house.post(stage(1.0, "NOWHERE"), **as_device)
+    assert (status, answer["reason"]) == (422, "station_unknown")
 
 
 async def test_unknown_path_and_method_are_problems(house: Ingest) -> None:

@@ -205,6 +205,22 @@ async def test_what_a_key_may_not_send_comes_in_only_where_somebody_means_it(hou
     capsys.readouterr()
 
 
+async def test_what_is_mended_comes_in_only_for_a_station_that_its_key_may_send_for(
+    house: Ingest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A value in quotes is refused before anybody asks whose it is: that is no way around the key."""
+    _, narrow = await house.keys.create("village", stations=["B"])
+    for station in ("A", "B"):
+        status, _, _ = await house.post(without(station=station, value="2.5"), Authorization=f"Bearer {narrow}")
+        assert status == 422
+    assert (await house.post(without(value="3.5")))[0] == 422, "the agency's key is for all"
+    assert await run(house, "replay", "--reason", "value_type", "--numbers", *WHY) == 0
+    assert "1 were refused still: station_forbidden 1" in capsys.readouterr().out
+    assert [(each.station, each.value, each.provider) for each in await house.readings()] == [("B", 2.5, "village"), ("A", 3.5, "agency")]
+    assert await run(house, "replay", "--id", "0:0", "--numbers", *WHY) == 0
+    assert len(await house.readings()) == 3, "who names the one means it"
+
+
 async def test_nothing_is_sent_by_accident(house: Ingest, capsys: pytest.CaptureFixture[str]) -> None:
     await house.post(without("unit"))
     refused: Sequence[tuple[tuple[str, ...], str]] = (

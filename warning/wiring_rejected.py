@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
-from warning import access, access_check
+from warning import access, access_check, config_devices, config_readers
 from warning.deployment import Deployment
 from warning.errors import InputError, Unavailable
 from warning.ingest import dead_letters, mending
 from warning.ingest.dead_letters import Letter, Selection
 from warning.ingest.gateway import Gateway, Sender
+from warning.ingest.keys import KeyStore
 from warning.ingest.log import KafkaLog, Place, Record
 from warning.ingest.mending import Edits
 from warning.ingest.replays import Order, Replays
@@ -30,6 +32,7 @@ _MOST_GROUPS = 1000  # senders name themselves: those who come later are counted
 _TRIES = 5
 FORBIDDEN = "station_forbidden"
 UNKNOWN = "unknown"  # of a letter that does not say who sent it
+_ALL: frozenset[str] = frozenset()
 
 Group = tuple[str, str, str]  # stage, reason, sender
 
@@ -109,7 +112,7 @@ async def preview(region: Region, deployment: Deployment, selection: Selection, 
     async with AsyncExitStack() as stack:
         replays = await _replays(stack, deployment)
         gateway = Gateway(region, deployment, _Nothing(), clock_ms)
-        async for outcomes in _judged(gateway, replays, deployment, selection, edits, found):
+        async for outcomes in _judged(region, gateway, replays, deployment, selection, edits, found):
             found.shown += outcomes[: max(0, most - len(found.shown))]
     return found
 
@@ -158,7 +161,7 @@ async def replay(
             raise Unavailable(f"nothing was sent: {log.why}")
         gateway = Gateway(region, deployment, log, clock_ms)
         order = await replays.order("replay", who, why, as_text(selection), as_text(edits), of)
-        async for outcomes in _judged(gateway, replays, deployment, selection, edits, found):
+        async for outcomes in _judged(region, gateway, replays, deployment, selection, edits, found):
             await _append(gateway, outcomes)
             await replays.enter(order, [each.letter for each in outcomes if each.refusal is None])
             told(found)
@@ -173,14 +176,16 @@ async def _replays(stack: AsyncExitStack, deployment: Deployment) -> Replays:
 
 
 async def _judged(
-    gateway: Gateway, replays: Replays, deployment: Deployment, selection: Selection, edits: Edits, found: Judged
+    region: Region, gateway: Gateway, replays: Replays, deployment: Deployment, selection: Selection, edits: Edits, found: Judged
 ) -> AsyncIterator[list[Outcome]]:
     """Portions of outcomes; ``found`` counts them."""
     portion: list[Letter] = []
+    meant = bool(selection.names) or FORBIDDEN in selection.reasons
+    narrow: Mapping[str, frozenset[str]] = {} if meant else await _narrow(region, deployment)
 
     async def outcomes() -> list[Outcome]:
         before = await replays.replayed(portion)
-        judged = [outcome(gateway, letter, edits) for letter in portion if letter.name not in before]
+        judged = [outcome(gateway, each, edits, narrow.get(each.sender, _ALL)) for each in portion if each.name not in before]
         found.letters += len(portion)
         found.before += len(before)
         found.taken += sum(each.refusal is None for each in judged)
@@ -190,7 +195,7 @@ async def _judged(
         return judged
 
     async for letter in dead_letters.read(deployment, selection):
-        if letter.rejected.reason == FORBIDDEN and not (selection.names or FORBIDDEN in selection.reasons):
+        if letter.rejected.reason == FORBIDDEN and not meant:
             continue  # whose key may not send for a station may be a forger: only who names that reason means these
         portion.append(letter)
         if len(portion) == _PORTION:
@@ -199,14 +204,32 @@ async def _judged(
         yield await outcomes()
 
 
-def outcome(gateway: Gateway, letter: Letter, edits: Edits) -> Outcome:
-    """What the gate says of it; its readings are received now, from the sender that they came from."""
+async def _narrow(region: Region, deployment: Deployment) -> Mapping[str, frozenset[str]]:
+    """Sender -> all stations that its keys may ever send for, or its row of devices or readers; of those who never might for all. What was
+    refused for something else may be of a station that is not its sender's, and must not come in by being mended."""
+    keys = KeyStore(deployment.database, clock_ms)
+    found: dict[str, list[frozenset[str]]] = {}
+    try:
+        for key in await keys.list():
+            found.setdefault(key.provider, []).append(key.stations)
+    finally:
+        await keys.close()
+    folder = Path(region.folder)
+    for device in config_devices.load(folder, region):
+        found.setdefault(device.id, []).append(device.stations)
+    for reader in config_readers.load(folder, region):
+        found.setdefault(reader.id, []).append(frozenset(reader.stations))
+    return {sender: _ALL.union(*several) for sender, several in found.items() if all(several)}
+
+
+def outcome(gateway: Gateway, letter: Letter, edits: Edits, stations: frozenset[str] = _ALL) -> Outcome:
+    """What the gate says of it; its readings are received now, from the sender that they came from, who may send for ``stations``."""
     records: list[tuple[Place, Record]] = []
     refusal: InputError | None = None
     try:
         for text in mending.mended(letter, edits):
             try:
-                records.append(gateway.placed(text, Sender(letter.sender or UNKNOWN)))
+                records.append(gateway.placed(text, Sender(letter.sender or UNKNOWN, stations)))
             except InputError as error:
                 refusal = refusal or error
     except InputError as error:

@@ -167,11 +167,10 @@ class Gateway:
         await self._log.append(records)
 
     def _reading(self, one: Item, sender: Sender, now_ms: int) -> Reading:
-        reading = self._formats.reading(one, provider=sender.provider, received_ms=now_ms)
-        if sender.stations and reading.station not in sender.stations:
-            what, fix = f"this key may not send for {reading.station}", "use the key that was issued for this station"
+        if sender.stations and one.station not in sender.stations and one.station in self._place:  # first: whatever else is wrong with it
+            what, fix = f"this key may not send for {one.station}", "use the key that was issued for this station"
             raise refusal(Refusal.STATION_FORBIDDEN, "station", what, fix)
-        return reading
+        return self._formats.reading(one, provider=sender.provider, received_ms=now_ms)
 
     @staticmethod
     def _kept(text: bytes, error: InputError, provider: str, at_ms: int) -> Record:

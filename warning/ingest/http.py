@@ -153,7 +153,8 @@ class _Readings:
 
     def _answer(self, taken: Taken, lines: tuple[int, ...], request: web.Request, key: Key) -> web.Response:
         skew_s = clock_skew_s(request.headers.get(hdrs.DATE), taken)
-        self._listen(DeviceHeard(key.id, "http", taken.received_ms, clock_skew_s=skew_s))
+        station = next(iter(key.stations)) if len(key.stations) == 1 else ""
+        self._listen(DeviceHeard(key.id, "http", taken.received_ms, clock_skew_s=skew_s, station=station))
         fields: dict[str, Any] = {
             "accepted": taken.accepted,
             "refused": [{"line": lines[one.index]} | msgspec.structs.asdict(one) for one in taken.refused] if lines else taken.refused,
