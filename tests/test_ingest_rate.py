@@ -125,6 +125,17 @@ async def test_429_says_when_to_come_again_and_takes_nothing(house: Ingest) -> N
     assert await house.rejected() == []
 
 
+async def test_what_is_no_body_counts_by_its_length(house: Ingest) -> None:
+    """A device gone mad must not fill readings.rejected."""
+    _, slow = await house.keys.create("slow", per_minute=60)
+    mine = {"Authorization": f"Bearer {slow}"}
+    status, _, response = await house.post(b"{" * 100_000, **mine)
+    assert (status, response.headers["RateLimit"]) == (400, '"readings";r=9672;t=328')
+    answers = [(await house.post(b"{" * 100_000, **mine))[0] for _ in range(40)]
+    assert (answers.count(400), answers.count(429)) == (29, 11)
+    assert len(await house.rejected()) == 30
+
+
 async def test_while_the_log_is_away_nothing_is_counted(house: Ingest) -> None:
     _, slow = await house.keys.create("slow", per_minute=1)
     mine = {"Authorization": f"Bearer {slow}"}

@@ -35,7 +35,7 @@ from warning.facts import DeviceHeard, Listener, Received, nobody
 from warning.ingest import csv_upload
 from warning.ingest.body import MOST_BYTES, MOST_ITEMS, inflate, split
 from warning.ingest.formats import Refusal, items
-from warning.ingest.gateway import Gateway, Sender, Taken
+from warning.ingest.gateway import MOST_KEPT_BYTES, Gateway, Sender, Taken
 from warning.ingest.keys import Key, KeyStore
 from warning.ingest.rate import RATE_LIMITED, Bucket, Limits
 
@@ -46,6 +46,7 @@ PATH = "/v1/readings"
 
 _BODY_WITHIN_S = 20.0  # 1 MB at 400 kbit/s
 _JSON = "application/json"
+_READING_BYTES = 200  # of JSON, about
 _STATUS = {"too_large": 413, "too_many": 413, "media_type": 415, "content_encoding": 415, "body_slow": 408}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -108,7 +109,7 @@ class _Readings:
         try:
             body = await body_of(request, self._body_within_s)
         except TooLong as error:
-            await self._gateway.keep(error.begin, error, sender)
+            await self._keep(error.begin, error, sender, bucket)
             raise
         taking: Callable[[], Awaitable[Taken]]
         lines: tuple[int, ...] = ()
@@ -125,12 +126,24 @@ class _Readings:
             else:
                 count, taking = self._json(body, sender)
         except InputError as error:
-            await self._gateway.keep(body, error, sender)
+            await self._keep(body, error, sender, bucket)
             raise
         if bucket is not None:
             bucket.take(count)
         try:
             return await taking(), lines
+        except Unavailable:
+            if bucket is not None:
+                bucket.give_back(count)
+            raise
+
+    async def _keep(self, body: bytes, error: InputError, sender: Sender, bucket: Bucket | None) -> None:
+        """A body that is none counts as the readings that would be so long: a device gone mad must not fill ``readings.rejected``."""
+        count = 1 + min(len(body), MOST_KEPT_BYTES) // _READING_BYTES
+        if bucket is not None:
+            bucket.take(count)
+        try:
+            await self._gateway.keep(body, error, sender)
         except Unavailable:
             if bucket is not None:
                 bucket.give_back(count)
