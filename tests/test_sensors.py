@@ -95,6 +95,25 @@ async def test_a_device_keeps_what_it_does_not_say_again(registry: Registry) -> 
     assert len(await registry.devices()) == 702
 
 
+async def test_of_two_processes_the_later_word_of_a_device_counts(registry: Registry) -> None:
+    await registry.heard([Device("d1", "mqtt", heard_ms=200)])
+    await registry.heard([Device("d1", "mqtt", heard_ms=100, silent_ms=150)])  # of another process, written later
+    assert await registry.devices() == (Device("d1", "mqtt", heard_ms=200),), "it spoke after its last will"
+    await registry.heard([Device("d1", "mqtt", silent_ms=300)])
+    await registry.heard([Device("d1", "mqtt", silent_ms=250)])
+    assert await registry.devices() == (Device("d1", "mqtt", heard_ms=200, silent_ms=300),)
+
+
+async def test_two_processes_that_heard_the_same_devices_do_not_wait_for_each_other(server: str, registry: Registry) -> None:
+    await registry.open()
+    other = Registry(str(registry._tables._engine.url.render_as_string(hide_password=False)))
+    many = [Device(f"x{number:03}", "http", heard_ms=number) for number in range(300)]
+    for _ in range(10):
+        await asyncio.gather(registry.heard(many), other.heard(many[::-1]))
+    assert len(await other.devices()) == 300
+    await other.close()
+
+
 async def test_the_newest_word_on_a_sensor_counts_and_all_are_kept(registry: Registry) -> None:
     for each in (said(True, 10), said(True, 20, B), said(False, 30)):
         await registry.say(each)

@@ -113,13 +113,13 @@ class Registry:
         later = sql.func.coalesce(new.heard_ms, 0) >= sql.func.coalesce(old.heard_ms, 0)
         values = {name: sql.case((later, sql.func.coalesce(new[name], old[name])), else_=old[name]) for name in (*_MEASURES, "gateways")}
         values["station"] = sql.case((new.station != "", new.station), else_=old.station)
-        values["heard_ms"] = sql.case((later, sql.func.coalesce(new.heard_ms, old.heard_ms)), else_=old.heard_ms)
-        spoke = sql.func.coalesce(new.heard_ms, old.heard_ms, 0)
-        gone = sql.func.coalesce(new.silent_ms, old.silent_ms)
-        values["silent_ms"] = sql.case((gone >= spoke, gone), else_=None)
+        values["heard_ms"] = spoke = _later(new.heard_ms, old.heard_ms)
+        gone = _later(new.silent_ms, old.silent_ms)
+        values["silent_ms"] = sql.case((gone >= sql.func.coalesce(spoke, 0), gone), else_=None)
         statement = statement.on_conflict_do_update(index_elements=["device", "way"], set_=values)
-        for start in range(0, len(devices), _MOST_ROWS):
-            some = devices[start : start + _MOST_ROWS]
+        ordered = sorted(devices, key=lambda each: (each.device, each.way))  # rows are locked in one order: no two processes wait in a ring
+        for start in range(0, len(ordered), _MOST_ROWS):
+            some = ordered[start : start + _MOST_ROWS]
             await self._tables.run(statement, [{name: getattr(each, name) for name in _KEPT} for each in some])
 
     async def devices(self) -> tuple[Device, ...]:
@@ -140,6 +140,11 @@ class Registry:
     async def history(self, station: str) -> tuple[Service, ...]:
         """All that was said of a station's sensors, oldest first."""
         return tuple(map(_service, await self._tables.run(_said().where(_SERVICE.c.station == station).order_by(_SERVICE.c.id))))
+
+
+def _later(one: Any, other: Any) -> Any:
+    """The later of two times, of which either may be NULL."""
+    return sql.case((sql.func.coalesce(one, 0) >= sql.func.coalesce(other, 0), sql.func.coalesce(one, other)), else_=other)
 
 
 def _said() -> Any:
