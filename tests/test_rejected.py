@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from ingest_house import Ingest, ingest, records, two_basins, wall_ms
 from services import embedded
 
 from warning import cli, wiring_rejected
+from warning import cli_rejected_shown as shown
 from warning.errors import ConfigError, ExitCode, InputError, Unavailable
 from warning.ingest import dead_letters, mending
 from warning.ingest.dead_letters import Letter, Selection, letter_of
@@ -452,6 +454,13 @@ def test_whatever_stands_in_the_topic_is_a_letter(value: bytes) -> None:
     assert isinstance(found.source, bytes)
     with pytest.raises((InputError, ConfigError)):
         mending.mended(found, Edits())
+
+
+def test_a_strangers_record_cannot_play_with_a_terminal() -> None:
+    strange = "\x1b[2J"
+    one = refused("x", reason=strange, stage=strange, provider=strange)
+    found = wiring_rejected.Listing(Counter({(strange, strange, strange): 1}), deque([one]))
+    assert "\x1b" not in shown.listing(found) + shown.letter(one, None, strange)
 
 
 async def test_the_topic_has_all_that_was_refused(house: Ingest) -> None:

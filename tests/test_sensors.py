@@ -234,6 +234,9 @@ def test_what_was_refused_is_counted_by_station_in_bounded_memory(monkeypatch: p
     for number in range(9):
         view.reject(msgspec.structs.replace(refused, record=f'{{"station": "S{number}"}}'))
     assert len(view.refused) == 3 and sum(view.rejected.values()) == 17
+    wide = View()
+    wide.reject(msgspec.structs.replace(refused, record=msgspec.json.encode({"station": "S" * 60_000}).decode()))
+    assert [(len(station), reason) for station, reason in wide.refused] == [(100, "unit_missing")]
 
 
 # --- told, shown

@@ -78,7 +78,8 @@ def listing(found: Listing) -> str:
     rows = []
     for each in found.newest:
         again = f"sent again ({found.replayed[each.name]})" if each.name in found.replayed else ""
-        rows.append((each.name, at(each.at_ms), each.rejected.stage, each.rejected.reason, line(each.sender, 20), _short(each), again))
+        told = each.rejected
+        rows.append((each.name, at(each.at_ms), line(told.stage, 20), line(told.reason, 30), line(each.sender, 20), _short(each), again))
     if rows:
         columns = ("id", "rejected", "stage", "reason", "sender", "what came", "")
         lines += ["", f"the newest {len(rows)}", *table(columns, rows)]

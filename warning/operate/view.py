@@ -21,6 +21,7 @@ PER_SERIES = 3_000  # readings kept in memory: 16 bytes each
 RECEIPTS = 20_000  # deliveries kept in memory
 RECENT = 200  # rejected records kept word for word
 REFUSED = 10_000  # (station, reason) counted; stations are the senders' words
+_WIDEST = 100  # so much of a sender's word
 _PAUSES = 33  # readings that tell a series' usual pause
 
 _reading = msgspec.json.Decoder(Reading)
@@ -187,7 +188,7 @@ class View:
     def _refused(self, rejected: Rejected) -> None:
         said = rejected.item if isinstance(rejected.item, str) else rejected.record
         try:
-            key = (_named.decode(said).station, rejected.reason)
+            key = (_named.decode(said).station[:_WIDEST], rejected.reason)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return  # it names no station that could be told
         if key[0] and (key in self.refused or len(self.refused) < REFUSED):
