@@ -378,6 +378,14 @@ async def test_out_of_service_stands_in_the_log_and_in_the_registry_and_everywhe
         assert [each["out"] for each in one["history"]] == [True]
         assert (await client.get("/v1/sensors/NOWHERE")).status_code == 404
 
+        async def away(*_: object) -> None:
+            raise Unavailable("the database of sensors is away: flood@10.0.0.5")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SensorWatch, "history", away)
+            answer = await client.get("/v1/sensors/B")
+        assert answer.status_code == 503 and "10.0.0.5" not in answer.text, "the API is public"
+
     assert await run(house, folder, "in-service", "B", "--who", "Duty officer", "--why", "mended") == 0
     assert (await registry.service())[B].out is False
     last = [msgspec.json.decode(value) for _, value in await records(house.deployment.bootstrap, house.deployment.readings, 0)][-1]

@@ -127,5 +127,5 @@ def _watch(routes: APIRouter, desk: Desk) -> None:
         try:
             history = await desk.watch.history(station)
         except Unavailable as error:
-            raise ProblemError(503, "Away", f"{error}; try again.") from error
+            raise ProblemError(503, "Away", "The registry of sensors does not answer; try again.") from error  # why is in the log
         return audit.of_station(desk.region, desk.view, desk.judged_ms, station, desk.watch.service, desk.watch.devices, history)
