@@ -400,6 +400,7 @@ async def test_where_nothing_can_be_said_nothing_is(house: Ingest, tmp_path: Pat
         (("A", Parameter.INFLOW, None, "me", "why"), "does not measure it"),
         (("A", None, None, " ", "why"), "are empty"),
         (("A", None, -1, "me", "why"), "before 1970"),
+        (("A", None, wall_ms() + HOUR_MS, "me", "why"), "lies ahead"),
     ):
         with pytest.raises(ConfigError, match=words):
             await wiring_sensors.say(own, deployment, True, *arguments)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ async def say(
     """What was said, a sensor each. ``parameter`` None: all that the station measures. Raises ConfigError, Unavailable."""
     now_ms = clock_ms()
     since_ms = now_ms if since_ms is None else since_ms
-    which = _which(region, station, parameter, since_ms, who, why)
+    which = _which(region, station, parameter, since_ms, now_ms, who, why)
     registry = Registry(address(deployment))
     said = []
     try:
@@ -42,7 +42,7 @@ async def say(
     return said
 
 
-def _which(region: Region, station: str, parameter: Parameter | None, since_ms: int, who: str, why: str) -> list[Parameter]:
+def _which(region: Region, station: str, parameter: Parameter | None, since_ms: int, now_ms: int, who: str, why: str) -> list[Parameter]:
     problems = []
     found = region.station_by_id.get(station)
     known = [] if found is None else [series.parameter for series in found.series]
@@ -55,6 +55,8 @@ def _which(region: Region, station: str, parameter: Parameter | None, since_ms: 
         problems.append(Problem("--who, --why", "are empty", "say who you are and why: it stands in the log for ever"))
     if since_ms < 0:
         problems.append(Problem("--from", "lies before 1970", "write the time from which on its readings are wrong"))
+    if since_ms > now_ms:  # until then its silence would raise no alarm
+        problems.append(Problem("--from", "lies ahead", "say it when the time has come"))
     if problems:
         raise ConfigError(problems)
     return known if parameter is None else [parameter]
