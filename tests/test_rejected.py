@@ -380,6 +380,7 @@ def refused(record: str, **more: object) -> Letter:
         (Edits(rename={"ts": "time"}, drop=("quality",)), {"ts": "x", "quality": 1}, {"time": "x"}),
         (Edits(numbers=True), {"value": " 54.2 "}, {"value": 54.2}),
         (Edits(numbers=True), {"value": "high"}, {"value": "high"}),
+        (Edits(numbers=True), {"value": "5_4"}, {"value": "5_4"}),
         (Edits(zone="+05:00"), {"time": "2025-09-02T12:00:00"}, {"time": "2025-09-02T12:00:00+05:00"}),
         (Edits(zone="+05:00"), {"time": "2025-09-02T12:00:00Z"}, {"time": "2025-09-02T12:00:00+00:00"}),
         (Edits(shift_s=-18000), {"time": "2025-09-02T12:00:00+00:00"}, {"time": "2025-09-02T07:00:00+00:00"}),
@@ -427,6 +428,7 @@ def test_what_cannot_be_mended_says_why(letter: Letter) -> None:
     ("read", "text"),
     [
         (mending.setting, "unit"), (mending.setting, "units=cm"), (mending.setting, "value=high"),
+        (mending.setting, "value=nan"), (mending.setting, "value=1e999"),
         (mending.mapping, "station=A"), (mending.mapping, "value=1:2"), (mending.renaming, "ts"), (mending.renaming, "ts:when"),
         (mending.zone, "PKT"), (mending.zone, "+25:00"), (mending.shift_s, "5h"), (mending.shift_s, "+5w"),
     ],

@@ -7,6 +7,7 @@ Edits change fields of items, in this order: ``item`` (instead of what was sent)
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -52,10 +53,10 @@ def setting(text: str) -> tuple[str, str | float | None]:
         raise _wrong("--set", text, f"write FIELD=VALUE; fields: {', '.join(FIELDS)}")
     if name != "value":
         return name, value
-    try:
-        return name, None if value == "null" else float(value)
-    except ValueError:
-        raise _wrong("--set", text, "a value is a number, or null for missing") from None
+    number = _number(value)
+    if value != "null" and not (isinstance(number, float) and math.isfinite(number)):  # JSON has no NaN: kept, it would be null, "missing"
+        raise _wrong("--set", text, "a value is a number, or null for missing")
+    return name, None if value == "null" else number
 
 
 def mapping(text: str) -> tuple[str, str, str]:
@@ -163,7 +164,7 @@ def _edited(text: bytes, edits: Edits) -> bytes:
 def _number(text: str) -> float | str:
     """Left as it is where it is none: then the gate says so."""
     try:
-        return float(text.strip())
+        return text if "_" in text else float(text.strip())  # Python alone takes 5_4 for 54
     except ValueError:
         return text
 
