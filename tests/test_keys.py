@@ -19,6 +19,7 @@ import sqlalchemy as sql
 from services import absent
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from warning import cli
 from warning.errors import AuthError, InputError, Unavailable
 from warning.ingest.keys import KeyStore
 from warning.stream.broker import free_port
@@ -209,6 +210,8 @@ async def test_what_cannot_be_rotated(keys: KeyStore, clock: Clock) -> None:
         await keys.rotate("123456789abc", DAY_MS)
     with pytest.raises(InputError, match="below 0"):
         await keys.rotate(key.id, -1)
+    with pytest.raises(InputError, match="more than ten years"):  # a time that cannot be written, and the successor's text is lost
+        await keys.rotate(key.id, 10_000_000 * DAY_MS)
     _, new, _ = await keys.rotate(text, DAY_MS)
     with pytest.raises(InputError, match=f"was rotated to {new.id}"):
         await keys.rotate(key.id, DAY_MS)
@@ -217,6 +220,13 @@ async def test_what_cannot_be_rotated(keys: KeyStore, clock: Clock) -> None:
     for ended in (key, new):
         with pytest.raises(InputError, match="has ended"):
             await keys.rotate(ended.id, DAY_MS)
+
+
+def test_an_overlap_that_is_no_number_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["keys", "rotate", "--region", "indus", "123456789abc", "--overlap", "9" * 400 + "d"])
+    assert ended.value.code == 2
+    assert "--overlap" in capsys.readouterr().err
 
 
 async def test_of_two_who_rotate_one_key_at_once_one_is_told(keys: KeyStore, url: str, clock: Clock) -> None:

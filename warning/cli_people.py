@@ -100,7 +100,7 @@ def rotate_key(
 
     try:
         overlap_ms = round(amount(overlap, "time") * 1000)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error), param_hint="--overlap") from None
     given = {"prefix": prefix, "directory": directory, "database_url": database}
     old, _, text = _with_keys(lambda store: store.rotate(key, overlap_ms), _region(region), **given)

@@ -29,6 +29,7 @@ _ID = re.compile(r"[0-9a-f]{12}")
 _NOBODY = bytes(32)  # compared with when there is no such id, so that the answer takes as long
 _USED_EVERY_MS = 60_000  # last_used is written at most this often
 _AGAIN_AFTER_S = 5.0
+_MOST_OVERLAP_MS = 3653 * 86_400_000
 _MOST_REMEMBERED = 10_000
 
 _METADATA = sql.MetaData()
@@ -123,8 +124,9 @@ class KeyStore:
         Both change together or not at all. Takes the id, or the key's whole text. Raises InputError for a key that is not there, has ended
         or is rotated already; Unavailable.
         """
-        if overlap_ms < 0:
-            raise InputError("an overlap below 0", reason="overlap", field="overlap", fix="like 7d; 0s ends the old key at once")
+        if not 0 <= overlap_ms <= _MOST_OVERLAP_MS:
+            what = "an overlap below 0" if overlap_ms < 0 else "an overlap of more than ten years"
+            raise InputError(what, reason="overlap", field="overlap", fix="like 7d; 0s ends the old key at once")
         old, now_ms = await self._one(id), self._clock()
         if old.revoked_ms is not None or (old.ends_ms is not None and old.ends_ms <= now_ms):
             raise InputError(f"key {old.id} has ended", reason="key", field="id", fix="make a new one: `warning keys new`")
