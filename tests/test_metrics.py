@@ -8,6 +8,8 @@ from operate_records import indus
 from prometheus_client import CollectorRegistry, generate_latest
 
 from warning import facts
+from warning.ingest import http
+from warning.ingest.formats import Refusal
 from warning.model import Cause, DeliveryState, EventKind, Flag, Level
 from warning.operate.metrics import PROCESSES, Metrics
 from warning.region import Region
@@ -51,6 +53,13 @@ def test_known_label_sets_begin_at_zero(region: Region) -> None:
     assert value(registry, "ingest_requests_total", status="503") == 0
     assert value(registry, "ingest_readings_refused_total", reason="unit_unknown") == 0
     assert value(registry, "document_conflicts_total") == 0
+    for status in http._STATUS.values():
+        assert value(registry, "ingest_requests_total", status=str(status)) == 0
+    assert value(registry, "ingest_requests_total", status="429") == 0
+    for reason in Refusal:
+        assert value(registry, "inbox_records_refused_total", reason=reason.value) == 0
+        if reason not in (Refusal.EMPTY, Refusal.UNREADABLE, Refusal.INTERNAL):  # of the inbox only
+            assert value(registry, "ingest_readings_refused_total", reason=reason.value) == 0
 
 
 def test_what_is_not_known_is_absent_not_zero(region: Region) -> None:

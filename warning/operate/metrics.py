@@ -27,14 +27,14 @@ PROCESSES = ("ingest", "worker", "dispatch", "api", "pull")
 CHANNELS = ("sms", "webhook")
 WAYS = ("http", "mqtt", "lorawan", "sensorthings", "pull", "sms", "form", "edge")
 HOW_LOADED = ("memory", "committed", "older", "newest", "empty")
-STATUSES = ("200", "202", "304", "400", "401", "403", "404", "413", "422", "500", "503")
+STATUSES = ("200", "201", "202", "304", "400", "401", "403", "404", "405", "408", "413", "415", "422", "429", "500", "503")
 
 # Why a reading is refused at the door, and why a delivery fails: the words that the rooms use; others appear when they come.
 REFUSED = (
     *("malformed", "field_missing", "field_unknown", "field_type", "value_type", "value_not_finite", "station_unknown"),
     *("station_forbidden", "parameter_unknown", "parameter_not_at_station", "unit_missing", "unit_unknown", "unit_mismatch"),
     *("datum_missing", "datum_unknown", "datum_unexpected", "time_format", "time_future", "time_too_old"),
-    *("device_unknown", "payload"),
+    *("device_unknown", "payload", "ambiguous", "not_observed"),
 )
 REFUSED_INBOX = (*REFUSED, "empty", "unreadable", "internal")
 DECODED = ("bad_json", "bad_field", "empty", "missing_key", "unknown_series")
