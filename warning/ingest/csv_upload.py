@@ -2,8 +2,8 @@
 
 Columns by their names in the first line, in any order: station, parameter, time, value, unit, and if there, datum. Separated by commas,
 semicolons or tabs (whichever the first line has); UTF-8, with or without a byte order mark. A blank value is "missing"; blank lines are
-left out. What the csv module cannot read is one refused row, and the rows behind it are read: a quote that is never closed takes all
-lines to the end with it, and all of them are kept.
+left out. What the csv module cannot read is one refused row, and the rows behind it are read: a quote that is never closed takes with it
+the lines up to the end or to 128 KB, and of those the first 64 KB are kept: what is refused has to be sent again.
 """
 
 from __future__ import annotations
