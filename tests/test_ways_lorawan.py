@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import aiohttp
-from aiomqtt import Client, MqttError
+from aiomqtt import Client, MqttError, ProtocolVersion
 from ingest_house import HOST
 from mosquitto import client_of
 from test_ways_http import BAD_KEY
-from test_ways_mqtt import ANSWER_S, MqttWay
+from test_ways_mqtt import MqttWay, no_answer
 from way_conformance import Answer, At, CannotSay, Message, Way, WayConformance
 
 from warning import config_devices
@@ -27,6 +27,7 @@ from warning.ingest.http import create_app
 from warning.ingest.keys import KeyStore
 from warning.ingest.lorawan import Uplinks
 from warning.ingest.lorawan_http import PATH, routes
+from warning.ingest.mqtt_config import refusals
 from warning.ingest.serving import serve
 
 EUI = {"A": "70B3D57BA0003BB8", "NOWHERE": "70B3D57BA0003BB9"}
@@ -127,16 +128,21 @@ class LorawanMqtt(MqttWay):
         body = uplink(message) if message.raw is None else message.raw
         while self._said():
             pass
+        client = Client(**client_of(where, user, protocol=ProtocolVersion.V5))  # type: ignore[arg-type]
+        refused = refusals(client)
         try:
-            async with Client(**client_of(where, user)) as client:  # type: ignore[arg-type]
+            async with client:
                 await client.publish(f"application/1/device/{EUI[message.station].lower()}/event/up", body, qos=1)
         except MqttError as error:
             return Answer(None, str(error))
-        end = asyncio.get_running_loop().time() + ANSWER_S
-        while asyncio.get_running_loop().time() < end:
-            if said := self._said():
-                return Answer(None if int(said) else False)
+        if refused:
+            return Answer(None, str(refused[0]))
+        silence = asyncio.create_task(no_answer(where))
+        while not (said := self._said()) and not silence.done():
             await asyncio.sleep(0.02)
+        silence.cancel()
+        if said:
+            return Answer(None if int(said) else False)
         return Answer(None, again=not message.bad_key)
 
     def _said(self) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,10 +22,12 @@ from way_conformance import Answer, At, Message, Way, WayConformance
 from warning import config_devices
 from warning.ingest.lorawan import Uplinks
 from warning.ingest.mqtt import Mqtt
+from warning.ingest.mqtt_config import refusals
 from warning.ingest.mqtt_messages import MOST_BYTES
 
 DEVICES = "device,station\ncollector,*\n"
 ANSWER_S = 2.5
+GONE_S = 0.3  # by then what a gateway said before it died is here
 
 
 class MqttWay(Way):
@@ -60,7 +63,7 @@ class MqttWay(Way):
         task = asyncio.create_task(reader.run(stop))
         await asyncio.wait_for(up.wait(), 20)
         try:
-            yield {"mqtt": at.outside["mqtt"], "ca": at.outside["ca"]}
+            yield {"mqtt": at.outside["mqtt"], "ca": at.outside["ca"], "pid": os.getpid()}
         finally:
             stop.set()
             await asyncio.wait_for(task, 20)
@@ -76,19 +79,46 @@ class MqttWay(Way):
 
 async def told(where: dict[str, Any], user: str, device: str, body: bytes) -> Answer:
     """Publishes with QoS 1 and correlation data; what the answer says, or that there was none."""
-    async with Client(**client_of(where, user, protocol=ProtocolVersion.V5)) as client:  # type: ignore[arg-type]
+    client = Client(**client_of(where, user, protocol=ProtocolVersion.V5))  # type: ignore[arg-type]
+    refused = refusals(client)
+    async with client:
         await client.subscribe(f"sensors/{user}/answers", qos=1)
         properties = Properties(PacketTypes.PUBLISH)
         properties.CorrelationData = token = secrets.token_bytes(8)
         await client.publish(f"sensors/{device}/readings", body, qos=1, properties=properties)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                async for answer in client.messages:
-                    if getattr(answer.properties, "CorrelationData", None) == token:
-                        content = json.loads(answer.payload)
-                        reason = content["refused"][0]["reason"] if content["refused"] else ""
-                        return Answer(content["accepted"] > 0, reason)
+        if refused:
+            return Answer(False, str(refused[0]))
+        answer, silence = asyncio.create_task(_answer(client, token)), asyncio.create_task(no_answer(where))
+        try:
+            await asyncio.wait((answer, silence), return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                content = answer.result()
+                return Answer(content["accepted"] > 0, content["refused"][0]["reason"] if content["refused"] else "")
+        finally:
+            answer.cancel()
+            silence.cancel()
+            await asyncio.gather(answer, silence, return_exceptions=True)
     return Answer(None, again=user == device)
+
+
+async def _answer(client: Client, token: bytes) -> dict[str, Any]:
+    async for message in client.messages:
+        if getattr(message.properties, "CorrelationData", None) == token:
+            content: dict[str, Any] = json.loads(message.payload)
+            return content
+    raise MqttError("no more messages")
+
+
+async def no_answer(where: dict[str, Any]) -> None:
+    """Until an answer is not to be expected any more: its time is over, or its gateway is dead."""
+    end = asyncio.get_running_loop().time() + ANSWER_S
+    while asyncio.get_running_loop().time() < end:
+        try:
+            os.kill(where["pid"], 0)
+        except ProcessLookupError:
+            await asyncio.sleep(GONE_S)
+            return
+        await asyncio.sleep(0.02)
 
 
 class TestMqtt(WayConformance):
