@@ -321,6 +321,7 @@ class WayConformance:
         message = house.message()
         assert house.broker.pid is not None
         os.kill(house.broker.pid, signal.SIGSTOP)
+        os.waitpid(house.broker.pid, os.WUNTRACED)  # until the last of its threads stands still
         try:
             answer = await house.send(message)
         finally:
