@@ -401,6 +401,17 @@ async def test_each_question_has_its_own_yes(indus: Region, tmp_path: Path) -> N
         ]
 
 
+async def test_an_ok_to_a_later_answer_is_no_yes_to_the_question_before_it(indus: Region, tmp_path: Path) -> None:
+    """He mistyped, was asked, sent it right, and says thanks: the wrong value must not come back as one of now."""
+    async with desk(indus, tmp_path) as at:
+        await at.take("Sukkur inflow 54,200")
+        assert "YES" in await at.take("Sukkur inflow 542,000", minutes=60)
+        assert "YES" not in await at.take("Sukkur inflow 54,300", minutes=2)
+        await at.again()
+        assert "there is nothing to confirm" in await at.take("ok", minutes=1)
+        assert [round(one.value * 35.3147, -2) for one in at.readings if one.value] == [54_200, 542_000, 54_300]
+
+
 async def test_a_stranger_gets_one_answer_a_day_and_is_counted(indus: Region, tmp_path: Path) -> None:
     async with desk(indus, tmp_path) as at:
         other = "+999555000111"

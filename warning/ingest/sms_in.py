@@ -95,6 +95,8 @@ class SmsIn:
         items = [part.item for index, part in enumerate(asked.parts) if index not in wrong and isinstance(part.item, Item)]
         assert asked.said is not None
         understood = [await self._understood(reader, item, taken.received_ms, asked.said.confirmed) for item in items]
+        if asked.said.readings and not any(one.ask for one in understood):
+            await self._no_question(phone)
         answer = sms_words.taken(self._region, reader, understood, confirmed=asked.said.confirmed, refused=first)
         return self._answer(phone, answer)
 
@@ -176,6 +178,12 @@ class SmsIn:
         item = msgspec.convert(asked[1], Item)
         of_then = at_ms - item.time.timestamp() * 1000 > ASKED_MS  # a reading of the past is of its own time
         return item if of_then else msgspec.structs.replace(item, time=_utc(at_ms))
+
+    async def _no_question(self, phone: str) -> None:
+        """He has sent a reading that leaves no doubt: an "ok" after it is no yes to what was asked before it."""
+        asked = await self._memory.get("asked", phone)
+        if asked is not None and asked[0]:
+            await self._memory.put("asked", phone, 0, {})
 
     # --- what it comes to
 
