@@ -361,6 +361,21 @@ async def test_nothing_is_taken_while_the_log_is_away(indus: Region, tmp_path: P
         assert [reading.time_ms for reading in at.readings] == [T0], "of the moment when it was first heard"
 
 
+async def test_a_message_that_waits_for_the_log_for_hours_is_of_when_it_was_first_heard(indus: Region, tmp_path: Path) -> None:
+    """An SMS centre says no time of its own, and asks ever more seldom."""
+    async with desk(indus, tmp_path) as at:
+        at.log.away = True
+        for minutes in (0, 10, 60, 120):
+            with pytest.raises(Unavailable):
+                await at.take("Sukkur inflow 300000", minutes=minutes)
+        at.log.away = False
+        await at.again()
+        await at.take("Sukkur inflow 300000", minutes=170)
+        assert [reading.time_ms for reading in at.readings] == [T0]
+        await at.take("Sukkur inflow 300000", minutes=31)
+        assert at.readings[1].time_ms == T0 + 391 * MINUTE, "the same words later are another reading"
+
+
 async def test_a_value_far_off_the_last_is_taken_and_asked_about(indus: Region, tmp_path: Path) -> None:
     async with desk(indus, tmp_path) as at:
         await at.take("Sukkur inflow 54,200")

@@ -33,6 +33,7 @@ from warning.region import Region
 
 MOST_CHARACTERS = 1000
 SAME_MS = 30 * 60_000  # the same words within this are one message
+WAITS_MS = 3 * 3_600_000  # the same of a message that could not be taken, since it last came: centres ask ever more seldom
 ASKED_MS = 30 * 60_000  # so long a "yes" answers what was asked
 _LATE_MS = DAY_MS  # a centre's own time counts so far back
 _AHEAD_MS = 5 * 60_000
@@ -83,6 +84,7 @@ class SmsIn:
         try:
             taken = await self._gateway.offer(asked.parts, provider)
         except Unavailable:
+            await self._waits(phone, text, now_ms, True)
             self._listen(Received(0, {"unavailable": 1}, 503, time.monotonic() - began))
             raise
         self._listen(DeviceHeard(reader.id, "sms", now_ms, station=reader.stations[0] if len(reader.stations) == 1 else ""))
@@ -94,6 +96,7 @@ class SmsIn:
             return self._answer(phone, sms_words.refusal(self._region, reader, first))
         items = [part.item for index, part in enumerate(asked.parts) if index not in wrong and isinstance(part.item, Item)]
         assert asked.said is not None
+        await self._waits(phone, text, now_ms, False)
         understood = [await self._understood(reader, item, taken.received_ms, asked.said.confirmed) for item in items]
         if asked.said.readings and not any(one.ask for one in understood):
             await self._no_question(phone)
@@ -114,14 +117,21 @@ class SmsIn:
 
     async def _heard(self, phone: str, text: str, now_ms: int, sent_ms: int | None) -> int:
         """The moment of this message; of one that came before, the moment of that one."""
-        name = f"{phone} {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
+        name = _heard_name(phone, text)
         before = await self._memory.get("heard", name)
-        if before is not None and 0 <= now_ms - before[0] <= SAME_MS:
+        if before is not None and 0 <= now_ms - before[0] <= (WAITS_MS if before[1].get("waits") else SAME_MS):
             return int(before[1]["at_ms"])
         at_ms = sent_ms if sent_ms is not None and -_LATE_MS <= sent_ms - now_ms <= _AHEAD_MS else now_ms
         at_ms -= at_ms % 1000
         await self._memory.put("heard", name, now_ms, {"at_ms": at_ms})
         return at_ms
+
+    async def _waits(self, phone: str, text: str, now_ms: int, waits: bool) -> None:
+        """Not taken, it comes again, hours later perhaps: then it still is of the moment when it was first heard."""
+        name = _heard_name(phone, text.strip())
+        before = await self._memory.get("heard", name)
+        if before is not None and (waits or before[1].get("waits")):
+            await self._memory.put("heard", name, now_ms, {**before[1], "waits": waits})
 
     async def _asked(self, reader: Reader, text: str, now_ms: int, sent_ms: int | None) -> _Asked:
         source = text.encode("utf-8", "replace")
@@ -265,6 +275,10 @@ def moment(when: When, at_ms: int, utc_offset_s: int) -> datetime:
     if when.yesterday:
         return at - timedelta(days=1)
     return at if at - now <= timedelta(milliseconds=_AHEAD_MS) else at - timedelta(days=1)
+
+
+def _heard_name(phone: str, text: str) -> str:
+    return f"{phone} {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def _fits(unit: str, parameter: Parameter) -> bool:
