@@ -17,7 +17,7 @@ from test_readers import PHONE, Desk, clerk
 from warning import config
 from warning.deployment import Deployment
 from warning.errors import ConfigError, InputError, Unavailable
-from warning.facts import ReadersSmsState
+from warning.facts import ReadersSmsState, Received
 from warning.ingest import smpp_in
 from warning.ingest.smpp_in import SmppIn
 from warning.ingest.smpp_session import OK, TRY_AGAIN, submits
@@ -83,6 +83,16 @@ async def test_parts_in_any_order_and_twice_are_one_message(tmp_path: Path) -> N
             await until(lambda: len(telecom.messages) == 1)
             assert telecom.messages[0]["destination"] == PHONE[1:] and telecom.messages[0]["source"] == "8333"
             assert await desk.memory.all("parts") == []
+
+
+async def test_parts_that_come_at_once_are_one_message_and_get_one_answer(tmp_path: Path) -> None:
+    text = "سکھر آمد ۵۵۴۰۰۰ اخراج ۵۴۰۰۰۰ کیوسک " + "جناب " * 12
+    async with bound(tmp_path) as (telecom, desk, _):
+        for reference in range(6):
+            assert set(await asyncio.gather(*(telecom.say(part(reference, 3, n, text[30 * n - 30 : 30 * n])) for n in (1, 2, 3)))) == {OK}
+        assert len([one for one in desk.facts if isinstance(one, Received)]) == 6
+        await until(lambda: len(telecom.messages) == 6)
+        assert await desk.memory.all("parts") == []
 
 
 async def test_parts_by_optional_parameters_and_a_part_before_a_crash(tmp_path: Path) -> None:

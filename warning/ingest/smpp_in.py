@@ -11,6 +11,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from warning.errors import InputError, Unavailable
 from warning.facts import Listener, ReadersSmsState, nobody
@@ -45,6 +46,7 @@ class SmppIn:
         self._clock, self._listen = clock, listen
         self._session: Session | None = None
         self._later: set[asyncio.Task[None]] = set()
+        self._joining: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def up(self) -> bool:
@@ -97,22 +99,28 @@ class SmppIn:
             return OK  # it would be as broken the next time
         if piece.receipt:
             return OK
-        content = piece.content if piece.parts == 1 else await self._joined(piece)
-        if content is None:
+        if piece.parts == 1:
+            await self._take(piece, piece.content)
             return OK
+        joining = self._joining.setdefault(_name(piece, 0), asyncio.Lock())
+        async with joining:  # parts come at once: only one of them is the last
+            content = await self._joined(piece)
+            if content is not None:
+                await self._take(piece, content)
+                await self._forget(piece)
+        return OK
+
+    async def _take(self, piece: Piece, content: bytes) -> None:
         try:
             text = words_of(content, piece.coding)
         except InputError as error:
             answer = await self._readers.keep(piece.sender, content, error)
         else:
             answer = await self._readers.take(piece.sender, text)
-        if piece.parts > 1:
-            await self._forget(piece)
         if answer:
             task = asyncio.create_task(self._answer(answer, piece))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
-        return OK
 
     async def _joined(self, piece: Piece) -> bytes | None:
         """All of the message, in order, or None while parts are missing; this one is in SQL then. Raises Unavailable."""
