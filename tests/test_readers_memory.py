@@ -48,9 +48,11 @@ async def test_what_is_old_goes(url: str) -> None:
     try:
         for kind in KEPT_MS:
             await memory.put(kind, f"old-{url[:6]}", T0, {})
+        await memory.put("parts", "acknowledged", T0, {})
         await memory.put("heard", "new", T0 + 31 * DAY_MS, {})
         for kind in KEPT_MS:
             assert not [name for name, _, _ in await memory.all(kind) if name.startswith("old")], kind
+        assert await memory.get("parts", "acknowledged", durable=True) == (T0, {}), "only who has them in the log forgets these"
     finally:
         await memory.close()
 

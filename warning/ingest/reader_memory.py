@@ -29,7 +29,8 @@ from warning.database import open_engine
 from warning.errors import Unavailable
 
 DAY_MS = 24 * 3_600_000
-KEPT_MS = {"heard": 3 * DAY_MS, "parts": 3 * DAY_MS, "asked": DAY_MS, "last": 30 * DAY_MS, "stranger": 30 * DAY_MS}
+KEPT_MS = {"heard": 3 * DAY_MS, "asked": DAY_MS, "last": 30 * DAY_MS, "stranger": 30 * DAY_MS}
+# parts are kept until the message is whole or they are in readings.rejected, however long that takes: they are acknowledged
 _MOST_HELD = 20_000
 _PRUNE_EVERY_MS = 3_600_000
 _WITHIN_S = 3.0
