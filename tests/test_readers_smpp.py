@@ -111,6 +111,7 @@ async def test_an_acknowledged_part_is_never_lost(tmp_path: Path, monkeypatch: p
         desk.now_ms += 7 * 3_600_000
         await until(lambda: bool(desk.rejected))
         assert [one.reason for one in desk.rejected] == ["part_missing"]
+        assert [one.refused for one in desk.facts if isinstance(one, Received)] == [{"part_missing": 1}], "counted"
         assert await desk.memory.all("parts") == []
 
 
@@ -137,6 +138,7 @@ async def test_what_is_no_message_is_acknowledged_and_kept_or_passed_over(tmp_pa
         for broken in (said(b"\x80abc", 0, esm_class=0x40), said(b"\x05\x00\x03\x01\x02\x05x", 0, esm_class=0x40), said(b"abc", 4)):
             assert await telecom.say(broken) == OK
         assert [one.reason for one in desk.rejected] == ["malformed"] * 3
+        assert [one.refused for one in desk.facts if isinstance(one, Received)] == [{"malformed": 1}] * 3, "counted"
         assert await telecom.say(said(b"Sukkur inflow 300000", 0xF1)) == OK, "a message class is the GSM alphabet"
         assert len(desk.readings) == 1
 

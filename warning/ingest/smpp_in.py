@@ -14,7 +14,7 @@ from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from warning.errors import InputError, Unavailable
-from warning.facts import Listener, ReadersSmsState, nobody
+from warning.facts import Listener, ReadersSmsState, Received, nobody
 from warning.ingest.gateway import Gateway, Sender
 from warning.ingest.reader_memory import Memory
 from warning.ingest.smpp_session import OK, QUEUE_FULL, THROTTLED, Refused, Session, submits
@@ -96,6 +96,7 @@ class SmppIn:
             piece = piece_of(pdu)
         except InputError as error:
             await self._gateway.keep(pdu, error, Sender("sms:unregistered"))
+            self._listen(Received(0, {error.reason: 1}, 422, 0.0))
             return OK  # it would be as broken the next time
         if piece.receipt:
             return OK
@@ -159,6 +160,7 @@ class SmppIn:
                 for name, content in await self._memory.older("parts", self._clock() - _PARTS_MS):
                     error = InputError("a part whose others never came", reason="part_missing", field="", fix="send it again, shorter")
                     await self._gateway.keep(bytes.fromhex(content["hex"]), error, Sender("sms:unregistered"))
+                    self._listen(Received(0, {error.reason: 1}, 422, 0.0))
                     await self._memory.forget("parts", name)
             except Unavailable as error:
                 _log.info("parts of messages wait: %s", error)
