@@ -364,6 +364,20 @@ async def test_gzip_is_read_members_and_all(world: World) -> None:
     assert (await (await world.puller()).round()).accepted == 1
 
 
+async def test_a_packed_answer_that_ends_in_the_middle_is_none(world: World) -> None:
+    """Of a CSV its last number would be another one."""
+    packed = gzip.compress(b"s,t,v\n" + b"\n".join(b"X,%d,12.34" % (NOW_MS - n * MINUTE_MS) for n in range(60)))
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=packed[: len(packed) // 2 if len(world.server.asked) == 1 else None], headers={"Content-Encoding": "gzip"})
+
+    world.server.answer = answer
+    form = {"format": "csv", "items": {}, "readings": [{"station": "row.s", "what": "'stage'", "time": "row.t", "value": "row.v"}]}
+    puller = await world.puller(agency=agency(**form))
+    assert (await puller.round()).outcome == "connect" and world.log.records == []
+    assert (await puller.round()).accepted == 60
+
+
 async def test_a_reading_ahead_of_our_clock_is_asked_for_again_when_its_time_has_come(world: World) -> None:
     puller = await world.puller()
     world.server.items(item(0), item(10, 2.0), etag='"1"')

@@ -127,6 +127,7 @@ class Fetch:
             raise Unavailable(f"an answer in {encoding[:20]!r}, which was not asked for", reason="encoding")
         most, found = self._source.most_bytes, bytearray()
         inflating = zlib.decompressobj(_AUTO) if encoding not in ("identity", "") else None
+        whole = True
         async for raw in response.aiter_raw():
             if inflating is None:
                 found += raw
@@ -135,9 +136,12 @@ class Fetch:
                     found += inflating.decompress(raw, most + 1 - len(found))
                     if len(found) > most:
                         break
-                    raw, inflating = (inflating.unused_data, zlib.decompressobj(_AUTO)) if inflating.eof else (b"", inflating)
+                    whole = inflating.eof
+                    raw, inflating = (inflating.unused_data, zlib.decompressobj(_AUTO)) if whole else (b"", inflating)
             if len(found) > most:
                 return bytes(found[:most]), True
+        if not whole:  # of a CSV the last number may be cut in two
+            raise Unavailable("the packed answer ends in the middle", reason="connect")
         return bytes(found), False
 
 
