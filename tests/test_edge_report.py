@@ -24,7 +24,17 @@ def test_a_report_is_two_facts() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"node":"a b"}', '{"node":"a\\n"}', '{"node":"a","waiting":-1}', '{"node":"a","sirens":[]}', '{"node":"' + "a" * 5000],
+    [
+        "",
+        "{",
+        "[]",
+        '{"node":"a b"}',
+        '{"node":"a\\n"}',
+        '{"node":"a","waiting":-1}',
+        '{"node":"a","sirens":[]}',
+        '{"node":"a","waiting":1,"oldest_ms":-1' + "0" * 400 + "}",
+        '{"node":"' + "a" * 5000,
+    ],
 )
 def test_nonsense_is_no_fact(text: str) -> None:
     assert facts_of(text, NOW_MS) == ()

@@ -25,7 +25,7 @@ class _Report(msgspec.Struct, frozen=True):
 
     node: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
     waiting: _Count = 0
-    oldest_ms: int | None = None
+    oldest_ms: Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)] | None = None
     refused: _Count = 0
     thinned: _Count = 0
     undated: _Count = 0
