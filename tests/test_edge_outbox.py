@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from warning.errors import Unavailable
+from warning.ingest.edge import opening
 from warning.ingest.edge.opening import open_outbox
 from warning.ingest.edge.outbox import Entry, NotTaken, Outbox
 
@@ -276,3 +279,109 @@ def test_a_disk_that_cannot_be_opened_is_no_damage(tmp_path: Path) -> None:
     (tmp_path / "outbox.db").mkdir()
     with pytest.raises(sqlite3.OperationalError):
         open_outbox(tmp_path / "outbox.db", "boot-1", 50_000_000, T0)
+
+
+def test_the_same_number_in_another_unit_or_datum_is_a_revision(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    feet = Entry("A", "stage", T0, 1.0, "ft", "gauge_zero")
+    above_sea = Entry("A", "stage", T0, 1.0, "m", "msl")
+    assert outbox.put([entry(T0), feet, feet, above_sea, entry(T0)], (), T0) == 4
+    assert [(one.unit, one.datum) for one in outbox.next(9)] == [
+        ("m", "gauge_zero"),
+        ("ft", "gauge_zero"),
+        ("m", "msl"),
+        ("m", "gauge_zero"),
+    ]
+
+
+def test_what_was_no_reading_goes_before_any_reading_is_lost(tmp_path: Path) -> None:
+    """A sensor that sends 16 KB of nonsense again and again."""
+    outbox = opened(tmp_path, most_bytes=2_000_000)
+    outbox.put([entry(T0 + n * 5 * MINUTE_MS, float(n)) for n in range(2000)], (), T0)
+    nonsense = NotTaken("not_json", "", "no JSON", "JSON", b"x" * 16_000, "logger")
+    upstream = NotTaken("station_unknown", "station", "no A", "mend", b"{}", "gateway", upstream=True)
+    outbox.put((), [upstream], T0)
+    lost = 0
+    for n in range(30):
+        outbox.put((), [nonsense] * 10, T0 + n)
+        lost += outbox.tidy()
+    counts = outbox.counts()
+    assert counts.waiting == 2000 and outbox.used_bytes <= 2_000_000
+    assert [(rule, count) for _, rule, count, *_ in outbox.thinned()] == [("refused", 301 - counts.refused)]
+    assert lost <= counts.thinned, "the rest went while it was put in"
+    assert outbox.again(lambda source: entry(T0 - 1)) == 1, "what the gateway refused is still there"
+
+
+def test_text_that_has_lost_bits_stops_nothing(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.put([entry(T0), entry(T0 + 1)], (), T0)
+    with sqlite3.connect(tmp_path / "outbox.db") as other:
+        other.execute("UPDATE readings SET unit = CAST(x'ff' AS TEXT) WHERE time_ms = ?", (T0,))
+    assert [(one.time_ms, one.unit) for one in outbox.next(9)] == [(T0 + 1, "m"), (T0, "\N{REPLACEMENT CHARACTER}")]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """10,000 readings and revisions of the last one; the class that stood; one that waits for the time; and a damaged page."""
+    folder = tmp_path_factory.mktemp("made")
+    outbox = opened(folder)
+    outbox.put([entry(T0 + n * MINUTE_MS, float(n % 500)) for n in range(10_000)], (), T0)
+    last = T0 + 9_999 * MINUTE_MS
+    outbox.put([entry(last, 5.0), entry(last, 6.0), entry(T0, 9.0, "B", boot_ms=5_000)], (), T0, {"levels": "{}"})
+    outbox.close()
+    damaged(folder / "outbox.db", 180 * 4096, 4096)
+    return folder / "outbox.db"
+
+
+@pytest.fixture
+def with_damage(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made, tmp_path / "outbox.db"))
+
+
+def test_of_a_damaged_outbox_also_what_is_remembered_and_what_can_still_be_dated_is_taken_over(with_damage: Path, tmp_path: Path) -> None:
+    outbox = open_outbox(with_damage, "boot-1", 50_000_000, T0)
+    assert outbox.remembered("levels") == "{}"
+    last = T0 + 9_999 * MINUTE_MS
+    assert [value for _, at, value in waiting(outbox) if at == last] == [499.0, 5.0, 6.0], "in their order, behind the damage too"
+    assert outbox.settle(T0 - DAY_MS) == 1
+    assert {one.name for one in tmp_path.iterdir() if "broken" not in one.name} <= {
+        "outbox.db",
+        "outbox.db-wal",
+        "outbox.db-shm",
+        "outbox.ballast",
+    }
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_power_cut_while_a_damaged_outbox_is_replaced_loses_nothing(
+    with_damage: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, done = with_damage, [0]
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(work: Any) -> Any:
+        def or_not(*given: Any, **named: Any) -> Any:
+            done[0] += 1
+            if done[0] == step + 1:
+                raise PowerCut
+            return work(*given, **named)
+
+        return or_not
+
+    with monkeypatch.context() as patched, suppress(PowerCut):
+        patched.setattr(Path, "replace", cut(Path.replace))
+        patched.setattr(opening, "_copied", cut(opening._copied))
+        patched.setattr(opening, "_take_over", cut(opening._take_over))
+        open_outbox(path, "boot-2", 50_000_000, T0).close()
+    outbox = open_outbox(path, "boot-2", 50_000_000, T0 - 1)
+    assert len(waiting(outbox)) > 9_000 and outbox.damage() == ""
+    assert outbox.newest_refused(1)[0][3] == "outbox_damaged"
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_damaged_file_the_oldest(with_damage: Path, tmp_path: Path) -> None:
+    for n in range(3):
+        (tmp_path / f"outbox.db.broken-{T0 + n}").write_bytes(b"")
+    outbox = open_outbox(with_damage, "boot-1", 50_000_000, T0 - DAY_MS)
+    assert len(waiting(outbox)) > 9_000 and (tmp_path / f"outbox.db.broken-{T0 - DAY_MS}").exists()

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS kept(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITH
 _INSERT = """
 INSERT INTO readings(series, time_ms, value, unit, datum, state, above, boot, boot_ms) VALUES (?,?,?,?,?,?,?,?,?)
 """
-_NEWEST = "SELECT value FROM readings WHERE series = ? AND time_ms = ? ORDER BY id DESC LIMIT 1"
+_NEWEST = "SELECT value, unit, datum, boot_ms FROM readings WHERE series = ? AND time_ms = ? ORDER BY id DESC LIMIT 1"
 _REFUSED = "SELECT at_ms, sender, upstream, reason, field, detail, fix, source FROM refused ORDER BY id DESC LIMIT ?"
 _THINNED = """
 SELECT ifnull(s.name, ''), t.rule, t.count, t.first_ms, t.last_ms FROM thinned t LEFT JOIN series s ON s.id = t.series ORDER BY 1, 2
@@ -117,6 +117,7 @@ class Outbox:
     def __init__(self, path: Path, boot: str, most_bytes: int) -> None:
         self.path, self._most_bytes = path, most_bytes
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._database.text_factory = readable
         try:
             self._prepare(boot)
         except BaseException:
@@ -194,7 +195,8 @@ class Outbox:
         series = self._series_id(f"{entry.station} {entry.parameter}", entry.last)
         boot = None if entry.boot_ms is None else self._boot
         values = (series, entry.time_ms, entry.value, entry.unit, entry.datum, WAITING, entry.above, boot, entry.boot_ms)
-        if self._database.execute(_NEWEST, (series, entry.time_ms)).fetchone() == (entry.value,):
+        said = (entry.value, entry.unit, entry.datum, entry.boot_ms)  # two that wait for the time may show the same one meanwhile
+        if self._database.execute(_NEWEST, (series, entry.time_ms)).fetchone() == said:
             return 0
         self._database.execute(_INSERT, values)
         if entry.above:  # else a revision that reaches a limit would overtake what it revises
@@ -239,7 +241,7 @@ class Outbox:
 
     def _rows(self, index: str, where: str, value: int) -> list[Waiting]:
         found = self._database.execute(_ROW.format(index=index) + where, (value,))
-        return [Waiting(id, *name.rsplit(" ", 1), *rest) for id, name, *rest in found]
+        return [Waiting(id, *name.rpartition(" ")[::2], *rest) for id, name, *rest in found]
 
     def sent(self, sent: Iterable[int], refused: Iterable[tuple[int, NotTaken]], now_ms: int, kept: dict[str, str] | None = None) -> None:
         """The gateway has them, or has refused them: those are kept apart, with its reasons. Raises Unavailable."""
@@ -352,6 +354,11 @@ class Outbox:
             path.write_bytes(bytes(_BALLAST_BYTES))
         except OSError:
             path.unlink(missing_ok=True)
+
+
+def readable(text: bytes) -> str:
+    """Text of a card that has lost bits must not stop what stands behind it: the gateway says what is wrong with it."""
+    return text.decode("utf-8", "replace")
 
 
 def unavailable(error: Exception) -> Unavailable:

@@ -3,20 +3,23 @@
 The newest of each series never goes, and what is sent or stands again elsewhere goes before anything is lost:
 
 1. ``sent``: what the gateway has, oldest first (it was kept to know duplicates)
-2. ``superseded``: what a later word for the same time revises
-3. ``hourly``: history older than a day, below the limits: the highest of each hour stays
-4. ``six_hourly``: the same, below the limits and older than 6 h: the highest of six hours stays
-5. ``undated``: of a boot in which nobody said what time it was
-6. ``flood_hourly``: above a limit: the highest of each hour stays
-7. ``oldest``: the oldest of all but rain, whose sums cannot be thinned
-8. ``oldest_rain``
-9. ``oldest_unsure``: of this boot, while nobody has said what time it is
+2. ``refused``: what was no reading here, oldest first
+3. ``superseded``: what a later word for the same time revises
+4. ``hourly``: history older than a day, below the limits: the highest of each hour stays
+5. ``six_hourly``: the same, below the limits and older than 6 h: the highest of six hours stays
+6. ``undated``: of a boot in which nobody said what time it was
+7. ``refused``: what the gateway refused, oldest first
+8. ``flood_hourly``: above a limit: the highest of each hour stays
+9. ``oldest``: the oldest of all but rain, whose sums cannot be thinned
+10. ``oldest_rain``
+11. ``oldest_unsure``: of this boot, while nobody has said what time it is
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 _STEP = 2000  # rows at a time: what it needs of memory and of the log stays small
 _LOOKED_AT = 20_000  # oldest rows of a series in which hours are looked at: two years of hourly ones
@@ -68,6 +71,12 @@ INSERT INTO thinned SELECT series, :rule, count(*), min(time_ms), max(time_ms) F
 GROUP BY series ON CONFLICT DO UPDATE SET count = count + excluded.count,
 first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms)
 """
+_REFUSED = "SELECT id FROM refused WHERE upstream = :upstream ORDER BY id LIMIT :some"
+_COUNT_REFUSED = f"""
+INSERT INTO thinned SELECT 0, 'refused', count(*), min(at_ms), max(at_ms) FROM refused WHERE id IN ({_REFUSED}) HAVING count(*) > 0
+ON CONFLICT DO UPDATE SET count = count + excluded.count,
+first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms)
+"""  # noqa: S608 - our own constants
 
 
 def thin(database: sqlite3.Connection, over: Callable[[], int], *, step: int = _STEP) -> int:
@@ -84,7 +93,10 @@ def thin(database: sqlite3.Connection, over: Callable[[], int], *, step: int = _
         ).rowcount
         if done <= 0:
             break
+    lost += _drop_refused(database, 0, over, step)
     for rule, ids, kinds in _RULES:
+        if rule == "flood_hourly":
+            lost += _drop_refused(database, 1, over, step)
         every = [(id, name) for id, name, last in database.execute("SELECT id, name, kept_last FROM series ORDER BY id") if last in kinds]
         while over() > 0:
             done = sum(_drop(database, rule, ids, id, step) for id, _ in every)
@@ -96,15 +108,34 @@ def thin(database: sqlite3.Connection, over: Callable[[], int], *, step: int = _
 
 def _drop(database: sqlite3.Connection, rule: str, ids: str, series: int, step: int) -> int:
     """A step of one rule at one series: counted and deleted in one transaction."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(database):
         database.execute("DELETE FROM going")
         database.execute(f"INSERT INTO going {ids}", {"series": series, "most": step, "some": max(100, step // 8)})
         database.execute(_COUNT, {"rule": rule})
         done = database.execute("DELETE FROM readings WHERE id IN (SELECT id FROM going)").rowcount
+    return max(done, 0)
+
+
+def _drop_refused(database: sqlite3.Connection, upstream: int, over: Callable[[], int], step: int) -> int:
+    """What was refused, a few at a time, for each may be of 16 KB; how many."""
+    dropped, which = 0, {"upstream": upstream, "some": max(10, step // 20)}
+    while over() > 0:
+        with _transaction(database):
+            database.execute(_COUNT_REFUSED, which)
+            done = database.execute(f"DELETE FROM refused WHERE id IN ({_REFUSED})", which).rowcount  # noqa: S608 - likewise
+        if done <= 0:
+            break
+        dropped += done
+    return dropped
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         database.execute("COMMIT")
     except BaseException:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
-    return max(done, 0)
