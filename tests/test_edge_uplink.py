@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from edge_house import MINUTE_MS, START_MS, Inside, Time, inside, reading
+from edge_house import MINUTE_MS, START_MS, Inside, Time, inside, reading, until
 from ingest_house import HOST, ingest, two_basins, wall_ms
 
 from warning.ingest.edge.node import Local
@@ -208,3 +210,37 @@ async def test_the_gateway_tells_the_time_and_what_waited_for_it_is_dated(tmp_pa
         times = [round(datetime.fromisoformat(one["time"]).timestamp() * 1000) for one in seen]
         assert [one["value"] for one in seen] == [1.5, 1.25]
         assert times[0] == pytest.approx(START_MS + 60_000, abs=2000) and times[0] - times[1] == 60_000
+
+
+@pytest.mark.parametrize("reason", ["not_json", "not_gzip", "media_type", "content_encoding", "empty"])
+async def test_what_is_the_fault_of_the_way_moves_no_reading(tmp_path: Path, reason: str) -> None:
+    """A proxy that changes bodies or headers: each reading by itself would be refused, and the outbox emptied into what was refused."""
+    async with answering(lambda request, items: problem(415, reason)) as url, inside(tmp_path, Time(), url=url) as node:
+        await filled(node, 3)
+        waits = [await node.uplink.attempt() for _ in range(5)]
+        assert len(await node.waiting()) == 3 and all(waits) and reason in node.uplink.why
+        assert (await node.store.run(lambda outbox: outbox.counts())).refused == 0
+
+
+async def test_a_reading_that_a_dying_card_has_made_unreadable_stops_none_behind_it(tmp_path: Path) -> None:
+    def answer(request: web.Request, items: list[Any]) -> web.Response:
+        return web.json_response({"accepted": len(items), "refused": [], "received_ms": START_MS}, status=202)
+
+    async with answering(answer) as url, inside(tmp_path, Time(), url=url) as node:
+        await filled(node, 3)
+        with sqlite3.connect(tmp_path / "state" / "outbox.db") as card:
+            card.execute("UPDATE readings SET time_ms = 9e17 WHERE id = 1")
+        await node.uplink.attempt()
+        assert await node.waiting() == [] and node.uplink.sent == 2
+        rows = await node.store.run(lambda outbox: outbox.newest_refused(9))
+        assert [row[3] for row in rows] == ["unreadable"]
+
+
+async def test_a_stop_at_the_moment_of_news_is_a_stop(tmp_path: Path) -> None:
+    async with inside(tmp_path, Time()) as node:
+        task = asyncio.create_task(node.uplink.run())
+        await until(lambda: node.uplink._idle)
+        node.uplink.news(urgent=True)
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+        assert task.cancelled()

@@ -30,7 +30,9 @@ _IDLE_S = 30.0
 _AT_LEAST_S = 2.0  # between two attempts, however urgent
 _MOST_RETRY_AFTER_S = 300.0
 _WITHOUT_KEY_S = 60.0
-_WHOLE = frozenset({"too_large", "too_many", "not_json", "empty", "not_gzip", "media_type", "content_encoding"})  # of the whole request
+# Of a request that one reading may be to blame for. What else is said of a whole one (not_json, not_gzip, media_type) is the fault of
+# what lies between: all would be refused one by one.
+_WHOLE = frozenset({"too_large", "too_many"})
 _DATE_ACCURATE_MS = 1000
 
 _log = logging.getLogger(__name__)
@@ -73,13 +75,14 @@ class Uplink:
                 wait_s -= _AT_LEAST_S
             if wait_s:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._news.wait()
 
     async def attempt(self) -> float:
         """One request, if there is anything to say; how long to wait before the next, in s."""
         try:
             await self._dated()
-            batch = await self._store.run(lambda outbox: outbox.next(self.pace.items))
+            batch = await self._next()
         except Unavailable as error:
             self.why = str(error)
             return error.retry_after_s or _IDLE_S
@@ -96,6 +99,18 @@ class Uplink:
         done = self._settle()
         if asyncio.iscoroutine(done):
             await done
+
+    async def _next(self) -> list[Waiting]:
+        """What goes next. What a dying card has made unreadable is set aside: else everything would wait behind it."""
+        batch = await self._store.run(lambda outbox: outbox.next(self.pace.items))
+        faults = {one.id: fault for one in batch if (fault := _fault(one))}
+        if faults:
+            aside = [(one, faults[one.id]) for one in batch if one.id in faults]
+            _log.error("%d readings of the outbox cannot be read and are set aside; the first: %s", len(aside), aside[0][1])
+            kept = [(one.id, NotTaken("unreadable", "", fault, "look at the card", repr(one).encode(), "edge")) for one, fault in aside]
+            now_ms = self._clock.now().ms
+            await self._store.run(lambda outbox: outbox.sent((), kept, now_ms))
+        return [one for one in batch if one.id not in faults]
 
     async def _nothing_to_send(self) -> float:
         if self._clock.offset_ms is not None:
@@ -153,7 +168,7 @@ class Uplink:
     async def _whole(self, batch: Sequence[Waiting], response: Response, answer: Answer) -> float:
         """The whole request was turned down."""
         what = f"{response.status} {answer.reason}: {answer.detail}"
-        if response.status in (400, 413, 415, 422) and answer.reason in _WHOLE:
+        if response.status == 413 and answer.reason in _WHOLE:
             if len(batch) == 1:  # the smallest there is: it alone is to blame
                 one = batch[0]
                 kept = NotTaken(answer.reason, "", answer.detail, "", item_of(one), "gateway", upstream=True)
@@ -193,6 +208,15 @@ def item_of(one: Waiting) -> bytes:
         "unit": one.unit,
     }
     return msgspec.json.encode(fields | ({"datum": one.datum} if one.datum else {}))
+
+
+def _fault(one: Waiting) -> str:
+    """Why this can be no reading; "": it can."""
+    try:
+        item_of(one)
+    except (ValueError, TypeError, ArithmeticError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _of_each(answer: Answer, sent: int) -> bool:
