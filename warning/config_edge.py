@@ -204,6 +204,8 @@ def _of_sirens(file: EdgeFile) -> _Found:
             yield at, "a siren is a command or a topic", "command: [/path/of/program, '{state}', '{level}'], or topic: siren/name", True
         if siren.topic and file.mqtt is None:
             yield (*at, "topic"), "there is no broker for it", "mqtt: {host: 127.0.0.1}", True
+        if any(sign in siren.topic for sign in "+#"):
+            yield (*at, "topic"), f"{siren.topic} is a filter: nothing can be sent to it", "the topic of this siren alone", True
         if siren.command and not Path(siren.command[0]).is_absolute():
             yield (
                 (*at, "command"),
@@ -241,6 +243,13 @@ def _of_ways_in(file: EdgeFile) -> _Found:
         yield ("listen",), "nobody has a key", "keys: - {name: ..., sha256: ...} (warning edge new-key)", True
     if file.mqtt is None and any(sensor.topic for sensor in file.sensors):
         yield ("sensors",), "a sensor has a topic, and there is no broker", "mqtt: {host: 127.0.0.1}", True
+    if file.mqtt is None:
+        return
+    if file.listen is None and not file.mqtt.topics and not any(sensor.topic for sensor in file.sensors):
+        yield ("mqtt",), "no sensor can come in: no topic is heard", "topics: [sensors/+/readings], or topic: at a sensor", True
+    for number, topic in enumerate(file.mqtt.topics):
+        if "#" in topic[:-1] or any(len(part) > 1 and ("+" in part or "#" in part) for part in topic.split("/")):
+            yield ("mqtt", "topics", number), f"{topic} is no filter of MQTT", "+ for one whole level, # for all behind the last /", True
 
 
 def _of_gateway(file: EdgeFile) -> _Found:
