@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_house import MINUTE_MS, ROOT, START_MS, Time, inside, reading, site_file
+from edge_house import MINUTE_MS, ROOT, START_MS, Time, inside, reading, site_file, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from warning import config_edge
 from warning.errors import Unavailable
 from warning.ingest.edge.limits import Judged
 from warning.ingest.edge.node import Local
-from warning.ingest.edge.siren import Sounder, by_command
+from warning.ingest.edge.siren import Sounder, again_s, by_command
 from warning.model import Level
 from warning.site import Siren
 
@@ -73,6 +73,10 @@ LIMITS = {"LOW": 2, "HIGH": 4}
         ({"sirens": [SIREN | {"command": ["/bin/true", "{state}", "{levle}"]}]}, "sirens.0.command", "nobody knows"),
         ({"sirens": [SIREN | {"topic": "x"}]}, "sirens.0", "a command or a topic"),
         ({"sirens": [SIREN | {"series": ["X stage"]}]}, "sirens.0.series", "no sensor"),
+        ({"sirens": [SIREN | {"topic": "sirens/+"}]}, "sirens.0.topic", "is a filter"),
+        ({"mqtt": {"topics": ["a/#/b"]}}, "mqtt.topics.0", "no filter"),
+        ({"mqtt": {"topics": ["a/b+"]}}, "mqtt.topics.0", "no filter"),
+        ({"mqtt": {}, "listen": None}, "mqtt", "no topic is heard"),
         ({"sirens": [SIREN], "sensors": [sensor(limits={"LOW": 2})]}, "sirens.0.at", "would never sound"),
         ({"keys": [{"name": "k", "sha256": "X" * 64}]}, "keys.0.sha256", "no SHA-256"),
         ({"listen": None}, "", "no sensor can come in"),
@@ -308,18 +312,56 @@ async def test_a_command_that_is_not_there_is_said(tmp_path: Path) -> None:
         await by_command(Siren(name="s", at=Level.HIGH, command=(str(tmp_path / "nothing"),)))("on", Level.HIGH)
 
 
-async def test_the_siren_does_not_wait_for_a_broken_disk(tmp_path: Path) -> None:
-    async with inside(tmp_path, sirens=[SIREN]) as node:
-        (tmp_path / "state").mkdir()
-        (tmp_path / "state" / "outbox.db").mkdir()  # cannot be opened
-        with pytest.raises(Unavailable):
-            await node.node.take([reading(START_MS, 5.5)], LOGGER)
-        await node.sounders[0].once()
-        assert node.told == [("s", "on", Level.VERY_HIGH)]
-        (tmp_path / "state" / "outbox.db").rmdir()
-        node.store._again_s = 0.0
-        assert (await node.node.take([reading(START_MS, 5.5)], LOGGER)).accepted == 1
-        assert node.node.levels["A stage"] is Level.VERY_HIGH
-    async with inside(tmp_path, sirens=[SIREN]) as node:
-        await node.node.restore()
-        assert node.node.levels["A stage"] is Level.VERY_HIGH, "it was kept with the first reading that could be"
+async def test_a_time_that_utc_cannot_say_is_refused_also_while_nobody_knows_the_time(tmp_path: Path) -> None:
+    async with inside(tmp_path, Time(synchronised=False)) as node:
+        text = reading(START_MS, 1.0).replace(b"2025-09-02T08:00:00.000Z", b"9999-12-31T23:59:59-23:59")
+        assert b"9999" in text
+        taken = await node.node.take([text, reading(START_MS, 1.0)], LOGGER)
+        assert [(one.index, one.reason) for one in taken.refused] == [(0, "time_future")]
+
+
+async def test_a_steady_level_is_no_double_while_the_nodes_clock_stands(tmp_path: Path) -> None:
+    """The clock is behind the last sure time: until somebody says the time all readings without one show that time, and yet are many."""
+    now = Time(START_MS - 86_400_000, synchronised=False)
+    async with inside(tmp_path, now, least_ms=START_MS) as node:
+        for _ in range(3):
+            await node.node.take([reading(None, 1.5)], LOGGER)
+            now.pass_ms(5 * MINUTE_MS)
+        now.now_ms, now.synchronised = START_MS + 86_400_000, True
+        assert node.clock.look()
+        await node.node.settle()
+        assert len(await node.waiting()) == 3
+
+
+async def test_a_siren_hears_at_once_that_the_class_is_another() -> None:
+    siren, hook = sounder(again_s=600)
+    siren.hear(Level.HIGH)
+    await siren.once()
+    siren.hear(Level.EXCEPTIONAL)
+    await siren.once()
+    await siren.once()
+    assert [level for _, _, level in hook.told] == [Level.HIGH, Level.EXCEPTIONAL]
+
+
+def test_what_a_siren_is_told_is_valid_until_it_is_told_again() -> None:
+    siren = Siren(name="s", at=Level.HIGH, topic="s", again_s=60)
+    assert (again_s(siren, "on"), again_s(siren, "off")) == (60, 600)
+
+
+async def test_a_stop_at_the_moment_of_news_is_a_stop() -> None:
+    siren, _ = sounder()
+    task = asyncio.create_task(siren.run())
+    await until(lambda: siren.shown.told == "off")
+    siren.hear(Level.HIGH)
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled()
+
+
+async def test_a_stop_at_the_moment_a_command_ends_is_a_stop(tmp_path: Path) -> None:
+    for wait_ms in range(0, 40, 2):
+        task = asyncio.create_task(by_command(Siren(name="s", at=Level.HIGH, command=("/bin/true",)))("on", Level.HIGH))
+        await asyncio.sleep(wait_ms / 1000)
+        if not task.done() and task.cancel():
+            await asyncio.wait([task], timeout=10)
+            assert task.cancelled()

@@ -71,8 +71,9 @@ async def edge(site: Site, stop: asyncio.Event) -> None:
         stack.push_async_callback(store.close)
         clock = clocks.Clock(battery=site.battery_clock)
         with suppress(Unavailable, TimeoutError):  # said by the store; the sirens wait for no disk, and a large outbox is checked first
-            least_ms = await asyncio.wait_for(store.run(lambda outbox: outbox.remembered(SURE)), _OPENED_WITHIN_S)
-            clock = clocks.Clock(battery=site.battery_clock, least_ms=int(least_ms or 0))
+            async with asyncio.timeout(_OPENED_WITHIN_S):
+                remembered = await store.run(lambda outbox: outbox.remembered(SURE))
+            clock = clocks.Clock(battery=site.battery_clock, least_ms=clocks.least_ms(remembered))
         broker = _broker(site)
         sounders = [_sounder(siren, broker) for siren in site.sirens]
         status = Status(site, store, clock, sounders, (lambda: broker.why) if broker else None)
@@ -85,14 +86,15 @@ async def edge(site: Site, stop: asyncio.Event) -> None:
         uplink = Uplink(site.gateway, link, store, clock, report=status.report, settle=settle)
         node = Node(site, store, clock, sounders, uplink.news)
         with suppress(Unavailable, TimeoutError):  # likewise; a siren that sounded before a power cut is not told off first
-            await asyncio.wait_for(node.restore(), _OPENED_WITHIN_S)
+            async with asyncio.timeout(_OPENED_WITHIN_S):
+                await node.restore()
         works = [_again("siren " + sounder.siren.name, sounder.run) for sounder in sounders]
         works += [_again("uplink", uplink.run), _again("clock and outbox", partial(look_after, node, store, clock))]
-        works.append(_counted(status))
+        works.append(_again("status", partial(_counted, status)))
         if broker is not None:
             works.append(_again("the sensors' broker", partial(broker.run, node)))
         if site.listen is not None:
-            works.append(_listen(node, site, site.listen, status, stack))
+            works.append(_again("readings by HTTP", partial(_listen, node, site, site.listen, status, stack)))
         await control.serve(control.create_app(status, node, uplink, store, sounders), directory, stack)
         log.info("node %s: %d sensors, %d sirens, readings go to %s", site.node, len(site.sensors), len(sounders), site.gateway.url)
         gc.freeze()

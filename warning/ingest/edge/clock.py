@@ -18,6 +18,7 @@ _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES = 512  # more than struct timex has on any Linux
 _LEAP_MS = 2000  # the system's clock against the even one: more is a step
 _DISAGREE_MS = 5000
+NO_TIME_MS = 253_402_300_800_000  # the year 10000
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,14 @@ def kernel_synchronised() -> bool:
     except (OSError, AttributeError):
         return False
     return 0 <= state < _TIME_ERROR
+
+
+def least_ms(remembered: str | None) -> int:
+    """The newest sure time that an outbox remembers; 0 if none, or if a dying card has made it none."""
+    found = int(remembered) if remembered and remembered.isascii() and remembered.isdecimal() and len(remembered) < 20 else 0
+    if remembered and not 0 < found < NO_TIME_MS:
+        _log.error("the newest sure time cannot be read: %r", remembered[:40])
+    return found if found < NO_TIME_MS else 0
 
 
 class Clock:

@@ -76,7 +76,8 @@ class Node:
         self._rules, self._watches = site.rules, {sensor.name: Watch(sensor, site.rules) for sensor in site.sensors}
         self.seeing = Seeing()
         self.unsettled = True  # readings may wait for the time
-        self._levels_kept = True
+        self.restored = False  # until then what the outbox remembers is more than what is known here
+        self._kept_levels: dict[str, Level] = {}  # on the disk, as far as is known
 
     @property
     def levels(self) -> dict[str, Level]:
@@ -86,11 +87,12 @@ class Node:
     async def restore(self) -> None:
         """After a start: the classes that stood go on standing, and the sirens with them. Raises Unavailable."""
         text = await self._store.run(lambda outbox: outbox.remembered(LEVELS))
-        for name, level in (msgspec.json.decode(text, type=dict[str, Level]) if text else {}).items():
+        for name, level in _levels(text).items():
             watch = self._watches.get(name)
             if watch is not None and watch.sensor.limits and level > watch.level:
                 highest = max((each for each, _ in watch.sensor.limits), key=lambda each: each.rank)
                 watch.level = min(level, highest, key=lambda each: each.rank)
+        self.restored = True
         self.sound()
 
     async def settle(self) -> None:
@@ -109,22 +111,28 @@ class Node:
         if dated:
             _log.warning("%d readings that waited for the time are dated", dated)
 
-    async def take(self, texts: Sequence[bytes | msgspec.Raw], sender: Local) -> Taken:
-        """JSON texts, one a reading. Raises Unavailable: nothing may be acknowledged, though the limits have heard it."""
+    def now(self) -> Now:
+        return self._clock.now()
 
-        def heard(text: bytes | msgspec.Raw, now: Now) -> Heard:
+    async def take(self, texts: Sequence[bytes | msgspec.Raw], sender: Local, heard: Now | None = None) -> Taken:
+        """JSON texts, one a reading. Raises Unavailable: nothing may be acknowledged, though the limits have heard it.
+
+        ``heard``: the same message was heard then, by the limits only.
+        """
+
+        def read(text: bytes | msgspec.Raw, now: Now) -> Heard:
             return self._readings.heard(text, now, sender.stations)
 
-        accepted, refused, ahead_ms, now = 0, list[Refused](), 0, self._clock.now()
+        accepted, refused, ahead_ms, now = 0, list[Refused](), 0, heard or self._clock.now()
         for first in range(0, len(texts), _AT_ONCE):
-            part = await self._take(texts[first : first + _AT_ONCE], heard, sender)
+            part = await self._take(texts[first : first + _AT_ONCE], read, sender, None if first else heard)
             accepted, ahead_ms = accepted + part.accepted, max(ahead_ms, part.ahead_ms)
             refused += [msgspec.structs.replace(one, index=one.index + first) for one in part.refused]
         return Taken(accepted, tuple(refused), now, ahead_ms)
 
-    async def take_number(self, sensor: Sensor, payload: bytes, sender: Local) -> Taken:
-        """A bare number from a sensor's own topic. Raises Unavailable."""
-        return await self._take([payload], lambda text, now: self._readings.number(sensor, bytes(text), now), sender)
+    async def take_number(self, sensor: Sensor, payload: bytes, sender: Local, heard: Now | None = None) -> Taken:
+        """A bare number from a sensor's own topic; ``heard`` as for ``take``. Raises Unavailable."""
+        return await self._take([payload], lambda text, now: self._readings.number(sensor, bytes(text), now), sender, heard)
 
     async def keep(self, body: bytes, error: InputError, sender: Local) -> None:
         """Keeps a message that could not be split into readings. Raises Unavailable."""
@@ -132,8 +140,10 @@ class Node:
         self.seeing.refused[error.reason] += 1
         await self._store.run(lambda outbox: outbox.put((), (_not_taken(body, error, sender),), now.ms))
 
-    async def _take(self, texts: Sequence[bytes | msgspec.Raw], read: Callable[[bytes | msgspec.Raw, Now], Heard], sender: Local) -> Taken:
-        now = self._clock.now()
+    async def _take(
+        self, texts: Sequence[bytes | msgspec.Raw], read: Callable[[bytes | msgspec.Raw, Now], Heard], sender: Local, before: Now | None
+    ) -> Taken:
+        now = before or self._clock.now()
         heard: list[Heard] = []
         refused: list[Refused] = []
         kept: list[NotTaken] = []
@@ -144,10 +154,15 @@ class Node:
                 refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
                 kept.append(_not_taken(bytes(text), error, sender))
                 self.seeing.refused[error.reason] += 1
-        rose = self._judge(heard, now)
+        rose = before is None and self._judge(heard, now)
         entries = [self._entry(one, now) for one in heard]
-        new = await self._store.run(lambda outbox: outbox.put(entries, kept, now.ms, self._remember(now)))
-        self._levels_kept = True
+        if not self.restored:  # a disk that comes back only now: what it remembers must not be written over
+            await self.restore()
+        levels = self.levels
+        remembered = self._remember(levels, now)
+        new = await self._store.run(lambda outbox: outbox.put(entries, kept, now.ms, remembered))
+        if LEVELS in remembered:
+            self._kept_levels = levels
         self.unsettled |= any(entry.boot_ms is not None for entry in entries)
         self.seeing.taken, self.seeing.doubled = self.seeing.taken + new, self.seeing.doubled + len(entries) - new
         if new:
@@ -170,7 +185,6 @@ class Node:
         for name, level in after.items():
             if level != before[name]:
                 _log.warning("%s: %s, was %s", name, level.name, before[name].name)
-        self._levels_kept = False
         self.sound()
         return any(level > before[name] for name, level in after.items())
 
@@ -195,8 +209,9 @@ class Node:
             last=one.sensor.parameter is Parameter.RAIN,
         )
 
-    def _remember(self, now: Now) -> dict[str, str]:
-        kept = {} if self._levels_kept else {LEVELS: msgspec.json.encode(self.levels).decode()}
+    def _remember(self, levels: dict[str, Level], now: Now) -> dict[str, str]:
+        told = self.restored and levels != self._kept_levels
+        kept = {LEVELS: msgspec.json.encode(levels).decode()} if told else {}
         return kept | ({SURE: str(now.ms)} if now.sure else {})
 
 
@@ -218,15 +233,22 @@ def _not_taken(source: bytes, error: InputError, sender: Local) -> NotTaken:
     return NotTaken(error.reason, error.field, str(error), error.fix, source[:_MOST_KEPT_BYTES], sender.name)
 
 
+def _levels(text: str | None) -> dict[str, Level]:
+    """What ``Node._remember`` wrote; what a dying card has made of it must not keep the sirens from starting."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Level]) if text else {}
+    except ValueError as error:  # msgspec's errors are ValueErrors
+        _log.error("which classes stood cannot be read, so they begin at NORMAL: %s", error)
+        return {}
+
+
 async def look_after(node: Node, store: Store, clock: Clock, every_s: float = 10.0) -> None:
     """What has to be done now and then: look at the clock, date what waited for it, thin what is too much. For ever."""
-    restored = False
     while True:
         clock.look()
         try:
-            if not restored:
+            if not node.restored:
                 await node.restore()
-                restored = True
             await node.settle()
             lost = await store.run(lambda outbox: outbox.tidy())
             if lost:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from warning.errors import InputError
-from warning.ingest.edge.clock import Now
+from warning.ingest.edge.clock import NO_TIME_MS, Now
 from warning.ingest.formats import GAUGE_ZERO, Formats, Item, Refusal, item, refusal
 from warning.model import Parameter
 from warning.region import Region, Series, Station
@@ -71,6 +71,8 @@ class Readings:
         if sensor is not None:
             read = replace(read, unit=read.unit or sensor.unit, datum=read.datum or sensor.datum)
         reading = self._formats.reading(read, provider="", received_ms=now.ms, live=now.sure)
+        if reading.time_ms >= NO_TIME_MS:  # while nobody knows the time the future is taken; this could not be written down in UTC
+            raise refusal(Refusal.TIME_FUTURE, "time", f"{read.time.isoformat()} is after the year 9999 in UTC", "set the sensor's clock")
         assert sensor is not None  # else the line before has refused it
         return Heard(sensor, read, reading.value, reading.time_ms, own_time)
 

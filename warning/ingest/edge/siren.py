@@ -26,6 +26,11 @@ _OFF_LESS_OFTEN = 10
 _log = logging.getLogger(__name__)
 
 
+def again_s(siren: Siren, state: str) -> int:
+    """So often a siren is told what it was told already."""
+    return siren.again_s * (1 if state == "on" else _OFF_LESS_OFTEN)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """``wanted`` and ``told`` differ while the hook fails (``why``)."""
@@ -47,6 +52,7 @@ class Sounder:
         self._since_s = clock()  # the class rose to what it is
         self._muted = Level.NORMAL
         self._told, self._told_s, self._why, self._failures = "", clock(), "", 0
+        self._told_level = Level.NORMAL
         self._test_until_s: float | None = None
         self._news = asyncio.Event()
 
@@ -90,14 +96,16 @@ class Sounder:
             self._news.clear()
             wait_s = await self.once()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), wait_s)
+                async with asyncio.timeout(wait_s):  # wait_for (Python 3.11) loses a cancellation that comes with the news
+                    await self._news.wait()
 
     async def once(self) -> float:
         """Tells the hook if it is time to; how long nothing more is to be done if nothing changes, in s."""
         wanted, level = self.wanted, self._level
-        every_s = self.siren.again_s * (1 if wanted == "on" else _OFF_LESS_OFTEN)
+        every_s = again_s(self.siren, wanted)
         now = self._clock()
-        if wanted != self._told or now - self._told_s >= every_s:
+        changed = wanted != self._told or (wanted == "on" and level is not self._told_level)
+        if changed or now - self._told_s >= every_s:
             try:
                 await self._tell(wanted, level)
             except Unavailable as error:
@@ -106,9 +114,9 @@ class Sounder:
                 _log.error("siren %s could not be told %s: %s", self.siren.name, wanted, error)
                 self._told = ""
                 return float(min(_MOST_WAIT_S, 2 ** min(self._failures - 1, 5)))
-            if wanted != self._told:
+            if changed:
                 _log.warning("siren %s: %s (%s)", self.siren.name, wanted, level.name)
-            self._told, self._told_s, self._why, self._failures = wanted, self._clock(), "", 0
+            self._told, self._told_level, self._told_s, self._why, self._failures = wanted, level, self._clock(), "", 0
         now = self._clock()
         ends = [self._told_s + every_s - now]
         if wanted == "on":
@@ -131,7 +139,8 @@ def by_command(siren: Siren) -> Tell:
         except OSError as error:
             raise Unavailable(f"{command[0]}: {error.strerror or error}", reason="siren") from error
         try:
-            code = await asyncio.wait_for(process.wait(), siren.within_s)
+            async with asyncio.timeout(siren.within_s):
+                code = await process.wait()
         except TimeoutError:
             raise Unavailable(f"{command[0]} did not end within {siren.within_s:g} s and was killed", reason="siren") from None
         finally:
