@@ -177,6 +177,16 @@ async def test_last_use_is_written_once_a_minute(keys: KeyStore, clock: Clock) -
     assert used == [Clock.ms, Clock.ms, Clock.ms + 61_000]
 
 
+async def test_who_knows_an_id_alone_does_not_make_a_key_look_used(keys: KeyStore, clock: Clock) -> None:
+    key, text = await keys.create("agency")
+    with pytest.raises(AuthError):
+        await keys.verify(f"fw_{key.id}_" + "x" * 43)
+    await asyncio.sleep(0.25)
+    assert [entry.last_used_ms for entry in await keys.list() if entry.id == key.id] == [None]
+    await keys.verify(text)
+    assert [entry.last_used_ms for entry in await keys.list() if entry.id == key.id] == [clock.ms]
+
+
 async def test_what_cannot_be_made_or_revoked(keys: KeyStore) -> None:
     for provider in ("", "  ", "x" * 101):
         with pytest.raises(InputError):

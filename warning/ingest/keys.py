@@ -93,6 +93,7 @@ class KeyStore:
         self._engine = open_engine(url, within_s)
         self._clock, self._remember_s, self._outage_s, self._within_s = clock, remember_s, outage_s, within_s
         self._remembered: dict[str, _Remembered] = {}
+        self._used_ms: dict[str, int] = {}  # when it was last written
         self._lookups: dict[str, asyncio.Task[_Remembered | None]] = {}
         self._table_is_there = False
         self._away_until_s = -1.0  # monotonic; no key that is known waits for the database before this
@@ -177,6 +178,8 @@ class KeyStore:
             raise AuthError("no such key")
         if entry.key.revoked_ms is not None:
             raise AuthError(f"key {entry.key.id} is revoked")
+        if time.monotonic() >= self._away_until_s:
+            await self._used_now(entry.key)
         if entry.key.ends_ms is not None and self._clock() >= entry.key.ends_ms:
             raise AuthError(f"key {entry.key.id} has ended: use its successor, {entry.key.successor}")
         return entry.key
@@ -203,14 +206,19 @@ class KeyStore:
         if not rows:
             self._remembered.pop(id, None)
             return None
-        key, now_ms = _key(rows[0]), self._clock()
-        if key.revoked_ms is None and now_ms - (key.last_used_ms or 0) > _USED_EVERY_MS:
-            with suppress(Unavailable):  # which _run has logged: not worth refusing a reading
-                await self._run(_KEYS.update().where(_KEYS.c.id == id).values(last_used_ms=now_ms))
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
-        entry = self._remembered[id] = _Remembered(key, bytes(rows[0].digest), time.monotonic())
+            self._used_ms.clear()
+        entry = self._remembered[id] = _Remembered(_key(rows[0]), bytes(rows[0].digest), time.monotonic())
         return entry
+
+    async def _used_now(self, key: Key) -> None:
+        """Only of a key whose secret was right: who knows an id alone must not make a key look used."""
+        now_ms = self._clock()
+        if now_ms - max(key.last_used_ms or 0, self._used_ms.get(key.id, 0)) > _USED_EVERY_MS:
+            self._used_ms[key.id] = now_ms
+            with suppress(Unavailable):  # which _run has logged: not worth refusing a reading
+                await self._run(_KEYS.update().where(_KEYS.c.id == key.id).values(last_used_ms=now_ms))
 
     async def _run(self, statement: Any, then: Any = None) -> Any:
         """Rows of a select, else how many rows were changed; ``then`` in the same transaction, if any was. Whatever a database or its
