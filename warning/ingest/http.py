@@ -62,7 +62,7 @@ def create_app(
     limits: Limits | None = None,
     formats: Mapping[str, Parser] = MappingProxyType({}),
 ) -> web.Application:
-    """The application. Serve it with ``serving.serve``, which bounds connections and leaves gzip bodies to us.
+    """The application. Serve it with ``serving.serve``, which closes silent connections and leaves gzip bodies to us.
 
     ``formats``: further content types, each with what makes parts of a body (``pushed.parsers``).
     """
