@@ -373,6 +373,15 @@ def test_what_is_pushed_is_ours_by_the_same_station_ids_and_nothing_is_left_out(
     assert {shown(part)[:2] for part in parsers(SHIPPED)[other](xml)} == {("OAK1", "stage")}
 
 
+def test_a_shef_value_that_its_own_sender_rejects_is_no_reading() -> None:
+    head = b".A OAK1 20210920 Z DH00"
+    text = head + b"00/HGIRG 99.20R/QR 1.5B\n" + head + b"15/DQR/HGIRG 99.20\n" + head + b"30/HGIRG 2.20E\n"
+    parts = parsers(SHIPPED)["text/x-shef"](text)
+    assert [shown(part) if isinstance(part.item, InputError) else part.item.value for part in parts] == [*["not_observed"] * 3, 2.2]
+    pulled = understood("shef", text, {"OAK1": "A"})
+    assert [one[3] for one in items(pulled)] == [2.2] and sum(pulled.others.values()) == 3, "counted"
+
+
 def test_shef_of_which_the_library_makes_nothing() -> None:
     """Found by mutation: it gives a record without a value."""
     found = understood("shef", b".A KLY_4 20210920 DH0000/TAIRG 33.010919 DH2T315/TAIRG//HMIFEZ/DIH1/\n", {"KLY_4": "A"})

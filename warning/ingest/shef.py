@@ -23,6 +23,7 @@ from warning.ingest.paths import not_this_format
 _HEAD = re.compile(r"\.[AE]R?\s+(\w{3,8})\s", re.I)
 _TOKEN = re.compile(r"\[([^\[\]]+)\]$")  # how the library names the item that it cannot read
 _OBSERVED = "R"
+_DISOWNED = {"B": "bad", "R": "rejected"}  # qualifiers of a value that its own sender does not believe
 _MOST_LINE = 2000  # characters: the library's expressions are quadratic in the length of a line
 _FIX = "see NWS Manual 10-944"
 
@@ -99,6 +100,9 @@ def _said(record: Any, raw: str) -> Said:
     if code[3] != _OBSERVED or code[5:] != "ZZ":
         kind = "a forecast or processed" if code[3] != _OBSERVED else "an extreme or a probability of an observed"
         wrong = refusal(Refusal.NOT_OBSERVED, "parameter", f"{code} is {kind} value, no reading", "send type code R, without extremum")
+    elif record.qualifier in _DISOWNED:
+        words = f"its sender marks {value:g} as {_DISOWNED[record.qualifier]} (qualifier {record.qualifier})"
+        wrong = refusal(Refusal.NOT_OBSERVED, "value", words, "send what was measured, or M for missing")
     return Said(_bytes(json.dumps(source)), record.location, what, time, value, units[0], "", wrong)
 
 
