@@ -26,6 +26,7 @@ from services import absent, embedded
 from test_page import CHROMIUM, FLAGS
 from test_ways_http import BAD_KEY, fields
 from way_conformance import Answer, At, Message, Way, WayConformance
+from yarl import URL
 
 from warning import config_readers
 from warning.errors import InputError
@@ -277,6 +278,41 @@ async def test_a_photo_and_its_reading(running: Running) -> None:
             assert response.status == 415
         assert len(await running.readings()) == 1
         assert len(list((running.folder / "photos").glob("??/*.png"))) == 1, "no photo of a refused reading is kept"
+
+
+def multipart(*parts: tuple[bytes, bytes]) -> bytes:
+    """(headers of a part, content)."""
+    return b"".join(b"--y\r\n" + head + b"\r\n\r\n" + content + b"\r\n" for head, content in parts) + b"--y--\r\n"
+
+
+async def test_a_body_that_breaks_its_own_rules_is_the_senders_fault_and_its_reading_is_kept(running: Running) -> None:
+    reading = b'{"station": "A", "parameter": "stage", "time": "2025-09-02T06:00:00Z", "value": 3, "unit": "m", "datum": "gauge_zero"}'
+    name, photo = b'Content-Disposition: form-data; name="reading"', b'Content-Disposition: form-data; name="photo"; filename="x"'
+    bodies = [
+        multipart((name, reading), (photo + b"\r\nno header at all", png())),
+        multipart((name, reading), (photo + b"\r\nX: " + b"x" * 9000, png())),
+        multipart((name, reading), (photo + b"\r\nX: 1" * 300, png())),
+        multipart((b'Content-Disposition: form-data; name="_charset_"', b"x" * 40), (name, reading), (photo, png())),
+        multipart((name, reading), (b"Content-Type: multipart/mixed", b"")),
+        multipart((name, reading), (photo, b"\xff\xd8\xff" + bytes(MOST_BYTES))),
+        multipart((name, b"{" + b" " * 9000), (photo, png())),
+        multipart((name, reading)),
+    ]
+    mine = {"Authorization": f"Bearer {running.key}"}
+    async with aiohttp.ClientSession(running.url) as http:
+        for number, body in enumerate(bodies):
+            headers = {**mine, "Content-Type": "multipart/form-data; boundary=y"}
+            async with http.post(PHOTOS, data=body, headers=headers) as response:
+                assert response.status in (400, 413), (number, await response.text())
+        for kind in ("multipart/form-data", "multipart/form-data; boundary=" + "y" * 90, "multipart/form-data; boundary="):
+            async with http.post(PHOTOS, data=bodies[0], headers={**mine, "Content-Type": kind}) as response:
+                assert response.status == 400, (kind, await response.text())
+        for photo_name in ("%F0%A0%80%80" * 64, "%D9%A3" * 64, "z" * 64, "a" * 63):
+            async with http.get(URL(f"{PHOTOS}/{photo_name}", encoded=True), headers=mine) as response:
+                assert response.status == 404, photo_name
+    kept = [msgspec.json.decode(value) for _, value in await records(running.broker.bootstrap, running.place.rejected, 0)]
+    assert [one["record"].encode()[:9] for one in kept] == [*[reading[:9]] * 5, b"{        ", reading[:9]], "all but one"
+    assert await running.readings() == []
 
 
 async def test_a_full_disk_costs_no_reading(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from warning import config_units
 from warning.config_readers import Reader
@@ -61,6 +62,9 @@ _UNITS = {
     "temperature": ("degC", "degF"),
     "humidity": ("%",),
 }
+
+# What aiohttp raises of a multipart body that breaks its own rules, or breaks off.
+_BROKEN = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -185,12 +189,15 @@ class Form:
     async def _post(self, request: web.Request) -> web.Response:
         began = time.monotonic()
         key = await key_of(request, self._keys)
-        text, photo = await self._parts(request)
         sender = Sender(key.provider, key.stations)
+        parts: dict[str, bytes] = {}
         try:
+            await self._parts(request, parts)
+            text, photo = parts["reading"], parts["photo"]
             kept.kind_of(photo)
         except InputError as error:
-            await self._gateway.keep(text, error, sender)
+            if "reading" in parts:
+                await self._gateway.keep(parts["reading"], error, sender)
             raise
         taken = await self._gateway.take([text], sender)
         self._listen(DeviceHeard(key.id, "form", taken.received_ms))
@@ -213,26 +220,27 @@ class Form:
             _log.error("a photo of %s is not kept, its reading is: %s", of.station, error)
             return None
 
-    async def _parts(self, request: web.Request) -> tuple[bytes, bytes]:
-        """(reading, photo) of the body, neither longer than it may be. Raises InputError."""
+    async def _parts(self, request: web.Request, found: dict[str, bytes]) -> None:
+        """Reading and photo of the body into ``found``. Raises InputError; what had come until then is there."""
         if request.content_type != "multipart/form-data":
             raise _multipart("a photo comes as multipart/form-data", "media_type")
-        found: dict[str, bytes] = {}
         try:
             async with asyncio.timeout(_WITHIN_S):
                 async for part in await request.multipart():
                     name = part.name if isinstance(part, BodyPartReader) else None
                     if not isinstance(part, BodyPartReader) or name not in ("reading", "photo") or name in found:
                         raise _multipart("only the parts reading and photo, each once")
-                    found[name] = await _read(part, _MOST_READING if name == "reading" else kept.MOST_BYTES, name)
+                    most = _MOST_READING if name == "reading" else kept.MOST_BYTES
+                    found[name] = await _read(part, most)
+                    if len(found[name]) > most:
+                        raise InputError(f"{name} has over {most} bytes", reason="too_large", field=name, fix="send a smaller one")
         except TimeoutError:
             raise InputError("the photo did not come in time", reason="body_slow", field="photo", fix="send a smaller one") from None
-        except (ValueError, AssertionError, web.RequestPayloadError, ConnectionError) as error:
-            raise _multipart(f"the body is broken: {error}") from None
+        except _BROKEN as error:
+            raise _multipart(f"the body is broken: {type(error).__name__}") from None
         for name in ("reading", "photo"):
             if name not in found:
                 raise _multipart(f"the part {name} is missing")
-        return found["reading"], found["photo"]
 
     async def _photo(self, request: web.Request) -> web.StreamResponse:
         key = await key_of(request, self._keys)
@@ -245,12 +253,11 @@ class Form:
         return web.Response(body=await asyncio.to_thread(found[0].read_bytes), headers=headers)
 
 
-async def _read(part: BodyPartReader, most: int, name: str) -> bytes:
+async def _read(part: BodyPartReader, most: int) -> bytes:
+    """Of one that is longer than ``most`` its beginning, which is longer, too."""
     content = bytearray()
-    while chunk := await part.read_chunk(64 << 10):
+    while len(content) <= most and (chunk := await part.read_chunk(64 << 10)):
         content += chunk
-        if len(content) > most:
-            raise InputError(f"{name} has over {most} bytes", reason="too_large", field=name, fix="send a smaller one")
     return bytes(content)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from warning.errors import InputError
 MOST_BYTES = 4 << 20
 MOST_KEPT_BYTES = 2 << 30
 _KINDS = ((b"\xff\xd8\xff", ".jpg", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", ".png", "image/png"))
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class Of(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class Photos:
 
     def find(self, name: str) -> tuple[Path, str, tuple[Of, ...]] | None:
         """(file, media type, of which readings); None if it is not, or no more, there."""
-        if len(name) != 64 or not name.isalnum():
+        if not _NAME.fullmatch(name):
             return None
         for _, suffix, media_type in _KINDS:
             photo = self.folder / name[:2] / (name + suffix)
