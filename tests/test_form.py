@@ -77,6 +77,14 @@ def test_a_photo_is_kept_once_by_its_hash_with_all_its_readings(tmp_path: Path) 
     assert sorted(path.suffix for path in (tmp_path / "photos").glob("??/*")) == [".jsonl", ".png"], "nothing half-written is left"
 
 
+def test_the_same_photo_for_ever_fills_no_disk(tmp_path: Path) -> None:
+    photos = Photos(tmp_path)
+    for time_ms in range(60):
+        name = photos.keep(png(), of(time_ms))
+    found = photos.find(name)
+    assert found is not None and found[2] == tuple(of(time_ms) for time_ms in range(10, 60))
+
+
 def test_the_oldest_photos_go_first(tmp_path: Path) -> None:
     photos = Photos(tmp_path, most_bytes=3 * len(png(1)) + 10)
     names = []

@@ -1,7 +1,7 @@
 """Photos of staff gauges, by the SHA-256 of their bytes, in one folder of bounded size.
 
 ``ab/abcd....jpg`` is the photo; ``ab/abcd....jsonl`` says of which readings (station, parameter, time_ms, provider, received_ms), a line
-each. When the folder is over its bound the oldest go first. A photo that cannot be kept never costs a reading.
+each, the newest 50. When the folder is over its bound the oldest go first. A photo that cannot be kept never costs a reading.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ MOST_BYTES = 4 << 20
 MOST_KEPT_BYTES = 2 << 30
 _KINDS = ((b"\xff\xd8\xff", ".jpg", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", ".png", "image/png"))
 _NAME = re.compile(r"[0-9a-f]{64}")
+_MOST_OF = 50  # readings of one photo that are remembered, the newest: whoever sends the same picture for ever fills no disk
 
 
 class Of(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ class Photos:
         line = msgspec.json.encode(of) + b"\n"
         known = lines.read_bytes() if lines.exists() else b""
         if _without_received(line) not in {_without_received(each) for each in known.splitlines()}:
-            self._write(lines, known + line)
+            self._write(lines, b"".join([*known.splitlines(keepends=True)[1 - _MOST_OF :], line]))
         self._bound(photo)
         return name
 
