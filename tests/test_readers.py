@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_house import deployment, two_basins
-from regions import edit, write_region
+from regions import SERIES, edit, write_region
 
 from warning import config, config_readers
 from warning.config_readers import Reader, e164
@@ -289,6 +289,19 @@ async def test_taken_answered_and_in_the_log(indus: Region, tmp_path: Path) -> N
         assert at.rejected == []
         assert DeviceHeard("clerk", "sms", T0) in at.facts
         assert [(one.accepted, one.status) for one in at.facts if isinstance(one, Received)] == [(2, 202)]
+
+
+async def test_thousands_or_decimals_of_a_discharge_are_asked_wherever_it_says_that_it_is_one(tmp_path: Path) -> None:
+    """Behind the number, or where nothing else is measured; the unit is the region's."""
+    units = "\n".join(f"{line},{line.split(',')[2] if line[1] == ',' else 'feed_unit'}" for line in SERIES.splitlines())
+    region = config.load(write_region(tmp_path, series=units.replace("D,outflow", "C,outflow")))
+    async with desk(region, tmp_path, clerk(stations=("D", "C"), parameter=None, unit="")) as at:
+        for text in ("Cedar 250.000 outflow", "Cedar outflow 250.000", "Dogwood 250.000"):
+            assert "the number is not clear" in await at.take(text), text
+        assert at.readings == [] and [one.reason for one in at.rejected] == ["value_type"] * 3
+        for text in ("Dogwood 2.500 lakh", "Cedar 250000 outflow", "Cedar 3.250 level"):
+            await at.take(text)
+        assert [one.value for one in at.readings] == [pytest.approx(7079.2, abs=0.1)] * 2 + [3.25]
 
 
 async def test_answered_in_urdu_within_two_sms(indus: Region, tmp_path: Path) -> None:

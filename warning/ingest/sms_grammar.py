@@ -262,6 +262,12 @@ def number(written: str, *, whole: bool) -> float:
     return sign * float(f"{groups[0]}.{groups[1]}")
 
 
+def of_a_discharge(said: Said) -> None:
+    """Refuses ``250.000`` of which it turns out only afterwards that it is a discharge (``number`` with ``whole``). Raises InputError."""
+    if re.fullmatch(r"-?\d+\.\d{3}", said.written) and float(said.written) == said.value:
+        number(said.written, whole=True)
+
+
 def _time(tokens: list[tuple[str, str]], at: int, course: _Course) -> int:
     hours, minutes = map(int, tokens[at][1].split(":"))
     after = at + 1

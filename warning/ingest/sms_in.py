@@ -26,7 +26,7 @@ from warning.ingest.formats import Formats, Item
 from warning.ingest.gateway import Gateway, Part, Sender
 from warning.ingest.reader_level import Levels
 from warning.ingest.reader_memory import DAY_MS, Memory
-from warning.ingest.sms_grammar import Message, Said, When, read
+from warning.ingest.sms_grammar import Message, Said, When, of_a_discharge, read
 from warning.ingest.sms_names import Names, spellings
 from warning.model import Parameter, Reading
 from warning.region import Region
@@ -152,6 +152,8 @@ class SmsIn:
         try:
             station = said.station or self._only(reader)
             parameter = said.parameter or self._parameter(reader, station, said)
+            if parameter.quantity == "discharge":
+                of_a_discharge(said)
         except InputError as error:
             return error
         mine = reader.parameter is not None and reader.parameter.quantity == parameter.quantity
