@@ -524,7 +524,8 @@ def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
         "r1,Reader,+99910000101,en,D,stage,m,,\n"
         "r2,Reader,+99910000101,english,A,stage,cusec,,B=x\n"
         "r3,Reader,,en,A,,ft,msl,\n"
-        "r4,Reader,,en,A,depth,,,\n",
+        "r4,Reader,,en,A,depth,,,\n"
+        "r5,Reader,,en,A|B,,,,A=Old mill|B=old Mill\n",
         "utf-8",
     )
     with pytest.raises(ConfigError) as told:
@@ -539,6 +540,7 @@ def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
         "readers.csv:5 (unit): ft of what?",
         "readers.csv:5 (datum): A knows no datum 'msl'",
         "readers.csv:6 (parameter): 'depth' is not a parameter",
+        "readers.csv:7 (aliases): 'old Mill' is two stations (a name of its own for A and B)",
     ):
         assert words in shown, shown
 

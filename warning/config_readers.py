@@ -96,10 +96,13 @@ def _row(row: Row[ReaderRow], region: Region) -> Iterator[Problem]:
             yield Problem(row.where("stations"), f"no station {name!r} in this region", did_you_mean(name, known) or "see stations.csv")
     if one.phone and not _E164.fullmatch(one.phone):
         yield Problem(row.where("phone"), f"{one.phone!r} is no international number", "+ and 7 to 15 digits, such as +99910000101")
+    meant: dict[str, str] = {}
     for alias in one.aliases:
-        station, equals, name = alias.partition("=")
-        if not equals or station.strip() not in one.stations or not name.strip():
+        station, equals, name = (each.strip() for each in alias.partition("="))
+        if not equals or station not in one.stations or not name:
             yield Problem(row.where("aliases"), f"{alias!r} names none of his stations", "STATION=name|STATION=name")
+        elif meant.setdefault(name.casefold(), station) != station:
+            yield Problem(row.where("aliases"), f"{name!r} is two stations", f"a name of its own for {meant[name.casefold()]} and {station}")
     yield from _measure(row, region)
 
 
