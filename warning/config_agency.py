@@ -1,7 +1,7 @@
 """How an agency writes: which places of its JSON or CSV say what (JMESPath), in which time zone, units and words.
 
-A file a format in ``config/agencies/NAME.yaml`` (shipped: usgs, uk-ea, nwps, dmc-lk, shef, waterml2), or the same keys under ``agency:``
-of a source. Nouns first, then the models of the files.
+A file a format in ``config/agencies/NAME.yaml`` (shipped: usgs, uk-ea, nwps, dmc-lk, shef, waterml2), or the same keys under
+``own_format:`` of a source. Nouns first, then the models of the files.
 """
 
 from __future__ import annotations

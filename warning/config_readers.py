@@ -101,8 +101,8 @@ def _row(row: Row[ReaderRow], region: Region) -> Iterator[Problem]:
         station, equals, name = (each.strip() for each in alias.partition("="))
         if not equals or station not in one.stations or not name:
             yield Problem(row.where("aliases"), f"{alias!r} names none of his stations", "STATION=name|STATION=name")
-        elif meant.setdefault(name.casefold(), station) != station:
-            yield Problem(row.where("aliases"), f"{name!r} is two stations", f"a name of its own for {meant[name.casefold()]} and {station}")
+        elif (other := meant.setdefault(name.casefold(), station)) != station:
+            yield Problem(row.where("aliases"), f"{name!r} is two stations", f"a name of its own for {other} and {station}")
     yield from _measure(row, region)
 
 
