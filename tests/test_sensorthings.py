@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -397,6 +398,26 @@ async def test_what_is_not_there_is_told_as_frost_does(tmp_path: Path, method: s
             content = await response.json()
             assert (response.status, content["code"], content["type"], bool(content["message"])) == (status, status, "error", True)
         assert len(appended) == (method == "POST" and "Datastreams" in path), "a refused Observation is kept"
+
+
+async def test_octets_that_are_no_text_in_a_request_are_the_senders_fault(tmp_path: Path) -> None:
+    """Wherever they stand: in the address, in an option's name, in Host."""
+    async with served(two_basins(tmp_path), tmp_path) as (http, _, _, _):
+        assert http._base_url is not None and http._base_url.port
+        for line, host in (
+            ("/Things?\xff=1", "x"),
+            ("/Things?%FF=1", "x"),
+            ("/Things?%ED%B3%BF=1", "x"),
+            ("/Things('\xff')", "x"),
+            ("/\xff", "x"),
+            ("/Things", "\xff"),
+            ("", "\xff"),
+        ):
+            reader, writer = await asyncio.open_connection(HOST, http._base_url.port)
+            writer.write(f"GET {ROOT}{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("latin-1"))
+            answer = await reader.read()
+            writer.close()
+            assert int(answer.split()[1]) < 500 or int(answer.split()[1]) == 501, (line, host, answer[:200])
 
 
 # --- datastreams.csv

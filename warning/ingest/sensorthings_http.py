@@ -12,6 +12,7 @@ import binascii
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import hdrs, web
@@ -174,7 +175,7 @@ def _page(request: web.Request) -> tuple[int, int, bool]:
 
 
 def _base(request: web.Request) -> str:
-    return f"{request.scheme}://{request.host}{ROOT}"
+    return f"{request.scheme}://{quote(request.host, safe=':[]', errors='surrogateescape')}{ROOT}"
 
 
 def _link(request: web.Request, part: Part) -> str:
