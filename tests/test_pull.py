@@ -209,6 +209,16 @@ async def test_a_gap_after_an_outage_of_ours_is_filled_newest_first_and_the_wate
     assert await world.stored() == {("A", "stage"): 0, ("B", "stage"): -3600}
 
 
+async def test_a_gap_that_is_longer_than_back_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await world.marks().move("agency", {("A", "stage"): NOW_MS - 72 * HOUR_MS, ("B", "stage"): NOW_MS - 90 * HOUR_MS})
+    history(world, range(-60, 1, 60))
+    puller = await world.puller(url=world.server.url + WINDOWED, overlap_s=3600.0, back_s=86_400.0)
+    for _ in range(2):
+        assert (await puller.round()).outcome == "taken"
+    (told,) = [record.getMessage() for record in caplog.records if "is not asked for" in record.getMessage()]
+    assert "2025-08-30T08:00:00+00:00" in told and "2025-09-01T08:00:00+00:00" in told
+
+
 async def test_a_chunk_that_fails_holds_the_watermark_back(world: World) -> None:
     await world.marks().move("agency", {("A", "stage"): NOW_MS - 60 * HOUR_MS, ("B", "stage"): NOW_MS - 60 * HOUR_MS})
     history(world, range(-4320, 1, 60))

@@ -161,10 +161,18 @@ class Puller:
             try:
                 stored = await self._database.load(self.source.id)
                 self._marks = {place: max(stored.get(place, -1), self._unwritten.get(place, -1)) for place in stored | self._unwritten}
+                self._tell_gap(now_ms)
             except Unavailable as error:  # a flood does not wait for a database: from what this process knows, until it is there
                 _log.warning("%s: %s", self.source.id, error)
         old_ms = now_ms - 2 * int(self.source.overlap_s * 1000)
         self._seen = {place: item for place, item in self._seen.items() if _ms(item.time) >= old_ms}
+
+    def _tell_gap(self, now_ms: int) -> None:
+        """After an outage that was longer than ``back``: what nobody will ask for any more is said, not passed over."""
+        from_ms, until_ms = max((self._marks or {}).values(), default=now_ms), now_ms - int(self.source.back_s * 1000)
+        if self.source.windowed and from_ms < until_ms:
+            words = "%s: the log ends %s, and what came before %s is not asked for: a longer back: would"
+            _log.warning(words, self.source.id, *(datetime.fromtimestamp(ms // 1000, UTC).isoformat() for ms in (from_ms, until_ms)))
 
     async def _one(self, ask: Ask, done: Round) -> _End:
         """One request, and all that it brings in the log."""
