@@ -457,7 +457,7 @@ async def offline_and_back(page: Page, running: Running) -> None:
         await page.check("input[value=then]")
         await page.fill("#time", f"2025-09-02T{hour:02}:30")
         await page.click("#send")
-        await page.wait_for_function("document.querySelector('#value').value === ''")
+        await page.wait_for_function("() => document.querySelector('#value').value === ''")
     await states(page, "queued", "queued", "sent", "sent")
     assert "waiting" in await page.inner_text("#queue")
     await page.reload()
