@@ -20,7 +20,7 @@ from warning.errors import InputError
 from warning.facts import DeviceHeard, Received
 from warning.ingest.body import MOST_BYTES, MOST_ITEMS, inflate
 from warning.ingest.formats import SENTINELS
-from warning.ingest.gateway import Taken
+from warning.ingest.gateway import Taken, rejected
 from warning.ingest.http import clock_skew_s
 from warning.ingest.keys import Key
 from warning.model import Cause, Parameter
@@ -158,6 +158,16 @@ async def test_of_a_huge_item_the_beginning_is_kept_and_says_so(house: Ingest) -
     [kept] = await house.rejected()
     assert len(kept.record) == 65_536
     assert "the first 65536 of " in kept.detail
+
+
+async def test_of_a_huge_name_only_the_beginning_is_repeated(house: Ingest) -> None:
+    """In the answer, and in the record: one that the broker refuses for its size would be sent again and again."""
+    status, answer, _ = await house.post(stage() | {"n" * 900_000: 1})
+    assert (status, answer["reason"], answer["field"], answer["detail"]) == (422, "field_unknown", "n" * 60, "unknown field")
+    [(_, value)] = await house.records(house.deployment.rejected, 0)
+    assert len(value) < 100_000
+    wordy = rejected(b"x", InputError("w" * 900_000, reason="payload", field="", fix=""), "p", 0)
+    assert len(wordy.detail) == 2000
 
 
 async def test_a_key_for_some_stations(house: Ingest) -> None:

@@ -212,7 +212,7 @@ _PARAMETERS = tuple(parameter.value for parameter in Parameter)
 _DECODER = msgspec.json.Decoder(Item)
 _ARRAY = msgspec.json.Decoder(list[Item])
 _FIELD = re.compile(r"at `\$\.(\w+)")
-_NAMED = re.compile(r"(?:required|unknown) field `(.{1,80})`$", re.DOTALL)
+_NAMED = re.compile(r"(?:required|unknown) field `(.*)`$", re.DOTALL)
 _TIME_FIX = "RFC 3339 with a zone, like 2025-09-02T12:00:00+05:00"
 
 

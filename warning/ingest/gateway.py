@@ -23,6 +23,7 @@ Clock = Callable[[], int]  # ms since 1970 UTC
 _T = TypeVar("_T")
 
 MOST_KEPT_BYTES = 64 << 10  # of one refused item or body: a record of Kafka holds 1 MB, and JSON may escape each byte sixfold
+_MOST_DETAIL = 2000  # characters: the words of a parser may repeat what was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def _said(one: Item) -> str | msgspec.UnsetType:
 
 def rejected(text: bytes, error: InputError, provider: str, at_ms: int) -> Rejected:
     """The record of ``readings.rejected`` for one item; of a very long one its first 64 KB, and the detail says so."""
-    kept, detail = text[:MOST_KEPT_BYTES], f"{error.field}: {error}" if error.field else str(error)
+    kept, detail = text[:MOST_KEPT_BYTES], (f"{error.field}: {error}" if error.field else str(error))[:_MOST_DETAIL]
     if len(kept) < len(text):
         detail += f" (kept: the first {len(kept)} of {len(text)} bytes)"
     try:
