@@ -33,6 +33,7 @@ def test_a_report_is_two_facts() -> None:
         '{"node":"a","waiting":-1}',
         '{"node":"a","sirens":[]}',
         '{"node":"a","waiting":1,"oldest_ms":-1' + "0" * 400 + "}",
+        '{"node":"a","more":' + "[" * 4000,
         '{"node":"' + "a" * 5000,
     ],
 )

@@ -57,7 +57,7 @@ def facts_of(text: str, at_ms: int) -> tuple[DeviceHeard, EdgeReported] | tuple[
         if len(text) > _MOST_BYTES:
             raise ValueError(f"{len(text)} characters")
         report = _DECODER.decode(text)
-    except ValueError as error:  # msgspec's errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         _log.warning("%s cannot be read: %s", HEADER, str(error)[:200])
         return ()
     oldest_s = None if report.oldest_ms is None or not report.waiting else max(0.0, (at_ms - report.oldest_ms) / 1000)
