@@ -219,6 +219,20 @@ async def test_gateways_of_one_name_take_turns_and_lose_nothing(at: At) -> None:
         await one.until(lambda: len({*first.times(), *second.times()}) == 21)  # the other is gone: it is ours for good
 
 
+async def test_whoever_knows_the_name_of_our_session_takes_what_waits_in_it(at: At) -> None:
+    """So Mosquitto does it, and so deploy/mosquitto/README.md says it: the name is to be one that no device knows."""
+    log = Log()
+    async with at.reading(log):
+        pass
+    await at.send("bridge", minute(0))
+    async with at.device("weir", protocol=ProtocolVersion.V5, identifier=at.deployment.mqtt_session, clean_start=False):
+        pass
+    async with at.reading(log) as reader:
+        await at.send("bridge", minute(1))
+        await reader.until(log.times)
+    assert log.times() == [1_756_796_460_000] and "name of our session is a secret" in (ROOT / "deploy/mosquitto/README.md").read_text()
+
+
 async def test_a_last_will_says_that_a_device_is_silent(at: At) -> None:
     async with at.reading(Log()) as reader:
         client = at.device("bridge", will=Will("sensors/bridge/status", b"offline", qos=1))
