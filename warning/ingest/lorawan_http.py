@@ -15,7 +15,7 @@ from aiohttp import web
 from warning.errors import AuthError, InputError, Unavailable
 from warning.facts import Listener, Received, nobody
 from warning.ingest.gateway import Gateway, Taken
-from warning.ingest.http import body_of, problem_of, sender_of
+from warning.ingest.http import TooLong, body_of, problem_of, sender_of
 from warning.ingest.keys import KeyStore
 from warning.ingest.lorawan import Uplinks
 from warning.ingest.uplink import Network
@@ -53,7 +53,12 @@ class _Posted:
 
     async def _take(self, request: web.Request, network: Network, event: str) -> Taken:
         sender = await sender_of(request, self._keys)
-        understood = self._uplinks.read(network, await body_of(request), event)
+        try:
+            body = await body_of(request)
+        except TooLong as error:
+            await self._gateway.keep(error.begin, error, sender)
+            raise
+        understood = self._uplinks.read(network, body, event)
         taken = await self._gateway.offer(understood.parts, sender)
         if sender.stations and not sender.stations & understood.stations:
             return taken  # a key of other stations: it says nothing of this device's battery, nor of its frames
