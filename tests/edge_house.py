@@ -217,6 +217,11 @@ class Process:
         text = Path(f"/proc/{self.pid}/status").read_text()
         return int(text.split("VmHWM:")[1].split()[0]) / 1024
 
+    def ended(self) -> int:
+        """Its exit code, when it ends by itself."""
+        assert self._process is not None
+        return self._process.wait(30)
+
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 

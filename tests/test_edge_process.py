@@ -251,6 +251,18 @@ def test_systemd_hears_that_it_is_ready_and_that_it_goes_on(tmp_path: Path) -> N
             assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
 
 
+def test_a_second_node_in_the_same_folder_ends_and_leaves_the_first_alone(tmp_path: Path) -> None:
+    sirens, told = hook(tmp_path / "hook")
+    with running(site_file(tmp_path / "edge", sirens=sirens)) as process:
+        wait_for(lambda: lines(told) == ["off NORMAL"])
+        second = Process(process.file)
+        second.begin()
+        assert second.ended() == 78 and "another node" in second.words()
+        assert process.ask("GET", "/status")["node"] == "bridge-1" and lines(told) == ["off NORMAL"]
+        process.kill()
+        process.start()
+
+
 def test_a_port_that_is_taken_keeps_no_siren_from_sounding(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

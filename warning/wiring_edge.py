@@ -7,14 +7,15 @@ which is gone when this one takes its place.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import logging
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from warning import wiring_logging
-from warning.errors import Unavailable
+from warning.errors import ExitCode, Unavailable
 from warning.site import Listen, Siren, Site
 
 if TYPE_CHECKING:
@@ -45,7 +46,24 @@ def main() -> None:
     """Runs the node until a signal stops it."""
     wiring_logging.configure("edge")
     site = msgspec.json.decode(os.environ[SITE], type=Site)
-    asyncio.run(_until_signalled(site))
+    with _alone(Path(site.directory)):
+        asyncio.run(_until_signalled(site))
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """A second node in the same folder ends: it would tell the sirens off that the first one has told on. A broken disk ends none."""
+    with ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((directory / "edge.lock").open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.error("another node runs in %s: stop that one first (systemctl stop warning-edge)", directory)
+            raise SystemExit(ExitCode.CONFIG) from None
+        except OSError as error:
+            log.error("whether another node runs in %s nobody knows: %s", directory, error)
+        yield
 
 
 async def _until_signalled(site: Site) -> None:
