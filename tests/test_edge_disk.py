@@ -60,25 +60,30 @@ async def test_what_a_dying_card_remembers_wrongly_keeps_no_node_from_starting(t
     assert (least_ms(None), least_ms(str(START_MS)), least_ms("9" * 19)) == (0, START_MS, 0)
 
 
-async def test_a_class_is_remembered_though_a_later_one_could_not_be(tmp_path: Path) -> None:
+async def test_a_class_is_remembered_though_its_own_message_could_not_be(tmp_path: Path) -> None:
     """Two messages at once, the disk takes the first and not the second: the class that rose with the second is written with the third."""
     async with inside(tmp_path) as node:
         await node.node.restore()
+        run, begun, answer = node.store.run, asyncio.Event(), asyncio.Event()
 
-        async def refuse(sequence: list[bytes]) -> None:
-            with pytest.raises(Unavailable):
-                await node.node.take(sequence, LOGGER)
+        async def late(work: Any) -> Any:
+            done = await run(work)
+            begun.set()
+            await answer.wait()
+            return done
 
-        run, times = node.store.run, [0]
+        async def full(work: Any) -> Any:
+            raise Unavailable("full", reason="outbox")
 
-        async def second_fails(work: Any) -> Any:
-            times[0] += 1
-            if times[0] == 2:
-                raise Unavailable("full", reason="outbox")
-            return await run(work)
-
-        node.store.run = second_fails  # type: ignore[method-assign]
-        await asyncio.gather(node.node.take([reading(START_MS - MINUTE_MS, 5.0)], LOGGER), refuse([reading(START_MS, 6.5)]))
+        node.store.run = late  # type: ignore[method-assign]
+        first = asyncio.create_task(node.node.take([reading(START_MS - MINUTE_MS, 5.0)], LOGGER))
+        await begun.wait()
+        node.store.run = full  # type: ignore[method-assign]
+        with pytest.raises(Unavailable):
+            await node.node.take([reading(START_MS, 6.5)], LOGGER)
+        answer.set()
+        await first
+        node.store.run = run  # type: ignore[method-assign]
         await node.node.take([reading(START_MS, 6.5)], LOGGER)
     async with inside(tmp_path) as node:
         await node.node.restore()

@@ -356,12 +356,3 @@ async def test_a_stop_at_the_moment_of_news_is_a_stop() -> None:
     task.cancel()
     await asyncio.wait([task], timeout=10)
     assert task.cancelled()
-
-
-async def test_a_stop_at_the_moment_a_command_ends_is_a_stop(tmp_path: Path) -> None:
-    for wait_ms in range(0, 40, 2):
-        task = asyncio.create_task(by_command(Siren(name="s", at=Level.HIGH, command=("/bin/true",)))("on", Level.HIGH))
-        await asyncio.sleep(wait_ms / 1000)
-        if not task.done() and task.cancel():
-            await asyncio.wait([task], timeout=10)
-            assert task.cancelled()
