@@ -532,6 +532,7 @@ def test_devices(tmp_path: Path) -> None:
         (f"x,{SWL},,,,0,\nx,{SWL},,,,0,", "field", "twice (line 2)"),
         (f"x,{SWL},m,,,0,", "unit", "water_level is in cm"),
         (f"x,{SWL},,0,,0,", "scale", "0 makes every value the same"),
+        ("x,,A,stage,,,,,,,", "parameter", "without EUI"),
         ("x,,A,,,,,2,,,", "scale", "without EUI"),
         ("x,,A,,,,,,,,0.005", "interval_min", "greater than or equal to 0.1"),
     ],

@@ -147,7 +147,8 @@ def _wrong_place(row: Row[DeviceRow], stations: Mapping[str, object]) -> Iterato
 def _wrong_payload(row: Row[DeviceRow], layouts: Mapping[str, Layout | None]) -> Iterator[Problem]:
     one = row.data
     if not one.eui:
-        given = [name for name in ("codec", "field", "unit", "mount_height_m", "offset_m") if getattr(one, name) not in ("", None)]
+        names = ("parameter", "codec", "field", "unit", "mount_height_m", "offset_m")
+        given = [name for name in names if getattr(one, name) not in ("", None)]
         if one.scale != 1.0:
             given.append("scale")
         for name in given:
