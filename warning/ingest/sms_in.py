@@ -2,7 +2,8 @@
 
 A registered number is the reader's credential, as far as his network vouches for it: he may send for his own stations only, and the
 answer goes to the phone that is registered, so that he hears of what was sent in his name. The same words of the same phone again within
-half an hour are the same message sent again. A number that nobody registered gets one answer a day; what it wrote is kept.
+half an hour (three hours where it could not be taken) are the same message sent again. A number that nobody registered gets one answer a
+day; what it wrote is kept.
 """
 
 from __future__ import annotations
