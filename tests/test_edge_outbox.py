@@ -352,7 +352,7 @@ def test_of_a_damaged_outbox_also_what_is_remembered_and_what_can_still_be_dated
     }
 
 
-@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("step", [2, 3, 4, 5])
 def test_a_power_cut_while_a_damaged_outbox_is_replaced_loses_nothing(
     with_damage: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
