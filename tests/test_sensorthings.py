@@ -420,6 +420,20 @@ async def test_octets_that_are_no_text_in_a_request_are_the_senders_fault(tmp_pa
             assert int(answer.split()[1]) < 500 or int(answer.split()[1]) == 501, (line, host, answer[:200])
 
 
+async def test_a_key_sends_no_more_than_by_any_other_way(tmp_path: Path) -> None:
+    rows = [[stamp(1_756_796_400_000 + 1000 * n), 1.5] for n in range(10_000)]
+    array = {"Datastream": {"@iot.id": "A:stage"}, "components": ["phenomenonTime", "result"], "dataArray": rows}
+    one = {"Datastream": {"@iot.id": "A:stage"}, "components": ["phenomenonTime", "result"], "dataArray": rows[:9000]}
+    async with served(two_basins(tmp_path), tmp_path) as (http, key, facts, appended):
+        mine = {"Authorization": f"Bearer {key}"}
+        async with http.post(ROOT + "/CreateObservations", json=[array], headers=mine) as response:
+            assert (response.status, len(await response.json())) == (201, 10_000)
+        async with http.post(ROOT + "/CreateObservations", json=[one], headers=mine) as response:
+            content = await response.json()
+            assert (response.status, content["reason"], int(response.headers["Retry-After"]) > 0) == (429, "rate_limited", True)
+        assert len(appended) == 10_000 and [one.status for one in facts if isinstance(one, Received)] == [201, 429]
+
+
 # --- datastreams.csv
 
 

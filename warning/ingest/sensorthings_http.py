@@ -2,7 +2,8 @@
 
 201 means: the log has it (acks=all). Observations are not kept here: to read them answers 501 and says where they are. Errors have the form
 that FROST gives them (``code``, ``type``, ``message``) with our ``reason``, ``field`` and ``fix`` beside it. The key comes as Bearer, or as
-the password of Basic, which is what clients of SensorThings can send.
+the password of Basic, which is what clients of SensorThings can send; its limit of readings a minute (429) counts here by itself, beside
+that of ``POST /v1/readings``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from warning.ingest.formats import Item
 from warning.ingest.gateway import Gateway, Part, Refused, Sender, Taken
 from warning.ingest.http import TooLong, body_of
 from warning.ingest.keys import Key, KeyStore
+from warning.ingest.rate import RATE_LIMITED, Limits
 from warning.ingest.sensorthings import Things, id_of
 from warning.ingest.sensorthings_entities import COLLECTIONS, Entities, NotFound
 
@@ -39,6 +41,7 @@ class SensorThings:
     def __init__(self, things: Things, gateway: Gateway, keys: KeyStore, listen: Listener = nobody) -> None:
         self._things, self._gateway, self._keys, self._listen = things, gateway, keys, listen
         self._entities = Entities(things.region)
+        self._limits = Limits(time.monotonic)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -98,7 +101,15 @@ class SensorThings:
         return web.Response(status=201, body=msgspec.json.encode(links), content_type="application/json")
 
     async def _offer(self, parts: Sequence[Part], key: Key, began: float) -> Taken:
-        taken = await self._gateway.offer(parts, Sender(key.provider, key.stations))
+        bucket = self._limits.bucket(key)
+        if bucket is not None:
+            bucket.take(len(parts))
+        try:
+            taken = await self._gateway.offer(parts, Sender(key.provider, key.stations))
+        except Unavailable:
+            if bucket is not None:
+                bucket.give_back(len(parts))
+            raise
         self._listen(DeviceHeard(key.id, "sensorthings", taken.received_ms))
         self._listen(Received(taken.accepted, taken.reasons, 201 if taken.accepted else 422, time.monotonic() - began))
         return taken
@@ -196,7 +207,8 @@ def _refused(one: Refused) -> web.Response:
 def _error(error: InputError | AuthError | Unavailable | NotFound) -> web.Response:
     headers = {}
     if isinstance(error, Unavailable):
-        status, headers[hdrs.RETRY_AFTER] = 503, str(max(1, round(error.retry_after_s or 5)))
+        status = 429 if error.reason == RATE_LIMITED else 503
+        headers[hdrs.RETRY_AFTER] = str(max(1, round(error.retry_after_s or 5)))
     elif isinstance(error, AuthError):
         status, headers[hdrs.WWW_AUTHENTICATE] = 401, 'Bearer, Basic realm="SensorThings"'
     elif isinstance(error, NotFound):
