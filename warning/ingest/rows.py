@@ -26,7 +26,7 @@ from warning.region import Region
 
 _MANDATORY = ("station", "parameter", "time", "value", "unit")
 _COLUMNS = (*_MANDATORY, "datum", "source")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,300}\.?\d{0,300}|\.\d{1,300})(?:[eE][+-]?\d{1,3})?")  # bounded: digits without end held the gateway up
 _PROVIDER = "replay"
 
 
