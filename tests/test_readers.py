@@ -121,6 +121,7 @@ def test_what_readers_write(names: Names, text: str, want: object) -> None:
         ("sukkur 3 ft 13:30 pm", "time_format", "time"),
         ("sukkur 3 ft 2025-09-02", "time_format", "time"),
         ("sukkur 2/9 ft", "malformed", ""),
+        ("sukkur 54²", "unit_unknown", "unit"),  # not 542
         ("sukkur " + "9" * 40, "value_type", "value"),
         ("sukkur 1e400 ft", "unit_unknown", "unit"),
         (" ".join(f"sukkur {word} {n}" for n, word in enumerate(["inflow"] * 13)), "value_type", "value"),

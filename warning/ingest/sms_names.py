@@ -25,7 +25,11 @@ _BRACKET = re.compile(r"\(([^)]*)\)")
 
 def plain(text: str) -> str:
     """The text with our digits, ``.`` and ``,`` as marks in numbers, composed letters, without marks of direction."""
-    text = unicodedata.normalize("NFKC", text.translate(_MARKS))
+    # What looks like a digit and is none (5² is not 52, ½ not 1 2) stays what it is: no number is made of it.
+    text = "".join(
+        letter if unicodedata.category(letter) == "No" else unicodedata.normalize("NFKC", letter)
+        for letter in unicodedata.normalize("NFC", text.translate(_MARKS))
+    )
     digits = "".join(str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in text)
     return _MINUS.sub("-", _GROUP.sub(",", _DECIMAL.sub(".", digits)))
 
