@@ -100,7 +100,14 @@ def test_scale_gives_each_worker_a_partition(tmp_path: Path) -> None:
 def test_nothing_outlives_an_interrupted_bench(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "warning", "bench", "stream", "--series", "100", "--part", "latency", "--kafka", "embedded"]
     environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path)}
-    running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it, and so would we
+    )
     until = time.monotonic() + 60
     while len(mine := _below(running.pid)) < 3:  # broker, gateway, worker
         assert time.monotonic() < until and running.poll() is None
