@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +26,15 @@ import make  # noqa: E402  (the script beside the files)
 
 
 def golden(version: int) -> tuple[Head, bytes]:
+    return verified(make.checkpoint(version))
+
+
+def verified(records: Iterable[tuple[bytes, bytes]]) -> tuple[Head, bytes]:
     book = Book()
-    for offset, (key, value) in enumerate(make.checkpoint(version)):
+    for offset, (key, value) in enumerate(records):
         book.take(offset, key, value)
     found = book.verified(make.NEXT)
-    assert found is not None, "the golden file is damaged"
+    assert found is not None, "the checkpoint is damaged"
     return found
 
 
@@ -45,9 +50,8 @@ def whole() -> list[Closed]:
     return go_on(Beats(0, PIPELINE, plan, State.empty(plan), 0))
 
 
-def after(version: int) -> list[Closed]:
-    """What today's code makes of the rest of the log, from the golden checkpoint of the version on."""
-    head, blob = golden(version)
+def after(head: Head, blob: bytes) -> list[Closed]:
+    """What today's code makes of the rest of the log, from that checkpoint on."""
     plan = Plan.of(make.region(), 0)
     return go_on(Beats(0, PIPELINE, plan, State.thaw(plan, *unpack(head, blob)), head.next, head.tick))
 
@@ -55,7 +59,7 @@ def after(version: int) -> list[Closed]:
 @pytest.fixture(scope="module")
 def rest() -> list[Closed]:
     """The same from the newest: all golden files hold what one and the same code decided, to which today's need not agree any more."""
-    return after(VERSION)
+    return after(*golden(VERSION))
 
 
 def test_there_is_a_golden_file_of_each_version_that_is_read() -> None:
@@ -80,22 +84,14 @@ def told(found: list[Closed]) -> tuple[list[bytes], list[bytes]]:
 
 def test_today_goes_on_from_its_own_as_if_it_had_been_there_all_the_time(whole: list[Closed]) -> None:
     """Every hazard and every alert after a checkpoint of today, byte for byte, as the replay of the whole log has them."""
-    plan = Plan.of(make.region(), 0)
-    beats = Beats(0, PIPELINE, plan, State.empty(plan), 0)
-    records = make.log()[: make.NEXT]
-    for _ in beats.take([key for key, _ in records], [value for _, value in records], 0):
-        pass
-    head, arrays = beats.state.freeze()
-    found = go_on(
-        Beats(0, PIPELINE, plan, State.thaw(plan, msgspec.json.decode(msgspec.json.encode(head)), arrays), beats.next, beats.tick)
-    )
+    found = after(*verified(make.made().records()))
     assert told(found) == told([closed for closed in whole if closed.offset >= make.NEXT])
 
 
 @pytest.mark.parametrize("version", READS)
 def test_today_goes_on_where_it_ends(version: int, whole: list[Closed], rest: list[Closed]) -> None:
     """Every hazard and every alert after the checkpoint, byte for byte the same from each version; in the end, as from the beginning."""
-    found = after(version)
+    found = after(*golden(version))
     assert told(found) == told(rest)
     assert sum(len(closed.alerts) for closed in found) > 30
     last, wanted = ({each.zone: each.level for closed in one for each in closed.hazards} for one in (found, whole))

@@ -61,7 +61,8 @@ def make_log() -> None:
     LOG.write_bytes(lzma.compress("\n".join(lines).encode(), preset=9))
 
 
-def make_checkpoint() -> None:
+def made() -> Frozen:
+    """The checkpoint that today's code makes of the story."""
     found = region()
     plan = Plan.of(found, 0)
     beats = Beats(0, PIPELINE, plan, State.empty(plan), 0)
@@ -71,12 +72,14 @@ def make_checkpoint() -> None:
     if beats.next != NEXT:
         raise SystemExit(f"NEXT must follow a tick: take {beats.next}")
     head, arrays = beats.state.freeze()
-    frozen = Frozen.copied(head, arrays, next=beats.next, writer="golden", config=found.digest, code=plan.code, tick=beats.tick)
-    lines = [json.dumps([key.decode(), base64.b85encode(value).decode()]) for key, value in frozen.records()]
+    return Frozen.copied(head, arrays, next=beats.next, writer="golden", config=found.digest, code=plan.code, tick=beats.tick)
+
+
+def make_checkpoint() -> None:
+    lines = [json.dumps([key.decode(), base64.b85encode(value).decode()]) for key, value in made().records()]
     with path_of(VERSION).open("xb") as file:  # never over another
         file.write(lzma.compress("\n".join(lines).encode(), preset=9))
-    state = beats.state
-    print(f"{path_of(VERSION).name}: {len(state.alerts)} alerts in force, {len(lines) - 1} chunks, {path_of(VERSION).stat().st_size} bytes")
+    print(f"{path_of(VERSION).name}: {len(lines) - 1} chunks, {path_of(VERSION).stat().st_size} bytes")
 
 
 if __name__ == "__main__":
