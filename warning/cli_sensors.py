@@ -98,8 +98,14 @@ def show(
     _write(json_file, answer.model_dump_json(indent=2))
 
 
-@sensors.command("out-of-service")
-def out_of_service(
+_OUT = "out-of-service"
+_OUT_HELP = "Take a sensor out of service: its readings fail from then on, and its silence is no alarm. Its zone is UNKNOWN all the same."
+
+
+@sensors.command("in-service", help="Take a sensor into service again: its readings count from then on.")
+@sensors.command(_OUT, help=_OUT_HELP)
+def say(
+    command: typer.Context,
     region: Name,
     station: Station,
     who: Who,
@@ -111,32 +117,12 @@ def out_of_service(
     directory: Directory = None,
     database: Database = None,
 ) -> None:
-    """Take a sensor out of service: its readings fail from then on, and its silence is no alarm. Its zone is UNKNOWN all the same."""
-    _say(True, region, station, parameter, begin, who, why, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
-
-
-@sensors.command("in-service")
-def in_service(
-    region: Name,
-    station: Station,
-    who: Who,
-    why: Why,
-    parameter: Which = None,
-    begin: From = None,
-    kafka: Kafka = None,
-    prefix: Prefix = None,
-    directory: Directory = None,
-    database: Database = None,
-) -> None:
-    """Take a sensor into service again: its readings count from then on."""
-    _say(False, region, station, parameter, begin, who, why, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
-
-
-def _say(out: bool, name: str, station: str, parameter: Parameter | None, begin: str | None, who: str, why: str, **given: Any) -> None:
+    """What a person says of a sensor, by the name of the command."""
     from warning import wiring_sensors
 
-    region, deployment = _loaded(name, "ingest", **given)
-    said = asyncio.run(wiring_sensors.say(region, deployment, out, station, parameter, moment("--from", begin), who, why))
+    out, from_ms = command.info_name == _OUT, moment("--from", begin)
+    found, deployment = _loaded(region, "ingest", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    said = asyncio.run(wiring_sensors.say(found, deployment, out, station, parameter, from_ms, who, why))
     for each in said:
         words = "out of service" if each.out else "in service again"
         print(f"{each.station} {each.parameter.value}: {words} from {wiring_sensors.at(each.since_ms)} on, says {each.who}: {each.why}")

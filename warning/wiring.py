@@ -9,16 +9,21 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from warning import access, access_check, wiring_logging
 from warning.deployment import Deployment
 from warning.errors import ConfigError, ExitCode, Problem, Unavailable
+from warning.facts import Listener, nobody
 from warning.model import Status
 from warning.region import Region
+
+if TYPE_CHECKING:
+    from warning.ingest.log import KafkaLog
 
 Process = Callable[[Region, Deployment, asyncio.Event], Awaitable[ExitCode | None]]
 
@@ -90,6 +95,23 @@ async def admitted(deployment: Deployment, process: str) -> None:
         raise told
 
 
+def readings_log(
+    region: Region, deployment: Deployment, process: str, listen: Listener = nobody, topics: Mapping[str, int] | None = None
+) -> KafkaLog:
+    """The log that a way in appends to, not started, with the rights of ``process``. ``topics``: other ones than the gateway's."""
+    from warning.ingest.gateway import Gateway
+    from warning.ingest.log import KafkaLog
+
+    return KafkaLog(
+        deployment.bootstrap,
+        Gateway.topics(region, deployment) if topics is None else topics,
+        idempotent=not deployment.embedded,
+        listen=listen,
+        security=partial(access.security, deployment),
+        check=partial(access_check.check, deployment, process),
+    )
+
+
 async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
     """``warning ingest``: HTTP and the inbox in, the log out."""
     from warning import wiring_devices, wiring_readers
@@ -97,7 +119,6 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
     from warning.ingest.gateway import Gateway
     from warning.ingest.inbox import Inbox
     from warning.ingest.keys import KeyStore
-    from warning.ingest.log import KafkaLog
     from warning.operate import health
     from warning.operate.devices import Devices
     from warning.operate.observed import observe
@@ -110,14 +131,7 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
         await stack.enter_async_context(devices.kept())
         keys = KeyStore(deployment.database, clock_ms)
         stack.push_async_callback(keys.close)
-        readings = KafkaLog(
-            deployment.bootstrap,
-            Gateway.topics(region, deployment),
-            idempotent=not deployment.embedded,
-            listen=observed,
-            security=partial(access.security, deployment),
-            check=partial(access_check.check, deployment, "ingest"),
-        )
+        readings = readings_log(region, deployment, "ingest", observed)
         await readings.start()
         stack.push_async_callback(readings.stop)
         gateway = Gateway(region, deployment, readings, clock_ms)

@@ -6,15 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warning import access, access_check
 from warning.deployment import Deployment
 from warning.errors import InputError, Unavailable
 from warning.region import Region
-from warning.wiring import admitted, clock_ms
+from warning.wiring import admitted, clock_ms, readings_log
 
 if TYPE_CHECKING:
     from warning.ingest.grid_feed import Fed
@@ -41,19 +39,12 @@ async def grids(
     from warning.ingest.grid_apart import Apart
     from warning.ingest.grid_feed import STILL_S, Feed
     from warning.ingest.grid_journal import Journal
-    from warning.ingest.log import KafkaLog
 
     reader = Apart(region, asked)
     await admitted(deployment, "grids")
     async with AsyncExitStack() as stack:
         stack.callback(reader.close)
-        log = KafkaLog(
-            deployment.bootstrap,
-            Gateway.topics(region, deployment),
-            idempotent=not deployment.embedded,
-            security=partial(access.security, deployment),
-            check=partial(access_check.check, deployment, "grids"),
-        )
+        log = readings_log(region, deployment, "grids")
         await log.start()
         stack.push_async_callback(log.stop)
         if not await log.until_up(PATIENCE_S) and watch is None:

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warning import access, access_check, config_sources
+from warning import config_sources
 from warning.config_sources import Source
 from warning.deployment import Deployment
 from warning.errors import ConfigError, InputError, Problem, Unavailable
 from warning.facts import Listener, SourceKnown, nobody
 from warning.region import Region
-from warning.wiring import admitted, clock_ms, first_of
+from warning.wiring import admitted, clock_ms, first_of, readings_log
 
 if TYPE_CHECKING:
     from warning.ingest.agency import Mapped
@@ -73,18 +72,10 @@ async def _pullers(
     stack: AsyncExitStack, region: Region, deployment: Deployment, asked: Sequence[Source], listen: Listener, *, wait: bool = False
 ) -> list[Puller]:
     from warning.ingest.gateway import Gateway
-    from warning.ingest.log import KafkaLog
     from warning.ingest.pull import Puller
     from warning.ingest.watermark import Watermarks
 
-    readings = KafkaLog(
-        deployment.bootstrap,
-        Gateway.topics(region, deployment),
-        idempotent=not deployment.embedded,
-        listen=listen,
-        security=partial(access.security, deployment),
-        check=partial(access_check.check, deployment, "pull"),
-    )
+    readings = readings_log(region, deployment, "pull", listen)
     await readings.start()
     stack.push_async_callback(readings.stop)
     if wait and not await readings.until_up(PATIENCE_S):

@@ -7,24 +7,23 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from warning import access, access_check, config_devices, config_readers
+from warning import config_devices, config_readers
 from warning.deployment import Deployment
 from warning.errors import InputError, Unavailable
 from warning.ingest import dead_letters, mending
 from warning.ingest.dead_letters import Letter, Selection
 from warning.ingest.gateway import Gateway, Sender
 from warning.ingest.keys import KeyStore
-from warning.ingest.log import KafkaLog, Place, Record
+from warning.ingest.log import Place, Record
 from warning.ingest.mending import Edits
 from warning.ingest.replays import Order, Replays
 from warning.model import Reading
 from warning.region import Region
-from warning.wiring import clock_ms
+from warning.wiring import clock_ms, readings_log
 
 PATIENCE_S = 20.0
 _PORTION = 500
@@ -148,13 +147,7 @@ async def replay(
     found = Judged()
     async with AsyncExitStack() as stack:
         replays = await _replays(stack, deployment)
-        log = KafkaLog(
-            deployment.bootstrap,
-            {deployment.readings: region.partitions},
-            idempotent=not deployment.embedded,
-            security=partial(access.security, deployment),
-            check=partial(access_check.check, deployment, "rejected"),
-        )
+        log = readings_log(region, deployment, "rejected", topics={deployment.readings: region.partitions})
         await log.start()
         stack.push_async_callback(log.stop)
         if not await log.until_up(PATIENCE_S):
