@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from warning.config_contacts import contact_of
 from warning.config_digest import digest
 from warning.config_exposure import exposed
 from warning.config_hazards import zone as hazard_zone
@@ -14,14 +15,13 @@ from warning.config_model import model_text
 from warning.config_order import downstream_order
 from warning.config_quality import ratings, with_quality
 from warning.config_read import Files
-from warning.config_schema import AlertFile, AssetRow, ContactRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
+from warning.config_schema import AlertFile, AssetRow, ForecastFile, LimitsRow, ReachRow, RegionFile, SeriesRow, StationRow
 from warning.config_units import factor
 from warning.model import Parameter, Status
 from warning.region import (
     AlertRules,
     Asset,
     Catchment,
-    Contact,
     District,
     ForecastRules,
     Limits,
@@ -85,7 +85,7 @@ def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchmen
         zones=exposed((*_zones(files, stations, polygons), *_hazard_zones(files)), stations, towns, assets, width_m, head.exposure.within),
         reaches=reaches,
         districts=tuple(District(row.data.id, FrozenDict(row.data.names), row.data.geocode) for row in files.districts.rows),
-        contacts=tuple(_contact(row.data) for row in files.contacts.rows),
+        contacts=tuple(contact_of(row.data) for row in files.contacts.rows),
         forecast=_forecast(head.forecast, files.folder),
         alert=_alert(head.alert),
         exercise_numbers=head.exercise_numbers,
@@ -200,11 +200,6 @@ def _zone(station: Station, limits: LimitsRow, own: list[ReachRow], polygons: Ma
 
 def _asset(row: AssetRow) -> Asset:
     return Asset(row.id, row.kind, FrozenDict(row.names), row.lat, row.lon, row.position, row.source, row.zones, row.district)
-
-
-def _contact(row: ContactRow) -> Contact:
-    districts = () if row.districts == ("*",) else row.districts
-    return Contact(row.id, row.name, row.role, row.language, districts, row.level, row.phone, row.webhook, row.secret, row.live)
 
 
 def _given(model: AlertFile | ForecastFile, renamed: Mapping[str, str]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from warning.config_check_field import check_field
 from warning.config_check_hazards import check_hazards
-from warning.config_check_rules import check_contacts, check_rules
+from warning.config_check_rules import check_rules
+from warning.config_contacts import check_contacts
 from warning.config_order import downstream_order
 from warning.config_rain import check_rain
 from warning.config_read import Files, Model, Row, Table, did_you_mean

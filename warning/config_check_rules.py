@@ -1,24 +1,17 @@
-"""What is wrong in region.yaml as a whole, and with the contacts."""
+"""What is wrong in region.yaml as a whole."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
-
-import phonenumbers
 
 from warning.config_model import model_text
-from warning.config_read import Files, Row, did_you_mean
-from warning.config_schema import ContactRow, RegionFile
+from warning.config_read import Files
+from warning.config_schema import RegionFile
 from warning.config_units import factor
 from warning.errors import Problem
 from warning.region import AlertRules, ForecastRules
 
 LONGEST_ALERT_S = 81_000  # 22.5 h: what lasts longer is renewed by an Update
-REHEARSAL = "rehearsal:"  # rehearsal:NAME is the receiver NAME of the demo
 
 
 def check_rules(files: Files) -> Iterator[Problem]:
@@ -70,8 +63,8 @@ def _alert(files: Files, region: RegionFile) -> Iterator[Problem]:
         yield Problem(
             files.where("alert", "renew_before"), "an alert would be renewed before it is made", "renew_before is below expires_after"
         )
-    if rules.approve_from is None and (rules.approve_within is not None or rules.unanswered is not None):
-        what = "approve_within and unanswered do nothing without approve_from"
+    if rules.approve_from is None and any(one is not None for one in (rules.approve_within, rules.unanswered, rules.approve_persons)):
+        what = "approve_within, approve_persons and unanswered do nothing without approve_from"
         yield Problem(files.where("alert"), what, "write approve_from: CLASS, or remove them", False)
 
 
@@ -86,90 +79,3 @@ def _forecast(files: Files, region: RegionFile) -> Iterator[Problem]:
     except (OSError, UnicodeError) as error:
         what = f"the forecast model {region.forecast.model!r} cannot be read: {error}"
         yield Problem(files.where("forecast", "model"), what, "standard, none, or a file beside region.yaml made by `warning train`")
-
-
-# --- contacts
-
-
-def check_contacts(files: Files) -> Iterator[Problem]:
-    """contacts.csv: who cannot be reached, in which language, and whether an exercise could reach somebody."""
-    for row in files.contacts.rows:
-        contact = row.data
-        for district in contact.districts:
-            if district not in files.districts.ids and contact.districts != ("*",):
-                fix = did_you_mean(district, files.districts.ids) or "add it to districts.csv, or write * alone for all"
-                yield Problem(row.where("districts"), f"{district!r} is not in districts.csv", fix)
-        if not contact.districts:
-            yield Problem(row.where("districts"), "no district", "write a|b, or * for all")
-        if files.region and contact.language not in files.region.languages:
-            what = f"no document is written in {contact.language!r}"
-            yield Problem(row.where("language"), what, did_you_mean(contact.language, files.region.languages))
-        if not contact.phone and not contact.webhook:
-            yield Problem(row.where(), f"{contact.id} cannot be reached", "write a phone or a webhook")
-        yield from _phone(files, row)
-        yield from _webhook(row)
-    if files.region and files.region.status == "Actual" and files.contacts.rows and not any(row.data.live for row in files.contacts.rows):
-        yield Problem(
-            files.where("status"), "Actual, but no contact is live: nobody would be told", "set live to true, or status to Exercise"
-        )
-
-
-def _phone(files: Files, row: Row[ContactRow]) -> Iterator[Problem]:
-    phone, live = row.data.phone, row.data.live
-    if not phone:
-        return
-    if not re.fullmatch(r"\+[1-9]\d{6,14}", phone):
-        yield Problem(row.where("phone"), f"{phone!r} is not an E.164 number", "write + country code number, no spaces, such as +92...")
-        return
-    prefix = files.region.exercise_numbers if files.region else None
-    if prefix is None:
-        return
-    if not live and not phone.startswith(prefix):
-        what = f"{phone} can be dialled, but the contact is for exercises only"
-        yield Problem(row.where("phone"), what, f"give it a number that begins with {prefix}, or set live to true")
-    if live and phone.startswith(prefix):
-        yield Problem(
-            row.where("phone"), f"{phone} cannot be dialled, but the contact is live", "give it a real number, or set live to false"
-        )
-    elif live and not _possible(phone):
-        yield Problem(row.where("phone"), f"{phone} is not a possible number of its country", "count the digits")
-
-
-def _possible(phone: str) -> bool:
-    try:
-        return bool(phonenumbers.is_possible_number(phonenumbers.parse(phone, None)))
-    except phonenumbers.NumberParseException:
-        return False
-
-
-def _webhook(row: Row[ContactRow]) -> Iterator[Problem]:
-    webhook, live = row.data.webhook, row.data.live
-    if not webhook:
-        return
-    if webhook.startswith(REHEARSAL):
-        if live:
-            yield Problem(row.where("webhook"), "a receiver of the demo cannot be live", "write its https:// address, or set live to false")
-        elif not re.fullmatch(r"[a-z0-9-]+", webhook.removeprefix(REHEARSAL)):
-            yield Problem(row.where("webhook"), f"{webhook!r} names no receiver", "write rehearsal:name")
-    elif not _https(webhook):
-        yield Problem(
-            row.where("webhook"), f"{webhook!r} is not an https:// address", "write one, or rehearsal:name for the demo's receiver"
-        )
-    if not _signing_key(row.data.secret):
-        yield Problem(row.where("secret"), "is not a signing key", "write whsec_ and 24 to 64 random bytes in base64, one key per receiver")
-
-
-def _https(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        return False
-
-
-def _signing_key(secret: str) -> bool:
-    """Standard Webhooks: ``whsec_`` and 24 to 64 bytes in base64."""
-    try:
-        return secret.startswith("whsec_") and 24 <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= 64
-    except (binascii.Error, ValueError):
-        return False

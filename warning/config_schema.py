@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from warning.config_units import amount
 from warning.model import CLASSES, Level, Parameter
+from warning.region import CHANNELS
 
 Kind = Literal["gauge", "barrage", "dam", "rain", "weather"]
 Role = Literal["public", "official", "responder", "operator"]
@@ -105,6 +106,27 @@ ClassNames = dict[Annotated[Level, BeforeValidator(_class_or_normal)], dict[str,
 Listed = Annotated[tuple[str, ...], PlainValidator(_listed)]  # pydantic cannot make a tuple of a string by itself
 
 
+def _channels(text: object) -> tuple[str, ...]:
+    found = _listed(text)
+    if unknown := [name for name in found if name not in CHANNELS]:
+        raise ValueError(f"{unknown[0]!r} is not a channel; write some of {'|'.join(CHANNELS)}, the preferred first")
+    if len(set(found)) < len(found):
+        raise ValueError(f"{text!r} names a channel twice; write each once, the preferred first")
+    return found
+
+
+def _quiet(text: object) -> tuple[int, int]:
+    """``22:00-06:00`` -> minutes of the local day."""
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", str(text))
+    if match is None or match[1] + match[2] == match[3] + match[4]:
+        raise ValueError(f"{text!r} are no quiet hours; write them as 22:00-06:00, local time")
+    return int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
+
+
+Channels = Annotated[tuple[str, ...], PlainValidator(_channels)]
+Quiet = Annotated[tuple[int, int], PlainValidator(_quiet)]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -174,6 +196,7 @@ class AlertFile(_Model):
     approve_from: Class | None = None
     approve_within: Seconds | None = None
     unanswered: Literal["hold", "send"] | None = None
+    approve_persons: Annotated[int, Field(ge=1, le=2)] | None = None
 
 
 class RegionFile(_Model):
@@ -320,3 +343,14 @@ class ContactRow(_Model):
     webhook: str = ""
     secret: str = ""
     live: bool
+    email: str = ""
+    voice: bool = False
+    office: str = ""
+    rank: Annotated[int, Field(ge=0, le=1000)] = 0
+    village: str = ""
+    channels: Channels = ()
+    quiet: Quiet | None = None
+    control_room: bool = False
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    consent: bool = True

@@ -5,6 +5,7 @@ All values are SI (m, m3/s, mm, seconds), whatever unit the files use; positions
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,14 @@ Ring = tuple[tuple[float, float], ...]  # (lat, lon), closed
 def named(names: Names, language: str) -> str:
     """The name in that language, else English, else whatever there is."""
     return names.get(language) or names.get("en") or next(iter(names.values()))
+
+
+_NOBODYS = re.compile(r"(?:.+\.)?(?:example\.(?:com|net|org)|[a-z0-9-]+\.(?:example|test|invalid))")  # RFC 2606
+
+
+def nobodys_email(address: str) -> bool:
+    """Can the address reach nobody? Exercise contacts have such ones, as they have numbers that cannot be dialled."""
+    return _NOBODYS.fullmatch(address.rpartition("@")[2].lower()) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +248,16 @@ class Catchment:
     polygons: tuple[tuple[Ring, ...], ...]
 
 
+CHANNELS = ("sms", "voice", "email", "card", "webhook", "broadcast")  # people's in their usual order; machines' stand beside those
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """Who is told. ``live`` False: a contact for exercises only, with a number that cannot be dialled."""
 
     id: str
     name: str
-    role: str  # public | official | responder | operator
+    role: str  # public | official | responder | operator | agency (who subscribed through the API)
     language: str
     districts: tuple[str, ...]  # empty: all
     level: Level  # from this class on
@@ -253,6 +265,18 @@ class Contact:
     webhook: str = ""  # URL
     secret: str = ""  # whsec_...
     live: bool = True
+    email: str = ""
+    voice: bool = False  # its phone may be called
+    office: str = ""  # contacts of one office stand in for each other ...
+    rank: int = 0  # ... in this order
+    village: str = ""
+    channels: tuple[str, ...] = ()  # of CHANNELS, in order of preference; empty: every one that has an address, in the order of CHANNELS
+    quiet: tuple[int, int] | None = None  # minutes of the local day [from, until), also over midnight; life-safety overrides
+    control_room: bool = False  # of its districts
+    lat: float | None = None
+    lon: float | None = None
+    consent: bool = True
+    former_secret: str = ""  # of the webhook, while it is rotated: both sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +315,7 @@ class AlertRules:
     approve_from: Level | None = None  # a person must release this class and above
     approve_within_s: int = 900
     unanswered: str = "hold"  # hold | send, when nobody answered in time
+    approve_persons: int = 1  # 1 or 2: so many different people must release it
 
 
 @dataclass(frozen=True)
