@@ -63,6 +63,14 @@ class Deployment:
     readers_smpp_port: int = 2775
     readers_smpp_user: str = ""  # an account of its own: the receipts of warnings go to the other one
     readers_smpp_password: str = field(default="", repr=False)
+    signing_keys: str = ""  # folder of NAME.crt and NAME.key (PEM, P-256) that sign CAP documents; "" = they go unsigned
+    code_secret: str = field(default="", repr=False)  # makes the codes of messages; several, separated by spaces: the first makes them
+    code_secret_file: str = ""  # instead of it; one a line
+    cash_secret: str = field(default="", repr=False)  # whsec_... that orders to the payment system are signed with (cash.yaml)
+    cash_secret_file: str = ""  # instead of it; read anew for each order
+    cash_ca_file: str = ""  # PEM of who signed the payment system's certificate; "" = what this machine trusts
+    cash_certificate_file: str = ""  # PEM of our own, where it asks for one
+    cash_key_file: str = ""
     rehearsal_url: str = ""  # a replay's webhook receiver: contacts with webhook rehearsal:NAME are at this URL, slash, NAME
 
     def as_process(self, name: str) -> Deployment:
