@@ -371,6 +371,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     doubled: bool = False  # may have reached the contact twice: a crash hid the outcome of an earlier attempt
     reason: str = ""
     message_ids: tuple[str, ...] = ()
+    route: str = ""  # which of the channel's ways
+    origin: str = ""  # "" the dispatcher; "reconciliation": the SMS centre's own report, afterwards
+    chain: str = ""  # SEQ:SHA-256, head of the audit's chain: the topic keeps it where the database cannot be changed
 
 
 def to_json(noun: Any) -> bytes:
