@@ -10,7 +10,7 @@ import pytest
 from alert_region import DRILL, LIVE, REGION, T0, ZONE, H, M, actual, hazard, raised, with_rules
 
 from warning.alerts.lifecycle import chain_of, transition
-from warning.alerts.rules import REASONS, Approval, Decision, Silence, Verdict, audience_level, may_leave
+from warning.alerts.rules import REASONS, Approval, CallOff, Decision, Silence, Verdict, audience_level, may_leave
 from warning.model import CLASSES, Alert, AlertEvent, EventKind, Level, Status
 from warning.region import Contact, Region
 
@@ -266,3 +266,66 @@ def test_who_was_warned_of_the_higher_class_hears_of_the_lower_one():
     down = transition(alert, hazard(T0 + 2 * H, observed=Level.LOW), ZONE, REGION, T0 + 2 * H).event
     assert (down.kind, down.level, audience_level(down)) == (EventKind.DOWNGRADE, Level.LOW, Level.HIGH)
     assert [audience_level(raised(observed=level)) for level in CLASSES] == list(CLASSES)
+
+
+# --- two persons
+
+TWO = with_rules(STRICT, approve_persons=2)
+
+
+def test_two_persons_release_what_one_does_not():
+    first = grant(by="A. Khan")
+    verdict = say(HIGH, DRILL, TWO, approvals=(first,))
+    assert (verdict.reason, verdict.held) == ("approval_second", True)
+    assert say(HIGH, DRILL, TWO, approvals=(first, grant(by="B. Shah"))).reason == "approved"
+    assert say(HIGH, DRILL, TWO, now_ms=T0 + H, approvals=(first,)).reason == "approval_unanswered"
+
+
+@pytest.mark.parametrize("again", ["A. Khan", " a.  KHAN ", "Ａ. Khan", "A. Khan\u200b", "A.\u00a0Khan"])
+def test_the_same_person_in_another_spelling_is_no_second_one(again):
+    assert say(HIGH, DRILL, TWO, approvals=(grant(by="A. Khan"), grant(by=again, at_ms=T0 + 2))).reason == "approval_second"
+
+
+def test_two_names_on_one_key_are_one_person():
+    one, other = grant(by="A. Khan", key="k1"), grant(by="B. Shah", key="k1")
+    assert say(HIGH, DRILL, TWO, approvals=(one, other)).reason == "approval_second"
+    assert say(HIGH, DRILL, TWO, approvals=(one, replace(other, key="k2"))).reason == "approved"
+
+
+def test_a_refusal_stands_until_two_have_said_yes_after_it():
+    first, no = grant(by="A. Khan", at_ms=T0 + 10), grant(by="B. Shah", at_ms=T0 + 20, granted=False)
+    assert say(HIGH, DRILL, TWO, approvals=(first, no)).reason == "declined"
+    assert say(HIGH, DRILL, TWO, approvals=(first, no, grant(by="B. Shah", at_ms=T0 + 30))).reason == "declined"
+    both = (grant(by="B. Shah", at_ms=T0 + 30), grant(by="C. Mir", at_ms=T0 + 40))
+    assert say(HIGH, DRILL, TWO, approvals=(first, no, *both)).reason == "approved"
+
+
+# --- called off
+
+
+def off(**fields) -> CallOff:
+    return CallOff(**({"chain": chain_of(HIGH.identifier), "up_to": Level.HIGH, "by": "Duty officer", "at_ms": T0 + 30_000} | fields))
+
+
+def test_of_a_chain_that_was_called_off_nothing_goes_to_a_contact():
+    for alert in (HIGH, as_(HIGH, kind=EventKind.DOWNGRADE, level=Level.LOW, previous_level=Level.HIGH)):
+        assert say(alert, DRILL, call_offs=(off(),)).reason == "called_off"
+    clear = as_(HIGH, kind=EventKind.CLEAR, level=Level.NORMAL, previous_level=Level.HIGH)
+    assert say(clear, DRILL, call_offs=(off(),)).reason == "called_off"
+    assert say(HIGH, DRILL, call_offs=(off(at_ms=T0 + 2 * M),)).allowed  # not yet
+    assert say(HIGH, DRILL, call_offs=(off(chain="ews.chenab.CHE-KHANKI.20250827T020000Z"),)).allowed
+
+
+def test_a_feed_keeps_what_it_had_before_the_call_off_and_gets_nothing_after_it():
+    assert say(HIGH, None, call_offs=(off(),)).allowed
+    assert say(as_(HIGH, sent_ms=T0 + 30_000), None, call_offs=(off(),)).reason == "called_off"
+
+
+def test_what_rises_above_the_class_that_was_called_off_speaks_again():
+    higher = as_(HIGH, kind=EventKind.UPGRADE, level=Level.VERY_HIGH, sent_ms=T0 + 40_000)
+    assert say(higher, DRILL, call_offs=(off(),)).allowed
+    lower = as_(HIGH, kind=EventKind.DOWNGRADE, sent_ms=T0 + 50_000, previous_level=Level.VERY_HIGH)
+    assert say(lower, DRILL, call_offs=(off(),)).reason == "called_off"
+    resumed = off(resumed_ms=T0 + 40_000)
+    assert say(lower, DRILL, call_offs=(resumed,)).allowed
+    assert say(HIGH, DRILL, call_offs=(resumed,)).reason == "called_off"  # of before

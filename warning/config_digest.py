@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from warning.region import Region
+from warning.region import AlertRules, Region
 
 # Contacts: a telephone number that changes in the middle of a flood must not look like other rules to the workers, and nothing that
-# ``pipeline`` decides depends on one. Catchments: their rain comes as readings.
+# ``pipeline`` decides depends on one. Catchments: their rain comes as readings. Of the alert rules: what dispatch alone asks.
 NOT_DECIDING = frozenset({"digest", "folder", "contacts", "catchments"})
+RULES_NOT_DECIDING = frozenset({"approve_persons"})
 AT_ONCE = 1000  # nouns: as JSON all of a continent would be gigabytes
 
 
@@ -27,11 +28,16 @@ def digest(region: Region) -> str:
         value = getattr(region, name)
         hashed.update(b"\n" + name.encode() + b":")
         if not isinstance(value, tuple):
-            hashed.update(msgspec.json.encode(_sorted(value)))
+            hashed.update(msgspec.json.encode(_deciding(value) if isinstance(value, AlertRules) else _sorted(value)))
             continue
         for first in range(0, len(value), AT_ONCE):
             hashed.update(b"," + msgspec.json.encode(value[first : first + AT_ONCE])[1:-1])
     return hashed.hexdigest()
+
+
+def _deciding(rules: AlertRules) -> dict[str, Any]:
+    """Its fields in declared order, as JSON writes the noun itself."""
+    return {field.name: getattr(rules, field.name) for field in dataclasses.fields(rules) if field.name not in RULES_NOT_DECIDING}
 
 
 def _sorted(value: Any) -> Any:

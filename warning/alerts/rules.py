@@ -13,7 +13,11 @@ In order, the first that applies:
    classes of ``AlertRules.at_once`` (but their DOWNGRADE), and never an end (CLEAR). Feeds are not silenced.
 5. **Approval.** From ``approve_from`` on a person releases a chain up to a class. Until then it is held, feeds included; after
    ``approve_within_s`` without an answer ``unanswered`` decides: hold on, or send. Ends need none. Whoever declined a class has not
-   declined a higher one: that is asked again.
+   declined a higher one: that is asked again. Where ``approve_persons`` is 2, two different people (by name, and by key if both
+   have one) must say yes; the no of one of them stands until so many have said yes after it.
+
+Before the silences: **called off.** A person who cancels or corrects an automatic chain (``alerts.manual``) calls it off up to a class: its
+revisions go to nobody any more, its end neither, for people were told by hand. When it rises above that class it speaks again.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import re
 from dataclasses import dataclass
 
 from warning.alerts.lifecycle import chain_of
+from warning.alerts.persons import different
 from warning.model import Alert, AlertEvent, EventKind, Level, Status
 from warning.region import AlertRules, Contact, Region
 
@@ -45,11 +50,15 @@ REASONS: dict[str, str] = {
     "overtaken": "a newer revision stands in its place",
     "not_told": "contacts do not hear of this kind of revision",
     "never_told": "the contact was never told of what ends here",
+    "called_off": "a person called the chain off, or corrected it",
     "silenced": "a person silenced the zone",
     "declined": "a person declined it",
     "approval_pending": "waits for a person's release",
+    "approval_second": "one person released it, and waits for another",
     "approval_unanswered": "nobody answered in time, and the region's rules say: hold",
 }
+
+HELD = ("approval_pending", "approval_second", "approval_unanswered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,21 @@ class Approval:
     by: str
     at_ms: int
     granted: bool = True
+    key: str = ""  # of the API; "": by command
+
+
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """A person's word that an automatic chain is wrong: nothing of it goes out up to a class, from ``at_ms`` on.
+
+    ``resumed_ms``: sent time of the revision that rose above that class; from it on the chain speaks for itself again.
+    """
+
+    chain: str
+    up_to: Level
+    by: str
+    at_ms: int
+    resumed_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +115,7 @@ class Decision:
     overtaken_by: str = ""  # identifier of the newer revision that goes instead
     contact_knows: bool = True  # some revision of this chain went to this contact before
     stands_in: bool = False  # goes instead of an earlier revision of this chain that this contact should have got and did not
+    call_offs: tuple[CallOff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +134,9 @@ def may_leave(event: AlertEvent | Alert, contact: Contact | None, region: Region
     refused = _foreign(alert, region, decision) or _reach(alert, contact, region) or _mute(alert, contact, decision, now_ms)
     if refused:
         return _verdict(refused)
+    off = _call_off(alert, contact, decision, now_ms)
+    if off is not None:
+        return _verdict("called_off", off.by)
     silence = _silence(alert, contact, region.alert, decision, now_ms)
     if silence is not None:
         return _verdict("silenced", f"{silence.by}: {silence.reason}")
@@ -122,7 +150,7 @@ def audience_level(alert: Alert) -> Level:
 
 def _verdict(reason: str, detail: str = "") -> Verdict:
     allowed = reason in ("allowed", "approved", "unanswered_sent")
-    held = reason in ("approval_pending", "approval_unanswered")
+    held = reason in HELD
     return Verdict(allowed, held, reason, REASONS[reason] + (f" ({detail})" if detail else ""))
 
 
@@ -177,6 +205,22 @@ def _mute(alert: Alert, contact: Contact | None, decision: Decision, now_ms: int
     return ""
 
 
+def _call_off(alert: Alert, contact: Contact | None, decision: Decision, now_ms: int) -> CallOff | None:
+    """Of a chain that was called off nothing goes to a contact; a feed keeps what it had before."""
+    chain = chain_of(alert.identifier)
+    for off in decision.call_offs:
+        spoken = off.resumed_ms is not None and alert.sent_ms >= off.resumed_ms
+        late = off.at_ms <= now_ms if contact is not None else off.at_ms <= alert.sent_ms
+        if off.chain == chain and late and not spoken and said_level(alert) <= off.up_to:
+            return off
+    return None
+
+
+def said_level(alert: Alert) -> Level:
+    """The class that a revision is about: of an end the one that ends."""
+    return alert.level if alert.active else alert.previous_level
+
+
 def _silence(alert: Alert, contact: Contact | None, rules: AlertRules, decision: Decision, now_ms: int) -> Silence | None:
     if contact is None or alert.kind is EventKind.CLEAR:
         return None
@@ -197,18 +241,26 @@ def _silence(alert: Alert, contact: Contact | None, rules: AlertRules, decision:
 def _approval(alert: Alert, rules: AlertRules, decision: Decision, now_ms: int) -> Verdict:
     if rules.approve_from is None or not alert.active or alert.level < rules.approve_from:
         return _verdict("allowed")
-    answer = _answer(alert, decision, now_ms)
-    if answer is not None:
-        return _verdict("approved" if answer.granted else "declined", answer.by)
-    if now_ms < alert.sent_ms + rules.approve_within_s * 1000:
-        return _verdict("approval_pending")
-    return _verdict("unanswered_sent" if rules.unanswered == "send" else "approval_unanswered")
+    refusal, granted = _answers(alert, decision, now_ms)
+    if granted and len(granted) >= rules.approve_persons:
+        return _verdict("approved", ", ".join(one.by for one in granted))
+    if refusal is not None:
+        return _verdict("declined", refusal.by)
+    if now_ms >= alert.sent_ms + rules.approve_within_s * 1000:
+        return _verdict("unanswered_sent" if rules.unanswered == "send" else "approval_unanswered")
+    return _verdict("approval_second", granted[0].by) if granted else _verdict("approval_pending")
 
 
-def _answer(alert: Alert, decision: Decision, now_ms: int) -> Approval | None:
-    """The newest answer that covers this class of this chain; of two at the same moment the refusal."""
+def _answers(alert: Alert, decision: Decision, now_ms: int) -> tuple[Approval | None, list[Approval]]:
+    """Of the answers that cover this class of this chain: the newest refusal, and whoever said yes after it, each person once.
+
+    Of two at the same moment the refusal counts.
+    """
     chain = chain_of(alert.identifier)
     covering = [
         one for one in decision.approvals if one.chain == chain and one.by.strip() and one.at_ms <= now_ms and alert.level <= one.level
     ]
-    return max(covering, key=lambda one: (one.at_ms, not one.granted), default=None)
+    refusal = max((one for one in covering if not one.granted), key=lambda one: one.at_ms, default=None)
+    since_ms = -1 if refusal is None else refusal.at_ms
+    yes = sorted((one for one in covering if one.granted and one.at_ms > since_ms), key=lambda one: one.at_ms)
+    return refusal, different(yes)

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from warning.alerts.rules import HELD
 from warning.dispatch import retry
 from warning.dispatch.attempts import Answer, Claim, Claimed, Close, Entry
 from warning.dispatch.channel import Channel, Outcome, Sending
@@ -130,7 +131,7 @@ class Courier:
 
     async def _may(self, item: Open, event: AlertEvent, contact: Contact, at_ms: int) -> bool:
         """The gate's last word, right before the send."""
-        decide_ms = max(at_ms, self.now_ms()) if self.replay and item.reason == "approval_pending" else at_ms
+        decide_ms = max(at_ms, self.now_ms()) if self.replay and item.reason in HELD else at_ms
         verdict = self.planner.may(event, contact, decide_ms, knows=True, stands_in=True)
         if verdict.allowed:
             return True

@@ -12,15 +12,13 @@ from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, sel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from warning.alerts.rules import Approval, Decision, may_leave
+from warning.alerts.rules import HELD, Approval, Decision, may_leave
 from warning.deployment import Deployment
 from warning.model import AlertEvent, Level
 from warning.region import Region
 
 # A document that ran out may be read for ever, if it was ever allowed to be.
-WITHHELD = frozenset(
-    ("approval_pending", "approval_unanswered", "declined", "other_region", "replay_actual", "embedded_actual", "status_mismatch")
-)
+WITHHELD = frozenset((*HELD, "called_off", "declined", "other_region", "replay_actual", "embedded_actual", "status_mismatch"))
 _approvals = Table(
     "approvals",
     MetaData(),
