@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from warning.alerts.message import DRAFT_LANGUAGES, LANGUAGES, MOST_PARTS, sms
+from warning.alerts.message import CODE_LETTERS, DRAFT_LANGUAGES, LANGUAGES, MOST_PARTS, sms
 from warning.errors import Problem
 from warning.model import CLASSES, Alert, Certainty, EventKind, Hazard, Level, Status
 from warning.region import Region, Zone
@@ -49,7 +49,7 @@ def _zone(zone: Zone, region: Region, language: str) -> Iterator[Problem]:
     """At most one problem per zone and language: the worst message."""
     wide = cut = None
     for alert in _samples(zone, region):
-        message = sms(alert, region, language)
+        message = sms(alert, region, language, code="W" * CODE_LETTERS)
         if message.parts > MOST_PARTS or not message.complete:
             cut = cut or (alert, message)
         elif language == "en" and message.encoding != "GSM-7":

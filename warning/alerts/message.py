@@ -32,6 +32,7 @@ from warning.model import Alert, EventKind, Level, Reason, Status
 from warning.region import Region, Zone, named
 
 __all__ = [
+    "CODE_LETTERS",
     "DRAFT_LANGUAGES",
     "LANGUAGES",
     "MOST_PARTS",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 MOST_PARTS = 2  # 306 GSM-7 septets or 134 UTF-16 units
+CODE_LETTERS = 7  # of ``proof.codes``, for which every text must have room
 _PASSED_MS = 30 * 60_000
 HEADLINE_CHARACTERS = 139  # CAP clients cut at 140
 
@@ -70,8 +72,10 @@ def check_code(identifier: str) -> str:
     return base64.b32encode(hashlib.blake2b(identifier.encode(), digest_size=5).digest()).decode()[:5]
 
 
-def sms(alert: Alert, region: Region, language: str, role: str = "") -> Message:
+def sms(alert: Alert, region: Region, language: str, role: str = "", code: str = "") -> Message:
     """The SMS of a revision: action, what and where, one time, the value, the check code; two parts at most.
+
+    ``code``: ``proof.codes.code_of`` it, which can be confirmed; without one ``check_code`` stands in, which only leads to the alert.
 
     Too long: first the value goes, then the word that the class or the time is new, then the place name is cut. Action, class, time
     and code always stay. ``role``: an operator is told which assets are at risk, as many as the two parts hold, and the value gives way
@@ -79,7 +83,7 @@ def sms(alert: Alert, region: Region, language: str, role: str = "") -> Message:
     """
     texts = _texts(alert, language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
-    code = texts.words["code"].format(code=check_code(alert.identifier))
+    code = texts.words["code"].format(code=code or check_code(alert.identifier))
     full, plain = situation(alert, to_contact=True), situation(alert, to_contact=True, course=False)
     name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
 
