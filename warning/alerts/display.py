@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import re
@@ -10,20 +9,16 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from warning.alerts.english import ENGLISH
-from warning.alerts.english_weather import ENGLISH_WEATHER
-from warning.alerts.phrases import HazardTexts, Phrases
-from warning.alerts.sinhala import SINHALA
-from warning.alerts.sinhala_weather import SINHALA_WEATHER
-from warning.alerts.urdu import URDU
-from warning.alerts.urdu_weather import URDU_WEATHER
+from babel.numbers import get_decimal_symbol, get_group_symbol
+
+from warning.alerts.languages import DRAFT_LANGUAGES, LANGUAGES, WEATHER, language_of, phrases
+from warning.alerts.phrases import Phrases
 from warning.model import Level
-from warning.region import QUANTITIES, Region, Zone, named
+from warning.region import QUANTITIES, Names, Region, Zone, named
 
-LANGUAGES: Mapping[str, Phrases] = {phrases.language: phrases for phrases in (ENGLISH, URDU, SINHALA)}
-DRAFT_LANGUAGES = frozenset(phrases.language for phrases in LANGUAGES.values() if phrases.draft)
+__all__ = ["DRAFT_LANGUAGES", "LANGUAGES", "WEATHER", "language_of", "phrases"]
 
-WEATHER: Mapping[str, Mapping[str, HazardTexts]] = {"en": ENGLISH_WEATHER, "ur": URDU_WEATHER, "si": SINHALA_WEATHER}
+LTR, END = "\u2066", "\u2069"  # isolates of Unicode: what stands between is written from left to right, and moves nothing around it
 
 _SI_UNIT = {"stage": "m", "discharge": "m3/s", "inflow": "m3/s", "outflow": "m3/s", "rain": "mm"}
 _SI_UNIT |= {"temperature": "degC", "humidity": "%", "ratio": "ratio"}
@@ -44,27 +39,6 @@ _UNITS: Mapping[str, tuple[float, int]] = {
 _UNFIT = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-@functools.cache  # languages times hazards
-def phrases(language: str, hazard: str = "flood") -> Phrases:
-    """The texts of a language (``ur-PK`` is ``ur``) for a hazard; English where there are none."""
-    base = LANGUAGES.get(language) or LANGUAGES.get(language.split("-")[0]) or ENGLISH
-    other = WEATHER[base.language].get(hazard)
-    if other is None:
-        return base
-    return dataclasses.replace(
-        base,
-        event=other.event,
-        classes=other.classes,
-        actions=other.actions,
-        instructions=other.instructions,
-        sentences={**base.sentences, **other.sentences},
-        reasons={**base.reasons, **other.reasons},
-        parameters={**base.parameters, **other.parameters},
-        units={**base.units, **other.units},
-        words={**base.words, **other.words},
-    )
-
-
 def hazard_of(quantity: str) -> str:
     """The hazard that is judged by a quantity; flood where nobody knows it."""
     return QUANTITIES[quantity].hazard if quantity in QUANTITIES else "flood"
@@ -73,7 +47,8 @@ def hazard_of(quantity: str) -> str:
 def amount(value: float, quantity: str, region: Region, language: str, *, signed: bool = False) -> str:
     """``value`` (as inside the system) in the region's unit for ``quantity`` (one of a zone or of a parameter), with thousands separators.
 
-    Digits are Latin in every language: that is how Pakistan and Sri Lanka write them, and they cost one character each.
+    Digits are Latin in every language: so Pakistan and Sri Lanka write them, so the code in the message and the keypad are written, and a
+    message must not mix two sets of digits.
     """
     if not math.isfinite(value):
         return "?"
@@ -87,9 +62,30 @@ def amount(value: float, quantity: str, region: Region, language: str, *, signed
     shown = value / factor + (32.0 if unit == "degF" else 0.0)
     if unit == "m3/s" and abs(shown) < 100:
         decimals = 1
-    text = f"{shown:{'+' if signed else ''},.{decimals}f}"
-    name = phrases(language, "heat").units.get(unit, unit)
-    return f"{text} {name}".rstrip()
+    texts = phrases(language, "heat")
+    return f"{'+' if signed and shown >= 0 else ''}{figure(shown, decimals, texts)} {texts.units.get(unit, unit)}".rstrip()
+
+
+def figure(value: float, decimals: int, texts: Phrases) -> str:
+    """A number with the marks of its language: 690,000.5 or 690 000,5. In a language that SMS can write in GSM-7 no blank is a hard one."""
+    text = f"{value:,.{decimals}f}"
+    return text if not texts.numbers else _marked(text, texts.numbers)
+
+
+def decimal(text: str, texts: Phrases) -> str:
+    """A number that is already a text, with the decimal mark of its language."""
+    return text if not texts.numbers else _marked(text, texts.numbers)
+
+
+def _marked(text: str, locale: str) -> str:
+    group, point = _marks(locale)
+    return text.translate({ord(","): group, ord("."): point})
+
+
+@functools.cache
+def _marks(locale: str) -> tuple[str, str]:
+    """(between thousands, before decimals), by CLDR; a hard blank is a plain one, for it alone would make UCS-2 of GSM-7."""
+    return get_group_symbol(locale).replace("\xa0", " ").replace("\u202f", " "), get_decimal_symbol(locale)
 
 
 def local(ms: int, region: Region) -> datetime:
@@ -100,7 +96,8 @@ def local(ms: int, region: Region) -> datetime:
 def local_time(ms: int, region: Region, language: str) -> str:
     """``27 Aug 15:00``, the region's local time."""
     time = local(ms, region)
-    return f"{time.day} {phrases(language).months[time.month - 1]} {time:%H:%M}"
+    texts = phrases(language)
+    return texts.date.format(day=time.day, month=texts.months[time.month - 1], time=f"{time:%H:%M}")
 
 
 def duration(ms: int, language: str) -> str:
@@ -122,8 +119,18 @@ def class_name(level: Level, region: Region, language: str, hazard: str = "flood
 
 
 def place(zone: Zone | None, zone_id: str, language: str) -> str:
-    """The zone's name in the language of the texts, English if it has none."""
-    return clean(named(zone.names, phrases(language).language)) if zone is not None and zone.names else zone_id
+    """The zone's name in the language of the texts, or in one that stands in for it."""
+    return name_of(zone.names, phrases(language)) if zone is not None and zone.names else zone_id
+
+
+def name_of(names: Names, texts: Phrases) -> str:
+    """The name in the language of ``texts``, else in one that stands in for it, else in English, marked as left to right where it stands
+    in a text that runs the other way."""
+    known = next((one for one in (texts.language, *texts.instead) if one in names), None)
+    if known is not None:
+        return clean(names[known])
+    name = clean(named(names, texts.language))
+    return f"{LTR}{name}{END}" if texts.isolated else name
 
 
 def clean(text: str) -> str:
@@ -135,9 +142,18 @@ def clean(text: str) -> str:
 
 
 def clip(text: str, most: int) -> str:
-    """At most so many characters, cut at a word if there is one, never between a letter and its marks."""
+    """At most so many characters, cut at a word if there is one, never between a letter and its marks; what is marked as left to right
+    ends within it."""
     if len(text) <= most:
         return text
+    cut = _clipped(text, most)
+    if cut.count(LTR) == cut.count(END):
+        return cut
+    cut = _clipped(text, most - 1)
+    return cut + END if len(cut) - cut.rfind(LTR) > 1 else cut[: cut.rfind(LTR)].rstrip()
+
+
+def _clipped(text: str, most: int) -> str:
     cut = text[:most]
     if not text[most].isspace():
         head = cut.rpartition(" ")[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from warning.alerts.display import clean
+from warning.alerts.display import clean, decimal, figure, name_of
 from warning.alerts.phrases import Phrases
 from warning.model import Reason
-from warning.region import Exposure, Region, named
+from warning.region import Exposure, Region
 
 Value = float | int | str | None
 
@@ -72,7 +72,7 @@ def _grouped(assets: Iterable[str], region: Region, texts: Phrases) -> list[str]
 def name(asset: str, region: Region, texts: Phrases) -> str:
     """An asset's name in the language of the texts; its id if the region has no such asset."""
     known = region.asset_by_id.get(asset)
-    return clean(named(known.names, texts.language)) if known else clean(asset)
+    return name_of(known.names, texts) if known else clean(asset)
 
 
 def number(people: int, texts: Phrases) -> str:
@@ -83,5 +83,5 @@ def number(people: int, texts: Phrases) -> str:
         shown = (people + digits // 2) // digits * digits
     for unit, template in texts.counts:
         if shown >= unit:
-            return template.format(number=f"{shown / unit:.1f}".removesuffix(".0"))
-    return f"{shown:,}"
+            return template.format(number=decimal(f"{shown / unit:.1f}".removesuffix(".0"), texts))
+    return figure(shown, 0, texts)

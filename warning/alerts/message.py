@@ -23,13 +23,14 @@ from warning.alerts.display import (
     duration,
     hazard_of,
     local_time,
+    name_of,
     phrases,
     place,
 )
 from warning.alerts.phrases import Phrases
 from warning.alerts.reasons import words
 from warning.model import Alert, EventKind, Level, Reason, Status
-from warning.region import Region, Zone, named
+from warning.region import Region, Zone
 
 __all__ = [
     "CODE_LETTERS",
@@ -244,6 +245,6 @@ def area_words(zone: Zone, region: Region, language: str) -> str:
     """CAP areaDesc: the reach or place and its districts."""
     texts = phrases(language, zone.hazard)
     known = [region.district_by_id[district] for district in zone.districts if district in region.district_by_id]
-    districts = texts.words["comma"].join(clean(named(district.names, texts.language)) for district in known)
+    districts = texts.words["comma"].join(name_of(district.names, texts) for district in known)
     which = "area" if districts else "area_alone"
     return texts.words[which].format(river=clean(zone.river), place=place(zone, zone.id, language), districts=districts)

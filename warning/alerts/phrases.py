@@ -1,4 +1,5 @@
-"""The nouns that a language's texts are. The texts stand in english.py, urdu.py and sinhala.py, of other hazards in NAME_weather.py."""
+"""The nouns that a language's texts are. They stand in english.py, urdu.py, sinhala.py and NAME_weather.py, whose bytes documents are held
+to, and of all other languages as one plain table in the language's module (``table``)."""
 
 from __future__ import annotations
 
@@ -50,3 +51,7 @@ class Phrases:
     assets: Mapping[str, str]  # kind -> several of them, {number}
     counts: tuple[tuple[int, str], ...]  # large numbers of people: unit, {number} of it; the largest unit first
     words: Mapping[str, str]  # value_stage, value_discharge, code, limits, districts, age, minutes, hours, days, before, comma, stop
+    date: str = "{day} {month} {time}"
+    numbers: str = ""  # CLDR locale whose marks part its numbers; "": 690,000.5
+    instead: tuple[str, ...] = ()  # languages that stand in for it, before English
+    isolated: bool = False  # written from right to left: names in other languages are marked as left to right

@@ -6,14 +6,14 @@ import functools
 import re
 
 from warning.alerts import exposed
-from warning.alerts.display import amount, class_name, clean, hazard_of, local_time, phrases, place
+from warning.alerts.display import amount, class_name, clean, decimal, hazard_of, local_time, phrases, place
 from warning.alerts.phrases import Phrases
 from warning.model import Level, Reason
 from warning.region import Region
 
 _AMOUNTS = ("value", "limit", "rate", "upstream_value", "share", "rain", "threshold", "antecedent")
 _SUFFIXES = {"_m3s": "discharge", "_m3_s": "discharge", "_m": "stage", "_mm": "rain"}
-RIGHT_TO_LEFT = ("ur",)
+RIGHT_TO_LEFT = ("ur", "ps", "sd", "fa")
 _LAST_MS = 253_370_764_800_000  # year 9999
 Value = float | int | str | None
 
@@ -94,7 +94,7 @@ def _field(name: str, value: Value, region: Region, language: str, texts: Phrase
     if name in ("temperature", "humidity"):
         return name, amount(value, name, region, language)
     if name.endswith("_h") and name != "rate_per_h":
-        return name.removesuffix("_h"), f"{value:.0f}" if abs(value) >= 10 else f"{value:.3g}"
+        return name.removesuffix("_h"), f"{value:.0f}" if abs(value) >= 10 else decimal(f"{value:.3g}", texts)
     return (name, f"{value:.0f}") if name == "points" else None
 
 
