@@ -78,17 +78,19 @@ def sms(alert: Alert, region: Region, language: str, role: str = "", code: str =
 
     ``code``: ``proof.codes.code_of`` it, which can be confirmed; without one ``check_code`` stands in, which only leads to the alert.
 
-    Too long: first the value goes, then the word that the class or the time is new, then the place name is cut. Action, class, time
-    and code always stay. ``role``: an operator is told which assets are at risk, as many as the two parts hold, and the value gives way
-    to the first; officials and responders how many people live there, where that costs no further part and nothing gives way.
+    Too long: first the value goes, then the word that the class or the time is new, then the word before the code, then the place name is
+    cut. Action, class, time and code always stay. ``role``: an operator is told which assets are at risk, as many as the two parts hold,
+    and the value gives way to the first; officials and responders how many people live there, where that costs no further part and
+    nothing gives way.
     """
     texts = _texts(alert, language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
-    code = texts.words["code"].format(code=code or check_code(alert.identifier))
+    code = code or check_code(alert.identifier)
+    labelled = texts.words["code"].format(code=code)
     full, plain = situation(alert, to_contact=True), situation(alert, to_contact=True, course=False)
     name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
 
-    def message(which: str, name: str, *more: str, complete: bool = True) -> Message:
+    def message(which: str, name: str, *more: str, complete: bool = True, code: str = labelled) -> Message:
         pieces = (start, _sentence(which, alert, region, language, name), *more, code)
         return _count(" ".join(filter(None, pieces)), language, complete=complete)
 
@@ -100,8 +102,10 @@ def sms(alert: Alert, region: Region, language: str, role: str = "", code: str =
             told = dict.fromkeys((more, "" if role == "operator" else more))  # to an operator an asset is worth more than the value
             fuller = (message(which, name, kept, line) for kept in told for line in _at_risk(alert, region, language, role))
             return next((one for one in fuller if one.parts <= most), said)
+    if (said := message(plain, name, code=code)).parts <= MOST_PARTS:
+        return said
     for most in range(len(name) - 1, 0, -1):
-        said = message(plain, clip(name, most), complete=False)
+        said = message(plain, clip(name, most), complete=False, code=code)
         if said.parts <= MOST_PARTS:
             return said
     return _count(f"{start} {code}", language, complete=False)
