@@ -22,7 +22,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("config", "access"),
     ("science", "alerts"),
     ("pipeline",),
-    ("people", "proof"),
+    ("proof",),
+    ("people",),
     ("ingest", "stream", "dispatch", "operate", "rehearsal", "verification", "training"),
     ("wiring",),
     ("cli",),
@@ -256,7 +257,7 @@ def test_homes_name_real_libraries() -> None:
     depends = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + "numpy mode starlette paho"
     for library in HOMES:
         assert library not in sys.stdlib_module_names
-        named = {"yaml": "pyyaml", "PIL": "pillow", "faust": "faust-streaming", "netCDF4": "netcdf4", "shef": "shef-parser"}.get(library, library).replace(
-            "_", "-"
-        )
+        named = {"yaml": "pyyaml", "PIL": "pillow", "faust": "faust-streaming", "netCDF4": "netcdf4", "shef": "shef-parser"}.get(
+            library, library
+        ).replace("_", "-")
         assert named in depends, f"{library} is in no dependency"

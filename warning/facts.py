@@ -234,6 +234,15 @@ class ChannelState(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class RouteState(Fact):
+    """One route of a channel (an SMS centre, a mail relay) is well, or is not; the channel goes on by another."""
+
+    channel: str
+    route: str
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorNotice(Fact):
     """Operators are told: these zones have no observation any more, these have one again."""
 

@@ -293,6 +293,8 @@ class Metrics:
         self._told[facts.Attempted] = self._attempted
         self._told[facts.AlertHandled] = self._alert_handled
         self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))
+        routes = self._make(Gauge, "route_up", "1 if the route of the channel is well", ("channel", "route"))
+        self._told[facts.RouteState] = lambda fact: routes.labels(fact.channel, fact.route).set(int(fact.up))
 
     def _operator_notice(self, fact: facts.OperatorNotice) -> None:
         self._notices.labels("silent").inc(len(fact.silent))
