@@ -7,7 +7,7 @@ import logging
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from warning.alerts.rules import HELD
@@ -44,6 +44,7 @@ class Courier:
     wall_ms: Callable[[], int]
     listen: Listener
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    seal: Callable[[AlertEvent], Awaitable[AlertEvent]] | None = None  # gives the event with the document that leaves the house
 
     def __post_init__(self) -> None:
         self.lanes: dict[str, Lane] = {}
@@ -164,7 +165,10 @@ class Courier:
         return replace(close, next_attempt_ms=self.wall_ms() + wait_ms, due_ms=due_ms)
 
     async def _event(self, identifier: str) -> AlertEvent:
-        event = self._events.pop(identifier, None) or DECODER.decode(await self.ledger.alert(identifier))
+        event = self._events.pop(identifier, None)
+        if event is None:
+            event = DECODER.decode(await self.ledger.alert(identifier))
+            event = await self.seal(event) if self.seal else event
         self._events[identifier] = event
         if len(self._events) > MOST_EVENTS:
             self._events.popitem(last=False)

@@ -34,6 +34,9 @@ from warning.dispatch.webhook import WebhookChannel
 from warning.errors import Unavailable
 from warning.facts import ChannelState, Listener, Ready, Undelivered
 from warning.model import AlertEvent
+from warning.proof.codes import code_of
+from warning.proof.register import Register
+from warning.proof.signing import Signed
 from warning.region import Region
 
 log = logging.getLogger(__name__)
@@ -73,6 +76,7 @@ class Dispatcher:
         self._newest_ms = 0
         self._people = People()
         self._texts: dict[tuple[str, str, str], Text] = {}
+        self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
         channels: list[Channel] = [self._webhooks]
         if deployment.smpp_user:
@@ -100,10 +104,13 @@ class Dispatcher:
             await self._work(ledger, stop)
         finally:
             self._listen(Ready("dispatch", False, "stopped"))
+            await self._signed.close()
+            await self._register.close()
             await ledger.close()
 
     async def _start(self, ledger: Ledger) -> None:
         self._newest_ms = await ledger.newest_ms(self._deployment.alerts)
+        self._code_secret = await self._register.secret()
         self._journal: Journal[Entry, Answer] = Journal(ledger.write, lambda up, why: self._listen(Ready("ledger", up, why)))
         channels = tuple(self._channels.values())
         self._planner = Planner(self._region, self._deployment, ledger, channels, self._people, self._listen)
@@ -112,6 +119,7 @@ class Dispatcher:
         self._courier = Courier(
             ledger, self._journal, self._planner, self._channels, contacts, replay, self.now_ms, self._wall_ms, self._listen
         )
+        self._courier.seal = self._signed.seal
         await ledger.import_contacts(self._region.contacts)
         self._people.approvals, self._people.silences = await ledger.decisions()
         crashed = await ledger.recover(self.now_ms())
@@ -205,7 +213,8 @@ class Dispatcher:
         if key not in self._texts:
             if len(self._texts) >= MOST_TEXTS:
                 self._texts.clear()
-            self._texts[key] = text_of(message.sms(event.alert, self._region, language, role).text)
+            code = code_of(self._code_secret, event.alert.identifier)
+            self._texts[key] = text_of(message.sms(event.alert, self._region, language, role, code).text)
         return self._texts[key]
 
     async def _receipt(self, receipt: PartReceipt) -> None:
