@@ -257,6 +257,43 @@ class Undelivered(Fact):
     waiting: int
 
 
+# --- proof and cash
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSealed(Fact):
+    """A CAP document left the house. ``outcome``: signed, or why it is not: no_key, key_expired, database, conflict, internal.
+
+    ``ends_s``: when the certificate that signed it ends, Unix seconds.
+    """
+
+    outcome: str
+    ends_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAsked(Fact):
+    """Somebody asked about a code. ``answer``: a state of ``proof.register``, or malformed, rate_limited, unavailable."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class CashMoved(Fact):
+    """An order to the payment system, or a case (``phase`` case), has another state."""
+
+    phase: str  # case | readiness | activation | stand_down
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class CashWaiting(Fact):
+    """Cases that wait for a person, and orders whose outcome is not known; told about once a second."""
+
+    approvals: int
+    unsettled: int
+
+
 # --- api
 
 

@@ -20,6 +20,7 @@ from warning.operate.edges import EdgeMetrics
 from warning.operate.sensors_shown import SensorsShown
 from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
+from warning.operate.trust import CashMetrics, CodeMetrics, SealMetrics
 from warning.operate.verified import VerifiedMetrics
 from warning.region import Region
 
@@ -293,6 +294,9 @@ class Metrics:
         self._told[facts.Attempted] = self._attempted
         self._told[facts.AlertHandled] = self._alert_handled
         self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))
+        self._trusted()
+        cash = CashMetrics(self._registry)
+        self._told[facts.CashMoved], self._told[facts.CashWaiting] = cash.moved, cash.waiting
         routes = self._make(Gauge, "route_up", "1 if the route of the channel is well", ("channel", "route"))
         self._told[facts.RouteState] = lambda fact: routes.labels(fact.channel, fact.route).set(int(fact.up))
 
@@ -329,6 +333,13 @@ class Metrics:
         self._told[facts.Ready] = self._ready
         self._told[facts.Answered] = self._answered
         self._told[facts.DocumentConflict] = lambda fact: self._conflicts.inc()
+        self._trusted()
+        self._told[facts.CodeAsked] = CodeMetrics(self._registry).asked
+
+    def _trusted(self) -> None:
+        """Of both that documents leave from."""
+        if facts.DocumentSealed not in self._told:
+            self._told[facts.DocumentSealed] = SealMetrics(self._registry).sealed
 
     def _ready(self, fact: facts.Ready) -> None:
         self._part.labels(fact.part).set(int(fact.ready))

@@ -120,7 +120,7 @@ class Register:
             names = ("identifier", "chain", "revision", "kind", "sent_ms", "expires_ms")
             query = sql.select(*(_alerts.c[name] for name in names), told).where(_alerts.c.sent_ms > now_ms - KEPT_MS)
             rows = await self._ledger.run(query.order_by(_alerts.c.chain, _alerts.c.revision))
-            said = [_Said(*row[:6], bool(row.told)) for row in rows]
+            said = [_Said(row.identifier, row.chain, row.revision, row.kind, row.sent_ms, row.expires_ms, bool(row.told)) for row in rows]
             self._chains = {}
             for one in said:
                 self._chains.setdefault(one.chain, []).append(one)
