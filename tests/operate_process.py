@@ -58,6 +58,7 @@ def some_of_everything(region: Region, turn: int) -> list[Fact]:
             (facts.DeviceState("sensor-7", "mqtt", "IND-GUDDU", 60.0, 3.6, 80.0, -97.0, 1.5),),
             ("IND-SUKKUR",),
         ),
+        facts.ApprovalsWaiting(turn % 2, 30.0 * (turn % 2)),
         facts.WarningVerified(Level.HIGH, "hit", 14_400.0),
         facts.WarningVerified(Level.HIGH, "false_alarm", None),
     ]

@@ -251,6 +251,14 @@ class OperatorNotice(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalsWaiting(Fact):
+    """Chains of alerts that wait for a person's release, and how long the oldest has; told about once a second where a region asks."""
+
+    chains: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Undelivered(Fact):
     """Deliveries with an attempt still to come, told about once a second."""
 

@@ -291,6 +291,9 @@ class Metrics:
         self._undelivered = self._make(Gauge, "deliveries_waiting", "Deliveries with an attempt still to come")
         self._told[facts.OperatorNotice] = self._operator_notice
         self._told[facts.Undelivered] = lambda fact: self._undelivered.set(fact.waiting)
+        self._approvals = self._make(Gauge, "approvals_waiting", "Chains of alerts that wait for a person's release")
+        self._approval_s = self._make(Gauge, "approval_waiting_seconds", "How long the oldest of them has waited")
+        self._told[facts.ApprovalsWaiting] = self._approvals_waiting
         self._told[facts.Attempted] = self._attempted
         self._told[facts.AlertHandled] = self._alert_handled
         self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))
@@ -299,6 +302,10 @@ class Metrics:
         self._told[facts.CashMoved], self._told[facts.CashWaiting] = cash.moved, cash.waiting
         routes = self._make(Gauge, "route_up", "1 if the route of the channel is well", ("channel", "route"))
         self._told[facts.RouteState] = lambda fact: routes.labels(fact.channel, fact.route).set(int(fact.up))
+
+    def _approvals_waiting(self, fact: facts.ApprovalsWaiting) -> None:
+        self._approvals.set(fact.chains)
+        self._approval_s.set(fact.oldest_s)
 
     def _operator_notice(self, fact: facts.OperatorNotice) -> None:
         self._notices.labels("silent").inc(len(fact.silent))
