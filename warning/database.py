@@ -6,7 +6,8 @@ Whatever a database or its driver raises is ``Unavailable``: never an empty answ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import sqlalchemy as sql
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from warning.errors import Unavailable
 
@@ -56,18 +57,29 @@ class Tables:
 
     async def run(self, statement: Any, rows: Sequence[dict[str, Any]] = ()) -> Any:
         """In a transaction of its own. Rows of a select or of ``returning``, else nothing. To ask makes no file."""
+        if statement.is_select and not self._made and self._file is not None and not self._file.exists():
+            return ()
+        async with self.together() as connection:
+            result = await (connection.execute(statement, list(rows)) if rows else connection.execute(statement))
+            return result.all() if result.returns_rows else ()
+
+    @asynccontextmanager
+    async def together(self, within_s: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """What is done inside is one transaction: all of it or nothing. Raises Unavailable."""
         try:
-            async with asyncio.timeout(self._within_s):
+            async with asyncio.timeout(within_s or self._within_s):
                 if not self._made:
-                    if statement.is_select and self._file is not None and not self._file.exists():
-                        return ()
                     await self._make()
                 async with self._engine.begin() as connection:
-                    result = await (connection.execute(statement, list(rows)) if rows else connection.execute(statement))
-                    return result.all() if result.returns_rows else ()
+                    yield connection
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             words = f"the database of {self._of} is away: {type(error).__name__} {getattr(error, 'orig', None) or error}"
             raise Unavailable(words, reason="database", retry_after_s=AGAIN_AFTER_S) from error
+
+    @property
+    def dialect(self) -> str:
+        """sqlite or postgresql."""
+        return str(self._engine.dialect.name)
 
     async def _make(self) -> None:
         for left in reversed(range(len(self._metadata.tables) + 1)):  # processes that start together: who loses a race finds one table more

@@ -1,0 +1,133 @@
+"""Contacts into the directory: one transaction, the same again changes nothing, and nobody who said stop is brought back.
+
+Only what differs is written. A contact belongs to the file (``origin``) that brought it; another's is refused, not taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from warning.people import tables as t
+from warning.people.consent import stopped_addresses
+from warning.people.directory import Directory
+from warning.people.rows import Row, contact_row, digest_of, district_rows
+from warning.region import Contact
+
+CONFIG = "config"  # contacts.csv
+WITHIN_S = 300.0
+_LOCK = 0x666C6F6F7065  # of PostgreSQL: two imports at once go one after the other
+
+
+@dataclass
+class Merged:
+    """What became of each contact. ``gone``: no more in its file (only where the file is the whole of its origin)."""
+
+    accepted: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    same: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    foreign: dict[str, str] = field(default_factory=dict)  # id -> the origin that it belongs to
+    stopped: list[str] = field(default_factory=list)  # among those accepted, changed or the same: said stop, and stay stopped
+    phones: dict[str, list[str]] = field(default_factory=dict)  # number -> who has it, where several have
+
+    def counts(self) -> dict[str, int]:
+        return {name: len(getattr(self, name)) for name in ("accepted", "changed", "same", "gone", "foreign", "stopped")}
+
+
+async def merge(
+    directory: Directory, given: Sequence[Contact], origin: str, at_ms: int, *, by: str, whole: bool = False, dry_run: bool = False
+) -> Merged:
+    """Enters contacts, each id once. ``whole``: those of this origin that are not among them leave. Raises Unavailable.
+
+    ``dry_run``: what would be done. In one transaction: a reader sees all of it or nothing.
+    """
+    async with directory.tables.together(WITHIN_S) as connection:
+        if directory.tables.dialect == "postgresql":
+            await connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))
+        else:  # SQLite: a write takes the lock at the beginning, so that what is read next stays true
+            await connection.execute(sql.update(t.imports).where(sql.false()).values(by=""))
+        known = await _known(connection)
+        stops = await stopped_addresses(connection)
+        merged, writing = _compared(given, known, origin)
+        if whole:
+            there = {contact.id for contact in given}
+            merged.gone = [id for id, row in known.items() if row.origin == origin and row.active and id not in there]
+        rows = [contact_row(one, origin, at_ms) | {"stopped": not stops.isdisjoint((one.id, one.phone, one.email))} for one in writing]
+        merged.stopped = _stopped(merged, rows, known)
+        if not dry_run and (rows or merged.gone):
+            await _write(directory, connection, rows, writing, merged.gone, at_ms)
+            counts = {"origin": origin, "at_ms": at_ms, "by": by, "counts": merged.counts()}
+            await connection.execute(sql.insert(t.imports).values(counts))
+            directory.forget()
+    return merged
+
+
+async def leave(directory: Directory, ids: Iterable[str], at_ms: int) -> int:
+    """These are told no more, until a file brings them again. How many there were."""
+    wanted, left = list(ids), 0
+    async with directory.tables.together() as connection:
+        for first in range(0, len(wanted), t.AT_ONCE):
+            some = sql.and_(t.contacts.c.id.in_(wanted[first : first + t.AT_ONCE]), t.contacts.c.active)
+            left += (await connection.execute(sql.update(t.contacts).where(some).values(active=False, changed_ms=at_ms))).rowcount
+    directory.forget()
+    return left
+
+
+async def _known(connection: AsyncConnection) -> Mapping[str, Any]:
+    own = t.contacts.c
+    rows = await connection.execute(sql.select(own.id, own.origin, own.phone, own.digest, own.active, own.stopped))
+    return {row.id: row for row in rows}
+
+
+def _compared(given: Sequence[Contact], known: Mapping[str, Any], origin: str) -> tuple[Merged, list[Contact]]:
+    """What differs, and what is to be written."""
+    merged, writing = Merged(), list[Contact]()
+    phones: dict[str, list[str]] = {}
+    for contact in given:
+        row = known.get(contact.id)
+        if row is not None and row.origin != origin and row.active:
+            merged.foreign[contact.id] = row.origin
+            continue
+        if contact.phone:
+            phones.setdefault(contact.phone, []).append(contact.id)
+        if row is None:
+            merged.accepted.append(contact.id)
+        elif row.active and row.digest == digest_of(contact):
+            merged.same.append(contact.id)
+            continue
+        else:
+            (merged.changed if row.active else merged.accepted).append(contact.id)
+        writing.append(contact)
+    there = {contact.id for contact in given}
+    for id, row in known.items():
+        if row.phone in phones and row.active and (id not in there or id in merged.foreign):
+            phones[row.phone].append(id)
+    merged.phones = {phone: ids for phone, ids in phones.items() if len(ids) > 1}
+    return merged, writing
+
+
+def _stopped(merged: Merged, rows: Sequence[Row], known: Mapping[str, Any]) -> list[str]:
+    before = {id for id in (*merged.accepted, *merged.changed, *merged.same) if id in known and known[id].stopped}
+    return sorted(before | {row["id"] for row in rows if row["stopped"]})
+
+
+async def _write(
+    directory: Directory, connection: AsyncConnection, rows: list[Row], writing: list[Contact], gone: list[str], at_ms: int
+) -> None:
+    if rows:
+        insert = directory.tables.insert(t.contacts)
+        values = {column.name: insert.excluded[column.name] for column in t.contacts.c if column.name not in ("id", "stopped")}
+        values["stopped"] = sql.or_(t.contacts.c.stopped, insert.excluded.stopped)  # no file takes back what the person said
+        await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values), rows)
+        ids = [row["id"] for row in rows]
+        for first in range(0, len(ids), t.AT_ONCE):
+            await connection.execute(sql.delete(t.districts).where(t.districts.c.contact.in_(ids[first : first + t.AT_ONCE])))
+        await connection.execute(sql.insert(t.districts), [row for contact in writing for row in district_rows(contact)])
+    for first in range(0, len(gone), t.AT_ONCE):
+        some = t.contacts.c.id.in_(gone[first : first + t.AT_ONCE])
+        await connection.execute(sql.update(t.contacts).where(some).values(active=False, changed_ms=at_ms))
