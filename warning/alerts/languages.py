@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 
-from warning.alerts import russian, table
+from warning.alerts import chinese, dari, pashto, russian, sindhi, table, tamil, uzbek
 from warning.alerts.english import ENGLISH
 from warning.alerts.english_weather import ENGLISH_WEATHER
 from warning.alerts.phrases import HazardTexts, Phrases
@@ -17,7 +17,13 @@ from warning.alerts.urdu_weather import URDU_WEATHER
 
 _WRITTEN = {"en": (ENGLISH, ENGLISH_WEATHER), "ur": (URDU, URDU_WEATHER), "si": (SINHALA, SINHALA_WEATHER)}
 _TABLES = {
+    "ps": pashto.TABLE,
+    "sd": sindhi.TABLE,
+    "fa": dari.TABLE,
     "ru": russian.TABLE,
+    "uz": uzbek.TABLE,
+    "zh": chinese.TABLE,
+    "ta": tamil.TABLE,
 }
 _ALSO = {"prs": "fa"}  # ISO 639-3 of Dari
 

@@ -78,13 +78,13 @@ def phrases_of(table: str) -> Phrases:
         language=set_["language"],
         draft=True,
         event=found["events"]["flood"],
-        exercise=words["exercise"] + " ",
-        test=words["test"] + " ",
+        exercise=words["exercise"] + set_.get("join", " "),
+        test=words["test"] + set_.get("join", " "),
         exercise_note=words["exercise_note"],
         classes=_levels(found["flood"], unknown=found["risk"]["UNKNOWN"]),
         actions=_levels(found["act flood"]),
         instructions=_instructions("flood", found["advice"], set_.get("join", " ")),
-        sentences=_sentences(found["sentences"]),
+        sentences=_sentences(found["sentences"], set_.get("join", " ")),
         reasons={code: variants(text) for code, text in found["reasons"].items() if code not in _not_of_floods()},
         parameters={name: found["parameters"][name] for name in _PARAMETERS},
         causes=found["causes"],
@@ -147,20 +147,19 @@ def _instructions(hazard: str, advice: Mapping[str, str], join: str) -> dict[Lev
     return {level: join.join(advice[name] for name in names.split()) for level, names in ADVICE[hazard].items()}
 
 
-def _sentences(texts: Mapping[str, str]) -> dict[str, str]:
+def _sentences(texts: Mapping[str, str], join: str) -> dict[str, str]:
     found = {name: text for name, text in texts.items() if name not in ("raised", "lowered", "new_time") and not name.startswith("clear_")}
     del found["station_silent"]
     for kind, prefix in (("upgrade", texts["raised"]), ("downgrade", texts["lowered"])):
-        found |= {f"{kind}_{which}": f"{prefix} {texts[which]}" for which in ("expected", "expected_untimed", "observed")}
-    return {**found, "arrival": f"{texts['new_time']} {texts['expected']}"}
+        found |= {f"{kind}_{which}": f"{prefix}{join}{texts[which]}" for which in ("expected", "expected_untimed", "observed")}
+    return {**found, "arrival": f"{texts['new_time']}{join}{texts['expected']}"}
 
 
 def _hazard(hazard: str, found: Sections) -> HazardTexts:
     words, event, reason = found["words"], found["events"][hazard], _OF_HAZARD[hazard]
-    risk = {level: f"{event}{words['comma']} {text}" for level, text in _levels(found["risk"]).items()}
     joined = found[""].get("join", " ")
-    if not joined:
-        risk = {level: text.replace(words["comma"] + " ", words["comma"]) for level, text in risk.items()}
+    pause = found[""].get("pause", words["comma"] + joined)
+    risk = {level: f"{event}{pause}{text}" for level, text in _levels(found["risk"]).items()}
     reasons = {f: variants(found["reasons"][f"station_{f}"]) for f in _STATION} | {reason: variants(found["reasons"][reason])}
     rain = {f"rain_{hours}h": found["parameters"]["rain_hours"].format(hours=hours) for hours in _RAIN_HOURS}
     own = {
