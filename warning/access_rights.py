@@ -78,7 +78,7 @@ def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
             topic(to.readings, "what was mended in", WRITE),
         ),
         "dispatch": (
-            topic(to.alerts, "warnings to send", READ),
+            topic(to.alerts, "warnings to send; what people raise by hand", READ, WRITE),
             topic(to.hazards, "silent gauges, for the operators", READ),
             topic(to.receipts, "what became of each message", WRITE),
         ),

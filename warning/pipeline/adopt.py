@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from warning.alerts.manual import by_hand
 from warning.model import Alert, AlertEvent
 from warning.pipeline.plan import Plan
 from warning.pipeline.state import State
@@ -50,12 +51,14 @@ class TakeOver:
 
 
 def published_after(plan: Plan, state: State, events: Iterable[AlertEvent]) -> list[AlertEvent]:
-    """Those of ``events`` that the state at N does not know, of this partition's zones, each identifier once, in the order of time."""
+    """Those of ``events`` that the state at N does not know, of this partition's zones, each identifier once, in the order of time.
+
+    Alerts that people made are theirs: no chain of ours, and decided by no log."""
     zones = {zone.id for zone in plan.zones}
     since_ms = state.now_ms // _SECOND_MS * _SECOND_MS
     found: dict[str, AlertEvent] = {}
     for event in events:
-        if event.alert.zone in zones and event.alert.sent_ms >= since_ms and not _known(state, event.alert):
+        if event.alert.zone in zones and not by_hand(event.alert) and event.alert.sent_ms >= since_ms and not _known(state, event.alert):
             found.setdefault(event.alert.identifier, event)
     return sorted(found.values(), key=lambda event: _age(event.alert))
 

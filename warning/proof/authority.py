@@ -1,0 +1,224 @@
+"""What a person may decide about warnings, each judged before it is entered: the same for the API and for the commands.
+
+``by`` is a person's name (of the API: its key's), ``key`` that key's id. InputError names the field and its mend; Unavailable: nothing is
+entered, try again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import sqlalchemy as sql
+
+from warning.alerts import manual
+from warning.alerts.lifecycle import chain_of
+from warning.alerts.rules import LONGEST_SILENCE_MS, Approval, Silence, said_level
+from warning.database import Tables
+from warning.errors import InputError, Unavailable
+from warning.model import CLASSES, Alert, AlertEvent, EventKind, Level, to_json
+from warning.proof.decisions import Decisions, approval
+from warning.region import Region
+
+MOST_NAMED = 1000  # contacts of one resend
+_EVENT = msgspec.json.Decoder(AlertEvent)
+_LEDGER = sql.MetaData()
+_ALERTS = sql.Table(  # of the dispatcher's ledger, which owns and makes it; only read here
+    "alerts",
+    _LEDGER,
+    sql.Column("identifier", sql.String),
+    sql.Column("chain", sql.String),
+    sql.Column("revision", sql.Integer),
+    sql.Column("value", sql.LargeBinary),
+)
+
+
+class Authority:
+    """``url``: ``Deployment.database``. ``replay``: a replay takes no alert by hand, its log is history's."""
+
+    def __init__(self, region: Region, url: str, decisions: Decisions, *, replay: bool = False) -> None:
+        self._region, self._decisions, self._replay = region, decisions, replay
+        self._ledger = Tables(url, sql.MetaData(), "the ledger")
+
+    async def close(self) -> None:
+        await self._ledger.close()
+
+    async def approve(self, identifier: str, level: Level, by: str, at_ms: int, *, granted: bool = True, key: str = "") -> Approval:
+        """Releases an alert's chain up to a class, or refuses it."""
+        if level not in CLASSES:
+            raise InputError(f"{level.value} is no class of warning", reason="level", field="level", fix="LOW to EXCEPTIONAL")
+        _named(by)
+        if not self._of_region(identifier):
+            fix = f"an identifier of /v1/alerts, or its chain; it begins {self._region.namespace}."
+            raise InputError(f"{identifier[:100]!r} is no alert of {self._region.id}", reason="alert", field="alert", fix=fix)
+        kind, subject, what = approval(identifier, level, granted)
+        await self._decisions.decide(kind, by, at_ms, subject, what, key=key)
+        return Approval(subject, level, by, at_ms, granted, key)
+
+    async def silence(self, wish: Silence, *, key: str = "") -> int:
+        """Keeps quiet about a zone; the silence's number."""
+        _named(wish.by)
+        if wish.zone not in self._region.zone_by_id:
+            fix = "an id of /v1/zones"
+            raise InputError(f"region {self._region.id} has no zone {wish.zone!r}", reason="zone", field="zone", fix=fix)
+        if not wish.reason.strip():
+            raise InputError("a silence needs its reason", reason="reason", field="reason", fix="say why; it stands in the audit")
+        if not 0 < wish.until_ms - wish.from_ms <= LONGEST_SILENCE_MS:
+            raise InputError("a silence ends within 24 h", reason="hours", field="hours", fix="above 0, at most 24")
+        what = {
+            "up_to": wish.up_to.value,
+            "from_ms": wish.from_ms,
+            "until_ms": wish.until_ms,
+            "reason": wish.reason,
+            "contact": wish.contact,
+        }
+        number = await self._decisions.decide("silence", wish.by, wish.from_ms, wish.zone, what, key=key)
+        assert number is not None
+        return number
+
+    async def end_silence(self, number: int, by: str, at_ms: int, *, key: str = "", reason: str = "") -> Silence:
+        """Ends it now."""
+        _named(by)
+        found = (await self._decisions.standing(at_ms)).silences.get(number)
+        if found is None or found.until_ms <= at_ms:
+            raise InputError(f"no silence {number} is in force", reason="silence", field="silence", fix="see `warning silence list`")
+        await self._decisions.decide("silence_end", by, at_ms, str(number), {"zone": found.zone, "reason": reason}, key=key)
+        return found
+
+    async def raise_alert(
+        self,
+        zone: str,
+        level: Level,
+        reason: str,
+        hours: float,
+        by: str,
+        at_ms: int,
+        *,
+        key: str = "",
+        arrival_ms: int | None = None,
+        observed: bool = False,
+    ) -> AlertEvent:
+        """An alert by hand. The dispatcher publishes it."""
+        self._allowed(by)
+        event = manual.raised(self._region, zone, level, reason, at_ms, hours, arrival_ms=arrival_ms, observed=observed)
+        await self._enter("raise", event, by, at_ms, key, reason, once=event.alert.identifier)
+        return event
+
+    async def correct(
+        self,
+        identifier: str,
+        level: Level,
+        reason: str,
+        hours: float,
+        by: str,
+        at_ms: int,
+        *,
+        key: str = "",
+        arrival_ms: int | None = None,
+        observed: bool = False,
+    ) -> AlertEvent:
+        """Another class, time or ground in place of what a chain says now; an automatic one is called off up to the higher class."""
+        self._allowed(by)
+        before = await self.newest(identifier, at_ms)
+        event = manual.corrected(before, self._region, level, reason, at_ms, hours, arrival_ms=arrival_ms, observed=observed)
+        off = max(level, said_level(before), key=lambda one: one.rank)
+        await self._enter("correct", event, by, at_ms, key, reason, once=before.identifier, before=before, off=off)
+        return event
+
+    async def cancel(self, identifier: str, reason: str, by: str, at_ms: int, *, key: str = "") -> AlertEvent:
+        """The end of an alert's chain, by hand; an automatic one is called off up to its class."""
+        self._allowed(by)
+        before = await self.newest(identifier, at_ms)
+        event = manual.cancelled(before, self._region, reason, at_ms)
+        await self._enter("cancel", event, by, at_ms, key, reason, once=before.identifier, before=before, off=said_level(before))
+        return event
+
+    async def resend(
+        self,
+        identifier: str,
+        by: str,
+        at_ms: int,
+        *,
+        contacts: tuple[str, ...] = (),
+        districts: tuple[str, ...] = (),
+        key: str = "",
+        reason: str = "",
+    ) -> Alert:
+        """Has the newest revision of an alert's chain sent again, to named contacts or to those of districts."""
+        _named(by)
+        if not (contacts or districts):
+            raise InputError("to whom?", reason="contacts", field="contact", fix="name contacts or districts")
+        unknown = sorted(set(districts) - set(self._region.district_by_id))
+        if unknown:
+            raise InputError(
+                f"region {self._region.id} has no district {unknown[0]!r}", reason="district", field="district", fix="districts.csv"
+            )
+        if len(contacts) > MOST_NAMED:
+            raise InputError("too many contacts", reason="contacts", field="contact", fix=f"at most {MOST_NAMED}, or name districts")
+        alert = await self.newest(identifier, at_ms)
+        if at_ms >= alert.expires_ms or alert.kind is EventKind.EXPIRE:
+            raise InputError(f"{alert.identifier} is over", reason="over", field="alert", fix="nothing that expired is sent")
+        what = {"identifier": alert.identifier, "contacts": sorted(set(contacts)), "districts": sorted(set(districts)), "reason": reason}
+        await self._decisions.decide("resend", by, at_ms, alert.identifier, what, key=key)
+        return alert
+
+    async def newest(self, identifier: str, at_ms: int) -> Alert:
+        """The newest revision of an alert's chain (an identifier, or the chain's), from the ledger or decided a moment ago."""
+        found: dict[int, bytes] = {}
+        chains = {identifier, chain_of(identifier)}
+        try:
+            where = sql.select(_ALERTS.c.revision, _ALERTS.c.value).where(_ALERTS.c.chain.in_(chains))
+            rows = await self._ledger.run(where.order_by(_ALERTS.c.revision.desc()).limit(1))
+        except Unavailable as error:
+            if "no such table" not in str(error) and "does not exist" not in str(error):
+                raise
+            rows = ()  # no dispatcher ever ran here
+        found |= {row.revision: bytes(row.value) for row in rows}
+        for name, value in (await self._decisions.standing(at_ms)).manual.items():
+            if chain_of(name) in chains:
+                found.setdefault(int(name.rpartition(".")[2]), value)
+        if not found:
+            fix = "an identifier of /v1/alerts"
+            raise InputError(f"there is no alert {identifier[:100]!r}", reason="alert", field="alert", fix=fix)
+        return _EVENT.decode(found[max(found)]).alert
+
+    def _of_region(self, identifier: str) -> bool:
+        return len(identifier) <= 255 and identifier.startswith(f"{self._region.namespace}.")
+
+    def _allowed(self, by: str) -> None:
+        _named(by)
+        if self._replay:
+            raise InputError("a replay takes no alerts by hand", reason="replay", field="region", fix="use the live deployment")
+
+    async def _enter(
+        self,
+        kind: str,
+        event: AlertEvent,
+        by: str,
+        at_ms: int,
+        key: str,
+        reason: str,
+        *,
+        once: str,
+        before: Alert | None = None,
+        off: Level | None = None,
+    ) -> None:
+        alert = event.alert
+        what = {
+            "identifier": alert.identifier,
+            "zone": alert.zone,
+            "level": alert.level.value,
+            "reason": reason,
+            "event": to_json(event).decode(),
+        }
+        subject = chain_of(alert.identifier)
+        if before is not None:
+            what["replaces"] = before.identifier
+            if off is not None and not manual.by_hand(before):
+                subject, what["calls_off"] = chain_of(before.identifier), off.value
+        if await self._decisions.decide(kind, by, at_ms, subject, what, key=key, once=f"manual:{once}") is None:
+            fix = "look at what there is now (`warning decisions`), and decide again"
+            raise InputError(f"somebody else has just decided about {once}", reason="decided", field="alert", fix=fix)
+
+
+def _named(by: str) -> None:
+    if not by.strip() or len(by) > 200:
+        raise InputError("a decision needs the name of who decided", reason="by", field="by", fix="1 to 200 characters")

@@ -1,0 +1,206 @@
+"""What people decided, and what a rule decided in their place: one row each, never changed, and a line of the audit's chain with it.
+
+The API and the commands write; the dispatcher and the feeds read it again every second (``standing``). ``once`` names what may be said
+only once: two clerks cannot raise the same alert, and a reminder is not sent again after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
+
+from warning.alerts.lifecycle import chain_of
+from warning.alerts.rules import Approval, CallOff, Silence
+from warning.database import Tables
+from warning.errors import Unavailable
+from warning.model import Level
+from warning.proof import chain
+
+log = logging.getLogger(__name__)
+
+KINDS: Mapping[str, str] = {
+    "approve": "released a chain up to a class",
+    "refuse": "refused a chain up to a class",
+    "silence": "silenced a zone",
+    "silence_end": "ended a silence early",
+    "raise": "raised an alert by hand",
+    "correct": "corrected an alert",
+    "cancel": "cancelled an alert",
+    "resend": "had an alert sent again",
+    "key": "made, changed or revoked a key of the API",
+    "asked": "operators were told that an alert waits",
+    "unanswered": "nobody answered in time: the region's rule decided",
+    "resumed": "a chain that was called off rose above its class",
+}
+MANUAL = ("raise", "correct", "cancel")
+SETTLED_MS = 60_000  # a row older than this has no unseen neighbour: a transaction that took its number before may commit after it
+MOST = 500
+
+_METADATA = sql.MetaData()
+_ACTS = sql.Table(
+    "decisions",
+    _METADATA,
+    sql.Column("id", sql.BigInteger().with_variant(sql.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sql.Column("kind", sql.String(20), nullable=False),
+    sql.Column("by", sql.String(200), nullable=False),
+    sql.Column("key", sql.String(20), nullable=False),  # id of the API key; "": by command
+    sql.Column("at_ms", sql.BigInteger, nullable=False),
+    sql.Column("subject", sql.String(255), nullable=False),  # chain, zone, identifier, id of a silence
+    sql.Column("what", sql.Text, nullable=False),  # JSON
+    sql.Column("once", sql.String(300), unique=True),
+    sql.Index("decisions_subject", "subject"),
+    sqlite_autoincrement=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One row. ``by``: a person's name, or ``rule:NAME``."""
+
+    id: int
+    kind: str
+    by: str
+    key: str
+    at_ms: int
+    subject: str
+    what: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds, for ``alerts.rules``; ``manual``: identifier -> the ``AlertEvent``, as JSON, that a person made."""
+
+    approvals: tuple[Approval, ...] = ()
+    silences: Mapping[int, Silence] = field(default_factory=dict)  # by the id of its row
+    call_offs: tuple[CallOff, ...] = ()
+    manual: Mapping[str, bytes] = field(default_factory=dict)
+    once: frozenset[str] = frozenset()  # what operators were told of, and which rules were entered
+    resend: tuple[Act, ...] = ()
+
+
+class Decisions:
+    """``url``: ``Deployment.database``. Methods raise Unavailable when it is away."""
+
+    def __init__(self, url: str, within_s: float = 10.0) -> None:
+        self._tables = Tables(url, _METADATA, "decisions", within_s)
+        self._chained = False
+        self._acts: dict[int, Act] = {}
+        self._after = 0  # rows up to here will never change nor get a neighbour
+
+    async def close(self) -> None:
+        await self._tables.close()
+
+    async def decide(
+        self, kind: str, by: str, at_ms: int, subject: str, what: Mapping[str, Any], *, key: str = "", once: str | None = None
+    ) -> int | None:
+        """Enters it, with its line in the chain. Its id; None if ``once`` was said before: nothing is entered then.
+
+        Raises ValueError without a name.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"{kind!r} is no kind of decision")
+        if not by.strip():
+            raise ValueError("a decision needs the name of who decided")
+        row = {"kind": kind, "by": by.strip()[:200], "key": key, "at_ms": at_ms, "subject": subject, "once": once}
+        insert = self._tables.insert(_ACTS).values(**row, what=json.dumps(what)).on_conflict_do_nothing().returning(_ACTS.c.id)
+        if not self._chained:
+            await self._chain()
+        async with self._tables.together() as connection:
+            number = (await connection.execute(insert)).scalar_one_or_none()
+            if number is not None:
+                said = {name: value for name, value in what.items() if name != "event"}
+                await chain.enter(connection, f"decision.{kind}", at_ms, by=row["by"], key=key, subject=subject, number=number, what=said)
+        return number
+
+    async def acts(
+        self, *, kinds: Collection[str] = (), subject: str | None = None, before: int | None = None, most: int = MOST
+    ) -> list[Act]:
+        """The newest first."""
+        query = sql.select(_ACTS).order_by(_ACTS.c.id.desc()).limit(most)
+        if kinds:
+            query = query.where(_ACTS.c.kind.in_(kinds))
+        if subject is not None:
+            query = query.where(_ACTS.c.subject == subject)
+        if before is not None:
+            query = query.where(_ACTS.c.id < before)
+        return [_act(row) for row in await self._tables.run(query)]
+
+    async def standing(self, now_ms: int) -> Standing:
+        """What holds now. Reads only what is new since the last call."""
+        rows = await self._tables.run(sql.select(_ACTS).where(_ACTS.c.id > self._after).order_by(_ACTS.c.id))
+        for row in rows:
+            if row.id not in self._acts:
+                self._acts[row.id] = _act(row)
+        settled = [row.id for row in rows if row.at_ms < now_ms - SETTLED_MS]
+        self._after = max(settled, default=self._after)
+        return fold(self._acts.values())
+
+    async def _chain(self) -> None:
+        for left in (2, 1, 0):  # processes that start together: who loses a race finds one table more
+            try:
+                async with self._tables.together() as connection:
+                    await chain.create(connection)
+            except (Unavailable, SQLAlchemyError):
+                if not left:
+                    raise
+            else:
+                self._chained = True
+                return
+
+
+def fold(acts: Iterable[Act]) -> Standing:
+    """What rows, in their order, amount to. One that cannot be understood (of a newer version) counts for nothing, and the log says so."""
+    approvals: list[Approval] = []
+    silences: dict[int, Silence] = {}
+    offs: dict[str, CallOff] = {}
+    manual: dict[str, bytes] = {}
+    once: set[str] = set()
+    resend: list[Act] = []
+    for act in acts:
+        what = act.what
+        try:
+            if act.kind in ("approve", "refuse"):
+                approvals.append(Approval(act.subject, Level(what["level"]), act.by, act.at_ms, act.kind == "approve", act.key))
+            elif act.kind == "silence":
+                silences[act.id] = silence_of(act)
+            elif act.kind == "silence_end":
+                silences.pop(int(act.subject), None)
+            elif act.kind in MANUAL:
+                manual[what["identifier"]] = what["event"].encode()
+                if what.get("calls_off"):
+                    offs[act.subject] = CallOff(act.subject, Level(what["calls_off"]), act.by, act.at_ms)
+            elif act.kind == "resumed" and act.subject in offs:
+                offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]))
+            elif act.kind in ("asked", "unanswered"):
+                once.add(what["once"])
+            elif act.kind == "resend":
+                resend.append(act)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            log.error("decision %d (%s by %s) cannot be understood and counts for nothing: %r", act.id, act.kind, act.by, error)
+    return Standing(tuple(approvals), silences, tuple(offs.values()), manual, frozenset(once), tuple(resend))
+
+
+def silence_of(act: Act) -> Silence:
+    what = act.what
+    return Silence(act.subject, Level(what["up_to"]), what["from_ms"], what["until_ms"], act.by, what["reason"], what.get("contact", ""))
+
+
+def approval(identifier: str, level: Level, granted: bool) -> tuple[str, str, dict[str, Any]]:
+    """(kind, subject, what) of an answer about an alert's chain."""
+    return ("approve" if granted else "refuse"), chain_of(identifier), {"level": level.value, "identifier": identifier}
+
+
+def _resumed(off: CallOff, sent_ms: int) -> CallOff:
+    if sent_ms < off.at_ms // 1000 * 1000 or (off.resumed_ms is not None and off.resumed_ms <= sent_ms):
+        return off
+    return CallOff(off.chain, off.up_to, off.by, off.at_ms, sent_ms)
+
+
+def _act(row: Any) -> Act:
+    return Act(row.id, row.kind, row.by, row.key, row.at_ms, row.subject, json.loads(row.what))
