@@ -74,6 +74,7 @@ def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchmen
         sender=head.sender,
         status=Status(head.status),
         languages=tuple(head.languages),
+        reviewed_languages=tuple(head.reviewed_languages),
         utc_offset_s=head.timezone.utc_offset,
         timezone_name=head.timezone.name,
         country=head.country,
@@ -215,7 +216,7 @@ def _forecast(file: ForecastFile, folder: Path) -> ForecastRules:
 
 
 def _alert(file: AlertFile) -> AlertRules:
-    names = ("clear_after", "expires_after", "renew_before", "approve_within")
+    names = ("clear_after", "expires_after", "renew_before", "approve_within", "escalate_after")
     renamed = {name: f"{name}_s" for name in names}
     renamed |= {"margin_stage": "margin_stage_m", "margin_heat": "margin_heat_k", "arrival_change_time": "arrival_change_s"}
     given = _given(file, renamed)

@@ -196,6 +196,7 @@ class AlertFile(_Model):
     approve_from: Class | None = None
     approve_within: Seconds | None = None
     unanswered: Literal["hold", "send"] | None = None
+    escalate_after: SecondsOrNone | None = None
     approve_persons: Annotated[int, Field(ge=1, le=2)] | None = None
 
 
@@ -208,6 +209,7 @@ class RegionFile(_Model):
     sender: Dotted
     status: Literal["Actual", "Exercise", "Test"] = "Exercise"
     languages: Annotated[list[Text], Field(min_length=1)]
+    reviewed_languages: list[Text] = []
     timezone: TimezoneFile
     country: Annotated[str, Field(pattern=COUNTRY)]
     bounds: BoundsFile

@@ -315,6 +315,7 @@ class AlertRules:
     approve_from: Level | None = None  # a person must release this class and above
     approve_within_s: int = 900
     unanswered: str = "hold"  # hold | send, when nobody answered in time
+    escalate_after_s: int = 300  # without a receipt or an answer: next channel, then the office, then the control room; 0: never
     approve_persons: int = 1  # 1 or 2: so many different people must release it
 
 
@@ -350,6 +351,7 @@ class Region:
     catchments: tuple[Catchment, ...] = ()  # not part of the digest: rain is decided by its readings, wherever they come from
     bounds: tuple[float, float, float, float] | None = None  # south, west, north, east: all that belongs to the region lies inside
     assets: tuple[Asset, ...] = ()
+    reviewed_languages: tuple[str, ...] = ()  # whose draft texts a native speaker of the agency has read; not part of the digest
 
     @cached_property
     def station_by_id(self) -> Mapping[str, Station]:
