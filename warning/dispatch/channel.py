@@ -12,7 +12,7 @@ from warning.region import Contact
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One attempt to make. ``skip``: parts (from 1) that the gateway has taken already, and that must not go twice."""
+    """One attempt to make; ``event.cap`` is the document as it is served. ``skip``: parts (from 1) that a gateway has taken already."""
 
     delivery: int  # the ledger's number
     event: AlertEvent
@@ -48,6 +48,7 @@ class Outcome:
     switch_off: bool = False  # the receiver wants nothing any more (410)
     soon: bool = False  # the way was closed, not the receiver: try again in seconds, as often as it takes
     detail: str = ""
+    route: str = ""  # by which of the channel's routes; "": it has one
 
 
 @dataclass(frozen=True, slots=True)

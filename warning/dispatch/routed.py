@@ -128,7 +128,7 @@ class Routed:
         self._tell()
 
     def _named(self, way: Way, outcome: Outcome) -> Outcome:
-        return replace(outcome, parts=tuple(_part(way.name, part) for part in outcome.parts))
+        return replace(outcome, route=way.name, parts=tuple(_part(way.name, part) for part in outcome.parts))
 
     async def _watch(self) -> None:
         while True:

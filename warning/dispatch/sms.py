@@ -95,6 +95,14 @@ class SmsChannel:
     async def ready(self) -> None:
         await self.link.bound()
 
+    @property
+    def up(self) -> bool:
+        return self.link.up
+
+    async def well(self) -> bool:
+        """As one route of several: is there a session?"""
+        return self.link.up
+
     async def send(self, sending: Sending) -> Outcome:
         text = self.words(sending.event, sending.language, sending.contact.role)
         numbers = [number for number in range(1, len(text.parts) + 1) if number not in sending.skip]

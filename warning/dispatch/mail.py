@@ -1,0 +1,160 @@
+"""E-mail over one relay: which step failed says whether it may have been sent, and whose fault it was.
+
+A relay that knows delivery status notifications (RFC 3461) is asked for one, good or bad; ``bounces`` reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP as WIRE
+from email.utils import parseaddr
+
+import aiosmtplib
+from aiosmtplib import SMTP
+
+from warning.dispatch import bounces
+from warning.dispatch.channel import Outcome, Part, PartReceipt, Sending
+from warning.dispatch.letter import message_id
+from warning.dispatch.pace import Pace
+from warning.dispatch.posted import listens
+from warning.model import DeliveryState
+from warning.routes import MailRoute
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 20.0  # relays close what is silent for longer
+LATER_S = 300.0  # greylisting: never before this
+SHUTTING = 421
+Letter = Callable[[Sending, MailRoute, str], EmailMessage]
+BROKEN = (aiosmtplib.SMTPServerDisconnected, ConnectionError, OSError)
+
+
+@dataclass
+class Idle:
+    client: SMTP
+    since: float
+
+
+class MailWay:
+    """One relay, with ``window`` connections at most."""
+
+    def __init__(self, route: MailRoute, letter: Letter, timeout_s: float = 30.0) -> None:
+        self.name, self.window = route.name, route.window
+        self._route, self._letter, self._timeout_s = route, letter, timeout_s
+        self.pace = Pace(route.most_per_s)
+        self._idle: list[Idle] = []
+        self._envelope = parseaddr(route.bounces or route.sender)[1]
+
+    @property
+    def up(self) -> bool:
+        return True
+
+    async def start(self) -> None:
+        self._context = ssl.create_default_context(cafile=self._route.ca_file or None)
+
+    async def stop(self) -> None:
+        idle, self._idle = self._idle, []
+        for one in idle:
+            await _quit(one.client)
+
+    async def well(self) -> bool:
+        return await listens(self._route.host, self._route.port)
+
+    async def send(self, sending: Sending) -> Outcome:
+        mail = self._letter(sending, self._route, sending.contact.email)
+        await self.pace.turn()
+        client = self._reused()
+        try:
+            if client is None:
+                client = await self._connected()
+            outcome = await self._hand_over(client, mail, message_id(sending), sending.contact.email)
+        except aiosmtplib.SMTPAuthenticationError as error:
+            return await self._failed(client, Outcome(DeliveryState.WAITING, "refused_us", detail=f"{error.code} {error.message[:100]}"))
+        except (aiosmtplib.SMTPException, ssl.SSLError, OSError, ValueError) as error:  # before the mail itself: certainly not sent
+            return await self._failed(client, Outcome(DeliveryState.WAITING, "connect", soon=True, detail=repr(error)[:200]))
+        if client.is_connected:
+            self._idle.append(Idle(client, asyncio.get_running_loop().time()))
+        return outcome
+
+    async def receive(self, mail: bytes) -> list[PartReceipt]:
+        """Receipts in a bounce. Raises ValueError where it is none."""
+        return bounces.read(mail)
+
+    def _reused(self) -> SMTP | None:
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            one = self._idle.pop()
+            if one.client.is_connected and now - one.since < IDLE_S:
+                return one.client
+            one.client.close()
+        return None
+
+    async def _connected(self) -> SMTP:
+        route = self._route
+        client = SMTP(
+            hostname=route.host,
+            port=route.port,
+            timeout=self._timeout_s,
+            use_tls=route.tls == "tls",
+            start_tls=route.tls == "starttls",  # True: it raises where the relay cannot
+            tls_context=None if route.tls == "none" else self._context,
+        )
+        await client.connect()
+        if route.user:
+            await client.login(route.user, route.password)
+        return client
+
+    async def _hand_over(self, client: SMTP, mail: EmailMessage, name: str, receiver: str) -> Outcome:
+        told = client.supports_extension("dsn")
+        try:
+            await client.mail(self._envelope, options=["RET=HDRS", f"ENVID={name}"] if told else [])
+        except aiosmtplib.SMTPResponseException as error:
+            return await self._refused(client, error, ours=True)
+        try:
+            await client.rcpt(receiver, options=["NOTIFY=SUCCESS,FAILURE"] if told else [])
+        except aiosmtplib.SMTPResponseException as error:
+            return await self._refused(client, error, ours=False)
+        part = Part(1, DeliveryState.UNKNOWN, name)
+        try:
+            await client.data(mail.as_bytes(policy=WIRE))
+        except aiosmtplib.SMTPDataError as error:
+            return await self._refused(client, error, ours=error.code >= 500)
+        except (aiosmtplib.SMTPTimeoutError, TimeoutError) as error:
+            return await self._failed(client, Outcome(DeliveryState.UNKNOWN, "timeout", parts=(part,), detail=repr(error)[:200]))
+        except (aiosmtplib.SMTPException, *BROKEN) as error:
+            return await self._failed(client, Outcome(DeliveryState.UNKNOWN, "reset", parts=(part,), detail=repr(error)[:200]))
+        self.pace.accepted()
+        return Outcome(DeliveryState.ACCEPTED, parts=(Part(1, DeliveryState.ACCEPTED, name),))
+
+    async def _refused(self, client: SMTP, error: aiosmtplib.SMTPResponseException, *, ours: bool) -> Outcome:
+        """The relay said no: later (4xx), never to this receiver, or never to us (``ours``)."""
+        detail = f"{error.code} {error.message[:150]}"
+        if error.code == SHUTTING:
+            self.pace.throttled()
+            return await self._failed(client, Outcome(DeliveryState.WAITING, "throttled", soon=True, detail=detail))
+        try:
+            await client.rset()
+        except (aiosmtplib.SMTPException, OSError):
+            client.close()
+        if error.code < 500:
+            return Outcome(DeliveryState.WAITING, "deferred", LATER_S, detail=detail)
+        if ours:
+            return Outcome(DeliveryState.WAITING, "refused_us", detail=detail)
+        return Outcome(DeliveryState.FAILED, "rejected", detail=detail)
+
+    async def _failed(self, client: SMTP | None, outcome: Outcome) -> Outcome:
+        if client is not None:
+            client.close()
+        return outcome
+
+
+async def _quit(client: SMTP) -> None:
+    try:
+        await asyncio.wait_for(client.quit(), 2.0)
+    except (aiosmtplib.SMTPException, TimeoutError, OSError):
+        client.close()
