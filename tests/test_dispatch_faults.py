@@ -20,7 +20,7 @@ from warning.dispatch.clock import Clock
 from warning.dispatch.dispatcher import Dispatcher
 from warning.dispatch.ledger import Ledger
 from warning.errors import ExitCode, StateError, Unavailable
-from warning.facts import Fact, OperatorNotice, nobody
+from warning.facts import Fact, OperatorNotice, Ready, nobody
 from warning.model import DeliveryState, Level, to_json
 from warning.rehearsal.receiver import Behaviour
 
@@ -132,13 +132,27 @@ async def test_another_log_under_the_same_ledger_stops_the_dispatcher(tmp_path: 
     assert len(telecom.messages) == 1
 
 
-async def test_a_second_dispatcher_is_refused(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_second_dispatcher_stands_by_and_sends_nothing_until_the_first_is_gone(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
     region = world.region(tmp_path, [world.contact(1)])
     where = await world.deployment(bootstrap, tmp_path, "second")
-    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
-        await asyncio.sleep(1.0)
-        with pytest.raises(Unavailable, match="another dispatcher holds the ledger"):
-            await asyncio.wait_for(Dispatcher(region, where, nobody).run(asyncio.Event()), 30)
+    facts: list[Fact] = []
+    async with outside() as (telecom, receiver):
+        async with dispatching(region, where, telecom, receiver):
+            await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
+            await settled(where, region)
+            stop = asyncio.Event()
+            second = asyncio.create_task(
+                Dispatcher(region, replace(where, smpp_port=telecom.port, smpp_user="ews", smpp_password="pw"), facts.append).run(stop)
+            )
+            await world.until(lambda: [fact for fact in facts if isinstance(fact, Ready) and fact.why.startswith("stands by")])
+            await world.publish(where, [world.event(region, "B", sent_ms=world.now_ms())])
+            await settled(where, region)
+        await world.until(lambda: Ready("dispatch", True) in facts, what="it takes over")
+        await world.publish(where, [world.event(region, "C", sent_ms=world.now_ms())])
+        await world.until(lambda: len(telecom.messages) == 3, what="the second one sends")
+        stop.set()
+        await second
+    assert not any(receipt.doubled for receipt in await world.receipts(where))
 
 
 async def test_operators_hear_once_of_all_zones_that_fell_silent_and_of_their_return(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811

@@ -180,14 +180,47 @@ async def test_the_position_moves_with_the_plan_and_another_log_is_refused(ledge
         await ledger.positions("alerts", "cluster 2")
 
 
-async def test_only_one_dispatcher_holds_a_ledger(ledger: Ledger, url: str) -> None:
-    await ledger.lock.acquire()
+async def test_one_dispatcher_works_and_the_other_takes_over_when_it_is_gone(ledger: Ledger, url: str) -> None:
+    stop, waited = asyncio.Event(), list[str]()
+    assert await ledger.lease.take(stop)
     other = await Ledger.open(url, "oak")
+    taking = asyncio.create_task(other.lease.take(stop, lambda: waited.append("stands by")))
+    await world.until(lambda: waited, what="the second one waits")
+    await ledger.beat()
+    await ledger.close()
+    assert await taking is True and waited == ["stands by"]
+    await other.beat()
+    await other.close()
+
+
+async def test_one_that_hangs_is_overtaken_and_then_writes_nothing(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    assert await ledger.lease.take(stop)
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    other = await Ledger.open(url, "oak")
+    other.lease.hung_s = 0.6
+    assert await other.lease.take(stop), "its count stood still, though it holds the lock"
+    with pytest.raises(Unavailable, match="another dispatcher has taken the ledger over"):
+        await ledger.write([Claim(item.id, NOW)])
     with pytest.raises(Unavailable, match="another dispatcher"):
-        await other.lock.acquire()
-    assert await ledger.lock.held()
-    await ledger.lock.release()
-    await other.lock.acquire()
+        await ledger.beat()
+    assert await other.write([Claim(item.id, NOW)]) == [Claimed(1, (), False)]
+    await other.beat()
+    await other.close()
+
+
+async def test_one_that_counts_keeps_its_lease(ledger: Ledger, url: str) -> None:
+    stop = asyncio.Event()
+    assert await ledger.lease.take(stop)
+    other = await Ledger.open(url, "oak")
+    other.lease.hung_s = 0.6
+    taking = asyncio.create_task(other.lease.take(stop))
+    for _ in range(10):
+        await ledger.beat()
+        await asyncio.sleep(0.2)
+    stop.set()
+    assert await taking is False
+    await ledger.beat()
     await other.close()
 
 

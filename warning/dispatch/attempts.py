@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, PartReceipt
-from warning.dispatch.rows import OPEN, Open, Row, change, tell
+from warning.dispatch.rows import OPEN, Open, change
+from warning.dispatch.trail import Row, Trail, taken_up
 from warning.model import DeliveryState
 
 UNSETTLED = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
@@ -60,11 +61,11 @@ Entry = Claim | Close | Arrived
 Answer = Claimed | tuple[Open, ...] | None  # of a Claim; of a Close or Arrived: what is to be sent now or later
 
 
-async def write(connection: AsyncConnection, region: str, entries: Sequence[Entry]) -> list[Answer]:
+async def write(connection: AsyncConnection, trail: Trail, entries: Sequence[Entry]) -> list[Answer]:
     """One batch. Answers in the order of the entries."""
-    claimed = await _claim(connection, [entry for entry in entries if isinstance(entry, Claim)])
-    closed = await _close(connection, region, [entry for entry in entries if isinstance(entry, Close)])
-    arrived = await _arrive(connection, region, [entry for entry in entries if isinstance(entry, Arrived)])
+    claimed = await _claim(connection, trail, [entry for entry in entries if isinstance(entry, Claim)])
+    closed = await _close(connection, trail, [entry for entry in entries if isinstance(entry, Close)])
+    arrived = await _arrive(connection, trail, [entry for entry in entries if isinstance(entry, Arrived)])
     answers: list[Answer] = []
     for entry in entries:
         if isinstance(entry, Claim):
@@ -76,7 +77,7 @@ async def write(connection: AsyncConnection, region: str, entries: Sequence[Entr
     return answers
 
 
-async def _claim(connection: AsyncConnection, claims: Sequence[Claim]) -> dict[int, Claimed]:
+async def _claim(connection: AsyncConnection, trail: Trail, claims: Sequence[Claim]) -> dict[int, Claimed]:
     if not claims:
         return {}
     now_ms = {claim.delivery: claim.now_ms for claim in claims}
@@ -85,7 +86,7 @@ async def _claim(connection: AsyncConnection, claims: Sequence[Claim]) -> dict[i
         row["doubled"] = row["doubled"] or row["state"] == DeliveryState.UNKNOWN.value
         row.update(state=DeliveryState.SENDING.value, reason="", attempts=row["attempts"] + 1, next_attempt_ms=None)
         row["changed_ms"] = now_ms[row["id"]]
-    await change(connection, rows)
+    await change(connection, rows, trail)
     taken: dict[int, set[int]] = defaultdict(set)
     again = [row["id"] for row in rows if row["attempts"] > 1]
     if again:
@@ -96,19 +97,19 @@ async def _claim(connection: AsyncConnection, claims: Sequence[Claim]) -> dict[i
     return {row["id"]: Claimed(row["attempts"], tuple(sorted(taken[row["id"]])), row["doubled"]) for row in rows}
 
 
-async def _close(connection: AsyncConnection, region: str, closes: Sequence[Close]) -> dict[int, tuple[Open, ...]]:
+async def _close(connection: AsyncConnection, trail: Trail, closes: Sequence[Close]) -> dict[int, tuple[Open, ...]]:
     if not closes:
         return {}
     by_id = {close.delivery: close for close in closes}
     rows = await _deliveries(connection, list(by_id))
     for row in rows:
         _apply(row, by_id[row["id"]])
-    await _write_parts(connection, rows, by_id)
-    replaced = await _replace(connection, [row for row in rows if row["state"] in OPEN], by_id)
+    await _write_parts(connection, trail, rows, by_id)
+    replaced = await _replace(connection, trail, [row for row in rows if row["state"] in OPEN], by_id)
     await _settle(connection, rows)
-    await change(connection, rows)
+    await change(connection, rows, trail)
     ids = {close.delivery: tuple(part.message_id for part in close.outcome.parts if part.message_id) for close in closes}
-    await tell(connection, region, rows, ids)
+    trail.told(rows, ids)
     off = [row for row in rows if by_id[row["id"]].outcome.switch_off]
     await _switch_off(connection, off)
     opened = {row["id"]: (Open.of(row),) for row in rows if row["state"] in OPEN and row["next_attempt_ms"] is not None}
@@ -128,7 +129,7 @@ def _apply(row: Row, close: Close) -> None:
     row["parts"] = max([row["parts"], *(part.number for part in outcome.parts)])
 
 
-async def _write_parts(connection: AsyncConnection, rows: Sequence[Row], closes: Mapping[int, Close]) -> None:
+async def _write_parts(connection: AsyncConnection, trail: Trail, rows: Sequence[Row], closes: Mapping[int, Close]) -> None:
     """One row a part and attempt; a receipt that was quicker than the response is already there."""
     values = [
         {
@@ -140,6 +141,7 @@ async def _write_parts(connection: AsyncConnection, rows: Sequence[Row], closes:
             "state": part.state.value,
             "reason": part.reason,
             "changed_ms": row["changed_ms"],
+            "route": row["route"],
         }
         for row in rows
         for part in closes[row["id"]].outcome.parts
@@ -157,6 +159,9 @@ async def _write_parts(connection: AsyncConnection, rows: Sequence[Row], closes:
                 value.update(state=stray.state, reason=stray.reason)
         if early:
             await connection.execute(delete(t.strays).where(t.strays.c.message_id.in_(ids)))
+    by_number = {row["id"]: row for row in rows}
+    for value in values:
+        trail.part_moved(by_number[value["delivery"]], value, "")
     if values:
         await connection.execute(insert(t.parts), values)
 
@@ -189,7 +194,9 @@ def _undeliverable(row: Row, reason: str) -> None:
         row.update(state=DeliveryState.FAILED.value, reason=reason, next_attempt_ms=None)
 
 
-async def _replace(connection: AsyncConnection, rows: Sequence[Row], closes: Mapping[int, Close]) -> dict[int, tuple[Open, ...]]:
+async def _replace(
+    connection: AsyncConnection, trail: Trail, rows: Sequence[Row], closes: Mapping[int, Close]
+) -> dict[int, tuple[Open, ...]]:
     """A retry whose chain has moved on meanwhile sends the state that replaced it, under a row of its own."""
     if not rows:
         return {}
@@ -202,27 +209,28 @@ async def _replace(connection: AsyncConnection, rows: Sequence[Row], closes: Map
         newer = [alert for alert in chains[row["chain"]] if alert.revision > row["revision"] and alert.sent_ms <= row["due_ms"]]
         if not newer:
             continue
-        replaced[row["id"]] = await _insert_replacement(connection, row, newer[-1], closes[row["id"]])
+        replaced[row["id"]] = await _insert_replacement(connection, trail, row, newer[-1], closes[row["id"]])
         why = "outcome_unknown" if row["state"] == DeliveryState.UNKNOWN.value else row["reason"]
         row.update(state=DeliveryState.OVERTAKEN.value, reason=why, next_attempt_ms=None)
     return replaced
 
 
-async def _insert_replacement(connection: AsyncConnection, row: Row, newest: Any, close: Close) -> tuple[Open, ...]:
+async def _insert_replacement(connection: AsyncConnection, trail: Trail, row: Row, newest: Any, close: Close) -> tuple[Open, ...]:
     same = (t.deliveries.c.alert == newest.identifier, t.deliveries.c.contact == row["contact"], t.deliveries.c.channel == row["channel"])
     there = (await connection.execute(select(t.deliveries.c.id).where(*same))).first()
     over = newest.kind == "expire" or (newest.kind == "clear" and not row["handed"])
     if there or over:
         return ()
-    fields = {name: value for name, value in row.items() if name != "id"}
+    fields = {name: value for name, value in row.items() if name in t.deliveries.c and name != "id"}
     fields.update(alert=newest.identifier, revision=newest.revision, level=newest.level, expires_ms=newest.expires_ms)
     fields.update(state=DeliveryState.WAITING.value, attempts=0, handed=False, doubled=False, parts=1, parts_delivered=0)
     fields.update(created_ms=close.now_ms, next_attempt_ms=close.next_attempt_ms, due_ms=row["due_ms"])
     written = (await connection.execute(insert(t.deliveries).returning(t.deliveries), fields)).mappings().one()
+    trail.moved({**written}, why="retry_of_older")
     return (Open.of(written),)
 
 
-async def _arrive(connection: AsyncConnection, region: str, arrived: Sequence[Arrived]) -> dict[tuple[str, str], tuple[Open, ...]]:
+async def _arrive(connection: AsyncConnection, trail: Trail, arrived: Sequence[Arrived]) -> dict[tuple[str, str], tuple[Open, ...]]:
     """Receipts: the first one for a part counts, the same again changes nothing, one without a part waits for its response."""
     if not arrived:
         return {}
@@ -241,12 +249,16 @@ async def _arrive(connection: AsyncConnection, region: str, arrived: Sequence[Ar
     at_ms = {part["delivery"]: entry.now_ms for part, entry in news}
     for row in rows:
         row["changed_ms"] = at_ms[row["id"]]
+    by_number = {row["id"]: row for row in rows}
+    for part, entry in news:
+        now = {"state": entry.receipt.state.value, "reason": entry.receipt.reason, "changed_ms": entry.now_ms}
+        trail.part_moved(by_number[part["delivery"]], {**part, **now}, part["state"])
     await _settle(connection, rows)
-    await change(connection, rows)
+    await change(connection, rows, trail)
     ids: dict[int, list[str]] = defaultdict(list)
     for part, _ in news:
         ids[part["delivery"]].append(part["message_id"])
-    await tell(connection, region, rows, {number: tuple(names) for number, names in ids.items()})
+    trail.told(rows, {number: tuple(names) for number, names in ids.items()})
     opened = {row["id"]: Open.of(row) for row in rows if row["state"] in OPEN and row["next_attempt_ms"] is not None}
     return {(part["channel"], part["message_id"]): (opened.pop(part["delivery"]),) for part, _ in news if part["delivery"] in opened}
 
@@ -275,4 +287,4 @@ async def _deliveries(connection: AsyncConnection, ids: Sequence[int]) -> list[R
     if not ids:
         return []
     rows = (await connection.execute(select(t.deliveries).where(t.deliveries.c.id.in_(ids)))).mappings()
-    return [dict(row) for row in rows]
+    return [taken_up(dict(row)) for row in rows]

@@ -40,6 +40,8 @@ class Planned:
     state: DeliveryState = DeliveryState.WAITING
     reason: str = ""
     held: bool = False
+    deadline_ms: int | None = None  # when the water is at this contact; None: unknown
+    step: int = 0  # of the escalation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One connection pool and one lock, for SQLite and PostgreSQL alike."""
+"""One connection pool and one lock, for SQLite and PostgreSQL alike. Whose turn it is to work: ``lease``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from warning.dispatch.tables import metadata
+from warning.dispatch import carried
 from warning.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ async def _create(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         if engine.dialect.name == "postgresql":  # two processes that create at once would fail
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CREATE_LOCK})
-        await connection.run_sync(metadata.create_all)
+        await carried.create(connection)
 
 
 def _durable(connection: Any, record: Any) -> None:
@@ -76,45 +76,53 @@ class Lock:
         self._file: int | None = None
         self._session: AsyncConnection | None = None
 
-    async def acquire(self) -> None:
-        """Raises ``Unavailable`` if another process has it."""
-        url = self._engine.url
+    async def acquire(self) -> bool:
+        """Whether it is ours now; False: another process has it. Raises DBAPIError or OSError if PostgreSQL does not answer."""
+        database = self._engine.url.database
         if self._engine.dialect.name == "postgresql":
-            self._session = await self._engine.connect()
-            got = bool((await self._session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": HOLD_LOCK})).scalar_one())
-            await self._session.commit()
-        elif url.database and url.database != ":memory:":
-            self._file = os.open(Path(url.database + ".dispatch.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                got = True
-            except BlockingIOError:
-                got = False
-        else:
-            got = True
-        if not got:
-            await self.release()
-            raise Unavailable(
-                f"another dispatcher holds the ledger {url.render_as_string()}: two would send everything twice", reason="held"
-            )
+            return await self._of_session()
+        return self._of_file(Path(database + ".dispatch.lock")) if database and database != ":memory:" else True
 
-    async def held(self) -> bool:
-        """Whether it is still ours; PostgreSQL takes it away with the session."""
-        if self._session is None:
+    def _of_file(self, path: Path) -> bool:
+        if self._file is not None:
             return True
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            await self._session.execute(text("SELECT 1"))
-            await self._session.commit()
-        except (DBAPIError, OSError) as error:
-            log.error("the lock of the ledger is lost with its session: %s", error)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
             return False
+        self._file = file
         return True
+
+    async def _of_session(self) -> bool:
+        """It goes with its session: one that ended is replaced."""
+        if self._session is not None:
+            try:
+                await self._session.execute(text("SELECT 1"))
+                await self._session.commit()
+            except (DBAPIError, OSError) as error:
+                log.warning("the lock of the ledger went with its session: %s", error)
+                await self.release()
+            else:
+                return True
+        session = await self._engine.connect()
+        got = False
+        try:
+            got = bool((await session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": HOLD_LOCK})).scalar_one())
+            await session.commit()
+        finally:
+            if got:
+                self._session = session
+            else:
+                await session.close()
+        return got
 
     async def release(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
         if self._session is not None:
-            await self._session.invalidate()  # back in the pool it would keep the lock
-            await self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+            await session.invalidate()  # back in the pool it would keep the lock
+            await session.close()

@@ -31,7 +31,6 @@ from warning.dispatch.planner import People, Planner
 from warning.dispatch.sms import SmsChannel, Text, text_of
 from warning.dispatch.source import Batch, Source
 from warning.dispatch.webhook import WebhookChannel
-from warning.errors import Unavailable
 from warning.facts import ChannelState, Listener, Ready, Undelivered
 from warning.model import AlertEvent
 from warning.proof.codes import code_of
@@ -53,7 +52,7 @@ def wall_clock_ms() -> int:
 
 
 class Dispatcher:
-    """Everything between the topic ``alerts`` and the phones. One per deployment: the ledger's lock sees to that.
+    """Everything between the topic ``alerts`` and the phones. One works per deployment: the ledger's lease sees to that.
 
     ``endpoints``, ``allow_loopback``: see ``webhook.WebhookChannel``; both empty except in a rehearsal. Without
     ``deployment.smpp_user`` there is no SMS, and a contact with nothing but a phone is nobody's.
@@ -92,12 +91,14 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop`` is set, then finishes what is under way.
 
+        Stands by while another dispatcher has the ledger's lease, and takes over when that one has died or hangs.
         Raises ``StateError`` (this log is not the ledger's; our clock is off the brokers'), ``Unavailable`` (no database, or another
-        dispatcher holds the ledger).
+        dispatcher has taken the ledger over because this one hung).
         """
         ledger = await Ledger.open(self._deployment.database, self._region.id)
         try:
-            await ledger.lock.acquire()
+            if not await ledger.lease.take(stop, self._standing_by):
+                return
             if not self._deployment.replay:
                 await self._clock.start()
             await self._start(ledger)
@@ -107,6 +108,10 @@ class Dispatcher:
             await self._signed.close()
             await self._register.close()
             await ledger.close()
+
+    def _standing_by(self) -> None:
+        log.warning("another dispatcher has the ledger: this one stands by")
+        self._listen(Ready("dispatch", False, "stands by: another dispatcher has the ledger"))
 
     async def _start(self, ledger: Ledger) -> None:
         self._newest_ms = await ledger.newest_ms(self._deployment.alerts)
@@ -233,12 +238,10 @@ class Dispatcher:
             await asyncio.sleep(RECHECK_S)
             try:
                 self._people.approvals, self._people.silences = await ledger.decisions()
-                held = await ledger.lock.held()
+                await ledger.beat()
             except (DBAPIError, OSError) as error:
                 log.error("the ledger does not answer: %s", error)
                 continue
-            if not held:
-                raise Unavailable("the ledger's lock is lost; another dispatcher may hold it now", reason="held")
             self._listen(Undelivered(self._courier.waiting))
             self._courier.recheck()
 

@@ -2,7 +2,8 @@
 
 A row is written before a send and closed after it (``write``); what a crash leaves in between is SENDING, which ``recover`` turns
 into UNKNOWN, to be sent again and marked. The consumer's position moves in the transaction that writes what was planned (``plan``),
-so a record is planned once, whatever happens. Only one dispatcher may hold a ledger (``hold``).
+so a record is planned once, whatever happens. Only one dispatcher works on a ledger (``lease``); every change of state stands in the
+audit's chain (``trail``).
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from warning.alerts.rules import Approval, Silence
 from warning.dispatch import attempts
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known
-from warning.dispatch.database import READS, Lock, connect
-from warning.dispatch.rows import OPEN, Open, Position, Record, Row, alert_row, change, contact_row, delivery_row, tell
+from warning.dispatch.database import READS, connect
+from warning.dispatch.lease import Lease
+from warning.dispatch.rows import OPEN, Open, Position, Record, alert_row, change, contact_row, delivery_row
+from warning.dispatch.trail import Row, Trail, taken_up
 from warning.errors import ExitCode, StateError
 from warning.model import DeliveryState, Level
+from warning.proof import chain
 from warning.region import Contact
 
 STRAY_MS = 3 * 86_400_000  # a receipt whose message is not known by then belongs to nobody
@@ -36,7 +40,8 @@ class Ledger:
         self._engine, self._region = engine, region
         self._reads = engine.execution_options(**{READS: True})
         self._turn = asyncio.Lock()  # one writer at a time: SQLite lets a second one poll, and group commits need no second one
-        self.lock = Lock(engine)
+        self.lease = Lease(engine)
+        self._salt = ""
 
     @staticmethod
     async def open(url: str, region: str) -> Ledger:
@@ -46,10 +51,25 @@ class Ledger:
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         async with self._turn, self._engine.begin() as connection:
+            await self.lease.fence(connection)
             yield connection
 
+    @asynccontextmanager
+    async def _moving(self) -> AsyncIterator[tuple[AsyncConnection, Trail]]:
+        """A transaction that changes the state of deliveries."""
+        async with self._writing() as connection:
+            self._salt = self._salt or await chain.salt(connection)
+            trail = Trail(self._region, self._salt)
+            yield connection, trail
+            await trail.write(connection)
+
+    async def beat(self) -> None:
+        """The dispatcher lives. Raises Unavailable if another one has the ledger now, DBAPIError or OSError if it does not answer."""
+        async with self._turn:
+            await self.lease.beat()
+
     async def close(self) -> None:
-        await self.lock.release()
+        await self.lease.release()
         await self._engine.dispose()
 
     # --- at start
@@ -87,13 +107,13 @@ class Ledger:
 
     async def recover(self, now_ms: int) -> int:
         """What a crash left SENDING becomes UNKNOWN, due at once: all warnings are about lives. Returns how many."""
-        async with self._writing() as connection:
+        async with self._moving() as (connection, trail):
             query = select(t.deliveries).where(t.deliveries.c.state == DeliveryState.SENDING.value)
-            rows: list[Row] = [dict(row) for row in (await connection.execute(query)).mappings()]
+            rows = [taken_up(dict(row)) for row in (await connection.execute(query)).mappings()]
             for row in rows:
                 row.update(state=DeliveryState.UNKNOWN.value, reason="crash", handed=True, next_attempt_ms=0, changed_ms=now_ms)
-            await change(connection, rows)
-            await tell(connection, self._region, rows)
+            await change(connection, rows, trail)
+            trail.told(rows)
             await connection.execute(delete(t.strays).where(t.strays.c.at_ms < now_ms - STRAY_MS))
         return len(rows)
 
@@ -128,11 +148,13 @@ class Ledger:
 
     async def approve(self, approval: Approval) -> None:
         """Records a person's answer; the dispatcher acts on it within a second."""
-        await self._insert(t.approvals, {name: getattr(approval, name) for name in Approval.__slots__} | {"level": approval.level.value})
+        row = {name: getattr(approval, name) for name in Approval.__slots__ if name in t.approvals.c} | {"level": approval.level.value}
+        await self._insert(t.approvals, row, "approval")
 
     async def silence(self, silence: Silence) -> None:
         """Records a person's wish for quiet."""
-        await self._insert(t.silences, {name: getattr(silence, name) for name in Silence.__slots__} | {"up_to": silence.up_to.value})
+        row = {name: getattr(silence, name) for name in Silence.__slots__} | {"up_to": silence.up_to.value}
+        await self._insert(t.silences, row, "silence")
 
     async def endpoints_off(self) -> set[tuple[str, str]]:
         """(contact, address) that answered 410."""
@@ -144,8 +166,8 @@ class Ledger:
         ``due_now``: by the time that decides, an alert is due now (live), not at its own sent time (replay).
         """
         sent_ms = record.event.alert.sent_ms
-        async with self._writing() as connection:
-            opened = await self._plan_one(connection, record, now_ms, now_ms if due_now else sent_ms)
+        async with self._moving() as (connection, trail):
+            opened = await self._plan_one(connection, trail, record, now_ms, now_ms if due_now else sent_ms)
             await self._move(connection, position, sent_ms)
         return opened
 
@@ -154,25 +176,28 @@ class Ledger:
         async with self._writing() as connection:
             await self._move(connection, position, 0)
 
-    async def _plan_one(self, connection: AsyncConnection, record: Record, now_ms: int, due_ms: int) -> list[Open]:
+    async def _plan_one(self, connection: AsyncConnection, trail: Trail, record: Record, now_ms: int, due_ms: int) -> list[Open]:
         await connection.execute(insert(t.alerts).values(alert_row(record)))
         if record.overtaken:
             query = select(t.deliveries).where(t.deliveries.c.id.in_(record.overtaken), t.deliveries.c.state.in_(OPEN))
-            await self._overtake(connection, [dict(row) for row in (await connection.execute(query)).mappings()], now_ms)
+            rows = [taken_up(dict(row)) for row in (await connection.execute(query)).mappings()]
+            await self._overtake(connection, trail, rows, now_ms)
         rows = [delivery_row(record.event, planned, now_ms, due_ms) for planned in record.planned]
         if not rows:
             return []
         result = await connection.execute(insert(t.deliveries).returning(t.deliveries, sort_by_parameter_order=True), rows)
         written = [dict(row) for row in result.mappings()]
-        await tell(connection, self._region, [row for row in written if row["state"] not in OPEN])
+        for row in written:
+            trail.moved(row)
+        trail.told(row for row in written if row["state"] not in OPEN)
         return [Open.of(row) for row in written if row["state"] in OPEN]
 
-    async def _overtake(self, connection: AsyncConnection, rows: list[Row], now_ms: int) -> None:
+    async def _overtake(self, connection: AsyncConnection, trail: Trail, rows: list[Row], now_ms: int) -> None:
         for row in rows:
             why = "outcome_unknown" if row["state"] == DeliveryState.UNKNOWN.value else row["reason"]
             row.update(state=DeliveryState.OVERTAKEN.value, reason=why, next_attempt_ms=None, changed_ms=now_ms)
-        await change(connection, rows)
-        await tell(connection, self._region, rows)
+        await change(connection, rows, trail)
+        trail.told(rows)
 
     async def _move(self, connection: AsyncConnection, position: Position, newest_ms: int) -> None:
         topic, partition = position.topic, position.partition
@@ -185,8 +210,8 @@ class Ledger:
 
     async def write(self, entries: list[attempts.Entry]) -> list[attempts.Answer]:
         """Claims, closings and receipts, in one transaction; see ``attempts``."""
-        async with self._writing() as connection:
-            return await attempts.write(connection, self._region, entries)
+        async with self._moving() as (connection, trail):
+            return await attempts.write(connection, trail, entries)
 
     async def alert(self, identifier: str) -> bytes:
         """The stored value of an alert."""
@@ -194,14 +219,14 @@ class Ledger:
 
     async def end(self, delivery: int, state: DeliveryState, reason: str, now_ms: int) -> None:
         """Closes an open delivery without an attempt: the rules refused it at the last moment, or it expired. Unknown stays unknown."""
-        async with self._writing() as connection:
+        async with self._moving() as (connection, trail):
             query = select(t.deliveries).where(t.deliveries.c.id == delivery, t.deliveries.c.state.in_(OPEN))
-            rows: list[Row] = [dict(row) for row in (await connection.execute(query)).mappings()]
+            rows = [taken_up(dict(row)) for row in (await connection.execute(query)).mappings()]
             for row in rows:
                 unknown = row["state"] == DeliveryState.UNKNOWN.value
                 row.update(state=row["state"] if unknown else state.value, reason=reason, next_attempt_ms=None, changed_ms=now_ms)
-            await change(connection, rows)
-            await tell(connection, self._region, rows)
+            await change(connection, rows, trail)
+            trail.told(rows)
 
     # --- receipts to the broker
 
@@ -246,9 +271,12 @@ class Ledger:
             for position in positions:
                 await self._move(connection, position, 0)
 
-    async def _insert(self, table: Table, row: Row) -> None:
+    async def _insert(self, table: Table, row: Row, kind: str) -> None:
+        """What a person decided, and its line in the chain."""
         async with self._writing() as connection:
             await connection.execute(insert(table).values(row))
+            at_ms = int(row["at_ms"] if "at_ms" in row else row["from_ms"])
+            await chain.enter(connection, kind, at_ms, **{name: value for name, value in row.items() if name != "at_ms"})
 
     async def _rows(self, query: Any) -> list[Row]:
         async with self._reads.connect() as connection:

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Planned
-from warning.model import AlertEvent, DeliveryState, Level, Receipt, to_json
+from warning.dispatch.trail import Row, Trail
+from warning.model import AlertEvent, DeliveryState, Level
 from warning.region import Contact
 
 OPEN = (DeliveryState.WAITING.value, DeliveryState.UNKNOWN.value)  # and with a next attempt, or held until someone approves
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Open:
     next_attempt_ms: int | None
     due_ms: int
     expires_ms: int
+    deadline_ms: int | None = None  # when the water is there; None: unknown
+    step: int = 0  # of the escalation
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -125,6 +127,8 @@ def delivery_row(event: AlertEvent, planned: Planned, now_ms: int, due_ms: int) 
         "next_attempt_ms": None if planned.held or planned.state is not DeliveryState.WAITING else 0,
         "due_ms": due_ms,
         "expires_ms": alert.expires_ms,
+        "deadline_ms": planned.deadline_ms,
+        "step": planned.step,
         "doubled": False,
         "handed": False,
         "parts": 1,
@@ -134,40 +138,26 @@ def delivery_row(event: AlertEvent, planned: Planned, now_ms: int, due_ms: int) 
     }
 
 
-CHANGING = ("state", "reason", "attempts", "next_attempt_ms", "due_ms", "doubled", "handed", "parts", "parts_delivered", "changed_ms")
+CHANGING = (
+    "state",
+    "reason",
+    "attempts",
+    "next_attempt_ms",
+    "due_ms",
+    "doubled",
+    "handed",
+    "parts",
+    "parts_delivered",
+    "changed_ms",
+    "route",
+)
 
 
-async def change(connection: AsyncConnection, rows: Iterable[Row]) -> None:
-    """Writes the columns of deliveries that change."""
-    values = [{"key": row["id"], **{name: row[name] for name in CHANGING}} for row in rows]
+async def change(connection: AsyncConnection, rows: Iterable[Row], trail: Trail) -> None:
+    """Writes the columns of deliveries that change, and how their states moved."""
+    values = []
+    for row in rows:
+        values.append({"key": row["id"], **{name: row[name] for name in CHANGING}})
+        trail.moved(row)
     if values:
         await connection.execute(update(t.deliveries).where(t.deliveries.c.id == bindparam("key")), values)
-
-
-async def tell(
-    connection: AsyncConnection, region: str, rows: Iterable[Row], message_ids: Mapping[int, tuple[str, ...]] | None = None
-) -> None:
-    """A receipt per row into the outbox: it is published after this transaction, and again after a crash."""
-    values = [{"alert": row["alert"], "value": to_json(receipt_of(region, row, (message_ids or {}).get(row["id"], ())))} for row in rows]
-    if values:
-        await connection.execute(insert(t.outbox), values)
-
-
-def receipt_of(region: str, row: Mapping[str, Any], message_ids: tuple[str, ...]) -> Receipt:
-    return Receipt(
-        region=region,
-        alert=row["alert"],
-        zone=row["zone"],
-        level=Level(row["level"]),
-        contact=row["contact"],
-        channel=row["channel"],
-        state=DeliveryState(row["state"]),
-        attempt=row["attempts"],
-        at_ms=row["changed_ms"],
-        parts=row["parts"],
-        parts_delivered=row["parts_delivered"],
-        language=row["language"],
-        doubled=row["doubled"],
-        reason=row["reason"],
-        message_ids=message_ids,
-    )

@@ -62,9 +62,20 @@ deliveries = Table(
     Column("parts_delivered", Integer, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),
+    Column("route", String, nullable=False, server_default=""),  # of the newest attempt: which of the channel's ways
+    Column("deadline_ms", BigInteger),  # when the water is at this contact: what the queue is ordered by; NULL: unknown
+    Column("step", Integer, nullable=False, server_default="0"),  # of the escalation; 0: planned with the revision
     UniqueConstraint("alert", "revision", "contact", "channel", name="deliveries_once"),
-    Index("deliveries_chain", "chain"),
+    Index("deliveries_chain", "chain", "contact"),
     Index("deliveries_state", "state"),
+)
+
+plans = Table(  # alerts whose deliveries are not all planned yet: ``planner`` goes on with them after a crash
+    "plans",
+    metadata,
+    Column("alert", String, ForeignKey("alerts.identifier"), primary_key=True),
+    Column("chain", String, nullable=False),
+    Column("revision", Integer, nullable=False),
 )
 
 parts = Table(
@@ -79,8 +90,40 @@ parts = Table(
     Column("state", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),
+    Column("route", String, nullable=False, server_default=""),
     Index("parts_message", "channel", "message_id"),
     Index("parts_delivery", "delivery"),
+)
+
+transitions = Table(  # every change of state, in the order of the chain (``proof.chain``); never changed, never deleted
+    "transitions",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("delivery", NUMBER, ForeignKey("deliveries.id"), nullable=False),
+    Column("part", Integer, nullable=False),  # from 1; 0: the message
+    Column("was", String, nullable=False),  # "" at its beginning
+    Column("became", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("why", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("transitions_delivery", "delivery"),
+)
+
+leases = Table(  # which dispatcher works: ``lease``
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),  # one more with each that takes it: who has an older one writes nothing any more
+    Column("beat", BigInteger, nullable=False),  # counts while it lives
+    Column("holder", String, nullable=False),
+)
+
+versions = Table(  # of these tables: ``carried``
+    "ledger_versions",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
 )
 
 strays = Table(  # receipts that came before the response which says whose they are

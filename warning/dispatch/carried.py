@@ -1,0 +1,65 @@
+"""The version of the ledger's tables: made anew, carried over from the version before, or refused. All in one transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, inspect, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateColumn
+
+from warning.dispatch import tables as t
+from warning.dispatch.trail import CARRIED, Trail
+from warning.errors import ExitCode, StateError
+from warning.proof import chain
+
+VERSION = 2
+NEW_IN_2 = (t.deliveries.c.route, t.deliveries.c.deadline_ms, t.deliveries.c.step, t.parts.c.route)
+MOST = 1000
+
+
+async def create(connection: AsyncConnection) -> None:
+    """All tables, in the version of this code. Raises StateError for a version that it does not know."""
+    version = await connection.run_sync(_version)
+    if version not in (0, 1, VERSION):
+        raise StateError(
+            f"the ledger is of version {version}, this code reads up to {VERSION}: start the code that wrote it, or a newer one",
+            exit_code=ExitCode.CHECKPOINT_VERSION,
+            reason="ledger_version",
+        )
+    if version == 1:
+        await connection.run_sync(_columns)
+    await connection.run_sync(t.metadata.create_all)
+    await chain.create(connection)
+    if version == 1:
+        await _first_transitions(connection)
+    if version != VERSION:
+        await connection.execute(delete(t.versions))
+        await connection.execute(insert(t.versions).values(version=VERSION))
+
+
+def _version(connection: Connection) -> int:
+    """0: there is none yet; 1: from before there was a number."""
+    there = inspect(connection)
+    if there.has_table(t.versions.name):
+        return int(connection.execute(select(t.versions.c.version)).scalar_one_or_none() or 0)
+    return 1 if there.has_table(t.deliveries.name) else 0
+
+
+def _columns(connection: Connection) -> None:
+    for column in NEW_IN_2:
+        words = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {words}")
+
+
+async def _first_transitions(connection: AsyncConnection) -> None:
+    """What was there before the chain began enters it as it stands."""
+    salt, last = await chain.salt(connection), 0
+    while True:
+        query = select(t.deliveries).where(t.deliveries.c.id > last).order_by(t.deliveries.c.id).limit(MOST)
+        rows = [dict(row) for row in (await connection.execute(query)).mappings()]
+        if not rows:
+            return
+        trail, last = Trail("", salt), rows[-1]["id"]
+        for row in rows:
+            trail.moved(row, why=CARRIED)
+        await trail.write(connection)

@@ -1,0 +1,143 @@
+"""What one transaction does to deliveries: each change of state into the chain, a receipt into the outbox, right before the commit.
+
+The state machine of a delivery and of its parts stands here (``LEGAL``, ``LEGAL_PARTS``); ``tests/test_ledger_states.py`` holds every
+sequence of events to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from warning.dispatch import tables as t
+from warning.model import DeliveryState, Level, Receipt, to_json
+from warning.proof import chain
+
+Row = dict[str, Any]
+
+WAS = "was"  # beside a row's columns: its state as the database has it
+
+# from -> to; "" is before it was planned. A correction by the centre's own report may settle what was settled.
+LEGAL: dict[str, frozenset[str]] = {
+    "": frozenset({"waiting", "refused"}),
+    "waiting": frozenset({"sending", "delivered", "overtaken", "failed", "refused"}),
+    "sending": frozenset({"waiting", "unknown", "accepted", "delivered", "failed", "overtaken"}),
+    "unknown": frozenset({"sending", "delivered", "overtaken"}),
+    "accepted": frozenset({"delivered", "waiting", "failed"}),
+    "delivered": frozenset({"failed"}),  # by reconciliation alone
+    "failed": frozenset({"delivered"}),  # by reconciliation alone
+    "overtaken": frozenset({"delivered"}),  # by reconciliation alone
+    "refused": frozenset(),
+}
+BY_REPORT = {("delivered", "failed"), ("failed", "delivered"), ("overtaken", "delivered")}
+REPORTED = "reconciliation"
+CARRIED = "carried_over"  # from a ledger of before the chain: it begins as it stands
+
+LEGAL_PARTS: dict[str, frozenset[str]] = {
+    "": frozenset({"accepted", "delivered", "failed", "unknown", "waiting"}),
+    "accepted": frozenset({"delivered", "failed"}),
+    "delivered": frozenset({"failed"}),  # by reconciliation alone
+    "failed": frozenset({"delivered"}),  # by reconciliation alone
+    "unknown": frozenset(),
+    "waiting": frozenset(),
+}
+
+
+def legal(part: int, was: str, became: str, why: str) -> bool:
+    """May this change of state be? ``part`` 0 is the message.
+
+    >>> legal(0, "waiting", "sending", ""), legal(0, "refused", "sending", ""), legal(0, "delivered", "failed", "undeliv")
+    (True, False, False)
+    """
+    if part:
+        by_report = was in ("delivered", "failed")
+        return became in LEGAL_PARTS.get(was, ()) and (not by_report or why == REPORTED)
+    if not was and why == CARRIED:
+        return became in LEGAL
+    return became in LEGAL.get(was, ()) and ((was, became) not in BY_REPORT or why == REPORTED)
+
+
+def taken_up(row: Mapping[str, Any]) -> Row:
+    """A delivery as the database has it, to be changed."""
+    return {**row, WAS: row["state"]}
+
+
+class Trail:
+    """Of one transaction. ``salt``: what names contacts in the chain."""
+
+    def __init__(self, region: str, salt: str) -> None:
+        self._region, self._salt = region, salt
+        self._lines: list[Row] = []
+        self._receipts: list[Receipt] = []
+
+    def moved(self, row: Row, why: str = "") -> None:
+        """A delivery has the state that stands in its row; nothing if it had that before."""
+        if row["state"] == row.get(WAS):
+            return
+        self._add(row, 0, row.get(WAS, ""), row["state"], row["changed_ms"], why or row["reason"], row["route"], row["attempts"])
+        row[WAS] = row["state"]
+
+    def part_moved(self, row: Row, part: Mapping[str, Any], was: str) -> None:
+        """A part of ``row`` has the state that stands in ``part``."""
+        if part["state"] != was:
+            self._add(row, part["number"], was, part["state"], part["changed_ms"], part["reason"], part["route"], part["attempt"])
+
+    def _add(self, row: Row, part: int, was: str, became: str, at_ms: int, why: str, route: str, attempt: int) -> None:
+        moved = {"delivery": row["id"], "part": part, "was": was, "became": became, "at_ms": at_ms, "why": why}
+        whose = {"alert": row["alert"], "contact": row["contact"], "channel": row["channel"]}
+        self._lines.append({**moved, "route": route, "attempt": attempt, **whose})
+
+    def told(self, rows: Iterable[Row], message_ids: Mapping[int, tuple[str, ...]] | None = None, origin: str = "") -> None:
+        """A receipt for each row, as it stands now: it is published after this transaction, and again after a crash."""
+        ids = message_ids or {}
+        self._receipts += [receipt_of(self._region, row, ids.get(row["id"], ()), origin) for row in rows]
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """The last thing in the transaction: it locks the chain's head."""
+        receipts = self._receipts
+        if self._lines:
+            lines = [line_of(self._salt, line) for line in self._lines]
+            places = await chain.extend(connection, lines)
+            columns = ("delivery", "part", "was", "became", "at_ms", "why", "route", "attempt")
+            values = [
+                {"seq": seq, "digest": digest, **{name: line[name] for name in columns}}
+                for (seq, digest), line in zip(places, lines, strict=True)
+            ]
+            await connection.execute(insert(t.transitions), values)
+            if receipts:
+                seq, digest = places[-1]
+                receipts[-1] = replace(receipts[-1], chain=f"{seq}:{digest}")
+        if receipts:
+            values = [{"alert": receipt.alert, "value": to_json(receipt)} for receipt in receipts]
+            await connection.execute(insert(t.outbox), values)
+
+
+def line_of(salt: str, moved: Mapping[str, Any]) -> Row:
+    """The chain's line of a transition: with whose message it is, and without a name."""
+    return {**moved, "kind": "transition", "contact": chain.tag(salt, moved["contact"])}
+
+
+def receipt_of(region: str, row: Mapping[str, Any], message_ids: tuple[str, ...], origin: str = "") -> Receipt:
+    return Receipt(
+        region=region,
+        alert=row["alert"],
+        zone=row["zone"],
+        level=Level(row["level"]),
+        contact=row["contact"],
+        channel=row["channel"],
+        state=DeliveryState(row["state"]),
+        attempt=row["attempts"],
+        at_ms=row["changed_ms"],
+        parts=row["parts"],
+        parts_delivered=row["parts_delivered"],
+        language=row["language"],
+        doubled=row["doubled"],
+        reason=row["reason"],
+        message_ids=message_ids,
+        route=row["route"],
+        origin=origin,
+    )
