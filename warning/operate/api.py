@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from warning import __version__, facts
 from warning.deployment import Deployment
 from warning.errors import Unavailable
-from warning.operate import bulletins, resources, schema
+from warning.operate import bulletins, check, resources, schema
 from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
@@ -35,6 +35,9 @@ from warning.operate.release import Gate
 from warning.operate.sensor_watch import SensorWatch
 from warning.operate.store import Store, address
 from warning.operate.view import View
+from warning.proof.guesses import Guesses
+from warning.proof.register import Register
+from warning.proof.signing import Signed
 from warning.region import Region
 
 PAGE = Path(__file__).parent / "page"
@@ -74,7 +77,8 @@ def create_app(
 
     view, store, gate = View(), Store(address(deployment)), Gate(region, deployment)
     watch = SensorWatch(region, view, Registry(address_of_sensors(deployment)), tell, lambda: desk.judged_ms)
-    desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, watch, clock)
+    signed, codes = Signed(deployment, tell), Register(region, deployment)
+    desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, watch, signed, clock)
     reader = Reader(deployment, view, store, tell, days=days)
 
     @contextlib.asynccontextmanager
@@ -91,12 +95,15 @@ def create_app(
             reading.cancel()
             await asyncio.gather(reading, watching, return_exceptions=True)
             await gate.close()
+            await signed.close()
+            await codes.close()
             await store.close()
 
     app = FastAPI(title=f"Flood warning: {region.id}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _answers(app, tell)
     app.include_router(bulletins.router(desk))
     app.include_router(resources.router(desk))
+    app.include_router(check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed))
     app.include_router(router(own, registry or CollectorRegistry()))
     _page(app)
     return app
@@ -159,7 +166,10 @@ def _answers(app: FastAPI, tell: facts.Listener) -> None:
 
     @app.exception_handler(ProblemError)
     async def problem(_: Request, error: ProblemError) -> Response:
-        return _problem(error.problem)
+        response = _problem(error.problem)
+        if error.retry_after_s is not None:
+            response.headers["Retry-After"] = str(error.retry_after_s)
+        return response
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -87,14 +88,15 @@ def _feed(routes: APIRouter, desk: Desk) -> None:
         decision = await desk.gate.decision()
         free = [each for each in documents[:_FEED_PAGE] if not desk.gate.withheld(each.event, decision, desk.now_ms)]
         older = documents[_FEED_PAGE - 1].event.alert if len(documents) > _FEED_PAGE else None
-        page = feed.page(desk.region, free, base, own, more=(older.sent_ms, older.identifier) if older else None)
+        last = (older.sent_ms, older.identifier) if older else None
+        page = feed.page(desk.region, free, base, own, last, lengths=not desk.signed.configured)
         return Response(page.body, media_type=feed.ATOM_TYPE, headers={"Cache-Control": "public, max-age=10"})
 
 
 def _document(routes: APIRouter, desk: Desk) -> None:
     @routes.get(
         "/alerts/{identifier}.cap",
-        summary="The stored CAP 1.2 document, byte for byte",
+        summary="The stored CAP 1.2 document, byte for byte; signed where the deployment has keys",
         response_class=Response,
         responses=_CAP | schema.NOT_FOUND | schema.PROBLEMS,
     )
@@ -106,8 +108,10 @@ def _document(routes: APIRouter, desk: Desk) -> None:
             raise ProblemError(404, "No document", f"{identifier} expired in silence: nothing in force was left to refer to.", "identifier")
         if why := desk.gate.withheld(document.event, await desk.gate.decision(), desk.now_ms):
             raise ProblemError(403, "Not released", f"{identifier}: {why}.", "identifier")
-        tag = f'"{document.digest}"'
-        headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable"}
+        sealed = await desk.signed.document(identifier, document.cap)
+        tag = f'"{document.digest if sealed is document.cap else hashlib.sha256(sealed).hexdigest()}"'
+        settled = sealed is not document.cap or not desk.signed.configured  # else its signature is still to come
+        headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable" if settled else "no-cache"}
         if tag in (part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")):
             return Response(status_code=304, headers=headers)
-        return Response(document.cap, media_type=feed.CAP_TYPE, headers=headers)
+        return Response(sealed, media_type=feed.CAP_TYPE, headers=headers)

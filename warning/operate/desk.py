@@ -20,14 +20,18 @@ from warning.operate.release import Gate
 from warning.operate.sensor_watch import SensorWatch
 from warning.operate.store import Store
 from warning.operate.view import View
+from warning.proof.signing import Signed
 from warning.region import QUANTITIES, Region
 
 
 class ProblemError(Exception):
     """Answered as an RFC 9457 problem document."""
 
-    def __init__(self, status: int, title: str, detail: str, field: str | None = None, fix: str | None = None) -> None:
+    def __init__(
+        self, status: int, title: str, detail: str, field: str | None = None, fix: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(detail)
+        self.retry_after_s = retry_after_s
         self.problem = schema.Problem(title=title, status=status, detail=detail, field=field, fix=fix)
 
 
@@ -43,6 +47,7 @@ class Desk:
     basemap: BaseMap
     gate: Gate
     watch: SensorWatch
+    signed: Signed
     clock: Callable[[], float] = field(default=time.time)
 
     @property

@@ -34,11 +34,11 @@ class Page:
     last: tuple[int, str] | None
 
 
-def page(region: Region, documents: Sequence[Document], base: str, own: str, more: tuple[int, str] | None) -> Page:
+def page(region: Region, documents: Sequence[Document], base: str, own: str, more: tuple[int, str] | None, *, lengths: bool = True) -> Page:
     """One page of the feed from documents, newest first.
 
     ``base``: address of the API without a slash at its end; ``own``: path and query of this page; ``more``: the last document before the
-    next page, None if these are the last ones.
+    next page, None if these are the last ones. ``lengths``: of the documents, which a signature will make longer.
     """
     root = etree.Element(f"{{{_ATOM}}}feed", nsmap=_NAMESPACES)
     _add(root, "id", f"tag:{_authority(region)},2025:{region.namespace}:alerts")
@@ -48,7 +48,7 @@ def page(region: Region, documents: Sequence[Document], base: str, own: str, mor
     _add(root, "link", rel="self", type=ATOM_TYPE, href=base + own)
     size, taken = len(etree.tostring(root)) + 300, 0  # 300: the declaration and the link to the next page
     for document in documents:
-        entry = _entry(region, document, base)
+        entry = _entry(region, document, base, lengths)
         size += len(etree.tostring(entry, encoding="utf-8"))
         if taken and size > BEST_BYTES:
             break
@@ -77,7 +77,7 @@ def from_cursor(text: str) -> tuple[int, str]:
     return int(sent), identifier
 
 
-def _entry(region: Region, document: Document, base: str) -> etree._Element:
+def _entry(region: Region, document: Document, base: str, lengths: bool) -> etree._Element:
     alert = document.event.alert
     text = document.texts.get("en") or next(iter(document.texts.values()), Text())
     entry = etree.Element(f"{{{_ATOM}}}entry", nsmap=_NAMESPACES)
@@ -90,7 +90,8 @@ def _entry(region: Region, document: Document, base: str) -> etree._Element:
     for term in (alert.status.value, alert.kind.value, alert.level.value if alert.level is not Level.UNKNOWN else ""):
         if term:
             _add(entry, "category", term=term)
-    _add(entry, "link", rel="enclosure", type=CAP_TYPE, href=f"{base}/v1/alerts/{alert.identifier}.cap", length=str(len(document.cap)))
+    length = {"length": str(len(document.cap))} if lengths else {}
+    _add(entry, "link", rel="enclosure", type=CAP_TYPE, href=f"{base}/v1/alerts/{alert.identifier}.cap", **length)
     _add(entry, "link", rel="alternate", type=CAP_TYPE, href=f"{base}/v1/alerts/{alert.identifier}.cap")
     return entry
 

@@ -316,3 +316,34 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is none of that name", "model": Problem, "content": {"application/problem+json": {}}}
 }
+
+
+class CheckAnswer(_Answer):
+    """What became of the message that carries a code. Compare ``messages`` with what you got: a code proves only that we sent these."""
+
+    code: str
+    state: Literal["in_force", "replaced", "ended", "expired", "unknown"] = Field(
+        description="replaced: a newer message stands in its place; ended: the all-clear was given; unknown: we did not send it"
+    )
+    status: Literal["Actual", "Exercise", "Test"] | None = None
+    zone: str | None = None
+    zone_names: Names = {}
+    level: Class | None = None
+    headline: Names = Field(default={}, description="language -> headline")
+    messages: Names = Field(default={}, description="language -> the SMS with this code, as the public got it")
+    sent: Utc | None = None
+    until: Utc | None = Field(default=None, description="when what holds now runs out")
+    newest: Names = Field(default={}, description="language -> headline of what holds instead (replaced, ended)")
+
+
+class CertificateAnswer(_Answer):
+    name: str
+    state: Literal["current", "valid", "next", "past"] = Field(description="current: signs now; valid: could")
+    begins: Utc
+    ends: Utc
+    sha256: str = Field(description="fingerprint, to compare by telephone before you pin it")
+    pem: str
+
+
+class Certificates(_Answer):
+    certificates: list[CertificateAnswer]

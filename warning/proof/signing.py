@@ -84,7 +84,7 @@ class Signed:
     async def close(self) -> None:
         await self._tables.close()
 
-    def keys(self) -> list[Key]:
+    def pairs(self) -> list[Key]:
         """Every pair and every certificate, as the folder says now."""
         if self.folder is not None and time.monotonic() - self._read_s >= READ_AGAIN_S:
             self._keys, wrong = read(self.folder)
@@ -94,7 +94,7 @@ class Signed:
         return self._keys
 
     def current(self) -> Key | None:
-        return signer(self.keys(), self._now())
+        return signer(self.pairs(), self._now())
 
     async def seal(self, event: AlertEvent) -> AlertEvent:
         """The event with the document that leaves the house. Never raises, and takes two seconds at most."""
@@ -133,7 +133,7 @@ class Signed:
         if (found := await self._found(identifier)) is None:
             key = self.current()
             if key is None:
-                why = "no_key" if not any(one.private for one in self.keys()) else "key_expired"
+                why = "no_key" if not any(one.private for one in self.pairs()) else "key_expired"
                 return self._unsigned(identifier, canonical, why, f"no key of {self.folder} is valid now")
             row = {
                 "identifier": identifier,
