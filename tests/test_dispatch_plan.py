@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from warning.alerts.rules import Decision, may_leave
 from warning.dispatch import audience, retry
-from warning.dispatch.audience import Known
+from warning.dispatch.audience import Addressed, Known
 from warning.dispatch.lane import Queue
 from warning.dispatch.notice import Collection, Observed
 from warning.dispatch.rows import Open
@@ -32,7 +32,13 @@ def plan(region, event, history=(), off=frozenset(), *, replay=False):
         decision = Decision(contact_knows=knows, stands_in=stands_in)
         return may_leave(event, contact, region, decision, event.alert.sent_ms)
 
-    return audience.plan(event, region, history, ways, may, set(off), replay=replay)
+    addressed = [Addressed(one, near(one, event, region)) for one in region.contacts]
+    return audience.plan(event, addressed, history, ways, may, set(off), replay=replay)
+
+
+def near(contact, event, region) -> bool:
+    """As the directory finds them."""
+    return not contact.districts or not set(contact.districts).isdisjoint(region.zone_by_id[event.alert.zone].districts)
 
 
 def told(plan) -> set[tuple[str, str]]:
@@ -186,8 +192,8 @@ def test_a_retry_waits_its_time_before_what_came_later_and_gives_way_when_droppe
     queue.take(NOW)
     queue.done(first.key)
     queue.add(item(3, at=NOW + 5000))
+    queue.dropped.add(3)
     queue.add(item(4))
-    queue.drop([3])
     assert queue.take(NOW).id == 4
 
 

@@ -1,21 +1,24 @@
-"""Who must know of a revision, and what becomes of older revisions still on their way. Pure.
+"""Who must know of a revision, over which channel first, and what becomes of older revisions still on their way. Pure.
 
 A contact hears of raise, change of class, material change of arrival and end (``EventKind.told``) from its class on, in its
 districts. Whoever heard of a chain before hears of every step down and of its end, whatever the class. A newer revision of any
-kind replaces one that has not gone yet: then the contact gets the state that replaced it.
+kind replaces one that has not gone yet: then the contact gets the state that replaced it, over the channels where it waited.
+
+People get their first channel; ``escalation`` adds the next ones. Machines (MACHINES) get theirs beside that, for they do not escalate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from warning.alerts.rules import Verdict
 from warning.model import AlertEvent, DeliveryState, EventKind
-from warning.region import Contact, Region
+from warning.region import CHANNELS, Contact
 
 OPEN = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
 MAY_HAVE_HEARD = (DeliveryState.SENDING, DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
+MACHINES = ("webhook", "broadcast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Known:
     handed: bool
     attempts: int
     due_ms: int
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +54,64 @@ class Plan:
     overtaken: tuple[int, ...]  # ids of older deliveries that will not go
 
 
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A contact that may have to hear. ``near``: of the alert's place and class, or asked for it; else it stands in the history only."""
+
+    contact: Contact
+    near: bool
+    deadline_ms: int | None = None
+
+
 Ways = Callable[[Contact], Iterable[tuple[str, str]]]  # contact -> (channel, address) of each way to reach it
 May = Callable[[Contact, bool, bool], Verdict]  # contact, it knows of the chain, this stands in for what it did not get -> verdict
 
 
-def concerns(contact: Contact, event: AlertEvent, region: Region) -> bool:
-    """Is the contact one of those districts, and the class one that it wants to hear of?"""
-    zone = region.zone_by_id.get(event.alert.zone)
-    near = zone is not None and (not contact.districts or not set(contact.districts).isdisjoint(zone.districts))
-    return near and event.alert.level >= contact.level
-
-
 def plan(
-    event: AlertEvent, region: Region, history: Sequence[Known], ways: Ways, may: May, off: set[tuple[str, str]], *, replay: bool
+    event: AlertEvent,
+    addressed: Iterable[Addressed],
+    history: Sequence[Known],
+    ways: Ways,
+    may: May,
+    off: Collection[tuple[str, str]],
+    *,
+    replay: bool,
 ) -> Plan:
-    """What is to be done about one revision.
+    """What is to be done about one revision for some contacts.
 
-    ``history``: all deliveries of its chain; ``off``: (contact, address) that want nothing any more. In a ``replay`` each revision is
-    sent at its own time however late we read it, so only a retry that would come after this revision is overtaken.
+    ``history``: the deliveries of its chain to these contacts; those of this very revision are there already and stay. ``off``: (contact,
+    address) that want nothing any more. In a ``replay`` each revision is sent at its own time however late we read it, so only a retry
+    that would come after this revision is overtaken.
     """
     alert = event.alert
-    late = [known for known in history if known.state in OPEN and overtakable(known, alert.sent_ms, replay=replay)]
+    older = [known for known in history if known.revision < alert.revision]
+    there = {(known.contact, known.channel) for known in history if known.revision == alert.revision}
+    late = [known for known in older if known.state in OPEN and overtakable(known, alert.sent_ms, replay=replay)]
     gone = {known.id for known in late}
     heard = {
-        known.contact
-        for known in history
-        if known.handed or known.state in MAY_HAVE_HEARD or (known.state in OPEN and known.id not in gone)
+        known.contact for known in older if known.handed or known.state in MAY_HAVE_HEARD or (known.state in OPEN and known.id not in gone)
     }
     waiting = {(known.contact, known.channel) for known in late}
     planned: list[Planned] = []
-    for contact in region.contacts:
-        wanted = told(contact, event, region, heard)
-        for channel, address in ways(contact):
+    for one in addressed:
+        contact, first = one.contact, True
+        wanted = told(contact, event, heard, near=one.near)
+        for channel, address in ladder(contact, ways):
+            machine = channel in MACHINES
             stands_in = (contact.id, channel) in waiting
-            if wanted or (alert.active and stands_in):
+            if ((wanted and (machine or first)) or (alert.active and stands_in)) and (contact.id, channel) not in there:
                 verdict = may(contact, contact.id in heard, stands_in)
-                planned.append(_permitted(contact, channel, address, verdict, off))
+                planned.append(_permitted(one, channel, address, verdict, off))
+            first = first and machine
     return Plan(tuple(planned), tuple(sorted(gone)))
+
+
+def ladder(contact: Contact, ways: Ways) -> list[tuple[str, str]]:
+    """(channel, address) by the contact's preference; what it did not list, and machines, have the usual order. Without a phone that may
+    be called there is no voice."""
+    order = {name: number for number, name in enumerate(dict.fromkeys((*contact.channels, *CHANNELS)))}
+    listed = [way for way in ways(contact) if not contact.channels or way[0] in contact.channels or way[0] in MACHINES]
+    return sorted(listed, key=lambda way: order.get(way[0], len(order)))
 
 
 def overtakable(known: Known, sent_ms: int, *, replay: bool) -> bool:
@@ -94,7 +119,7 @@ def overtakable(known: Known, sent_ms: int, *, replay: bool) -> bool:
     return not replay or (known.attempts > 0 and known.due_ms >= sent_ms)
 
 
-def told(contact: Contact, event: AlertEvent, region: Region, heard: set[str]) -> bool:
+def told(contact: Contact, event: AlertEvent, heard: Collection[str], *, near: bool) -> bool:
     """Does this contact hear of this revision?"""
     kind = event.alert.kind
     if not kind.told:
@@ -103,14 +128,15 @@ def told(contact: Contact, event: AlertEvent, region: Region, heard: set[str]) -
         return contact.id in heard
     if kind is EventKind.DOWNGRADE and contact.id in heard:
         return True
-    return concerns(contact, event, region)
+    return near and event.alert.level >= contact.level
 
 
-def _permitted(contact: Contact, channel: str, address: str, verdict: Verdict, off: set[tuple[str, str]]) -> Planned:
+def _permitted(one: Addressed, channel: str, address: str, verdict: Verdict, off: Collection[tuple[str, str]]) -> Planned:
+    contact, due = one.contact, one.deadline_ms
     if (contact.id, address) in off:
-        return Planned(contact, channel, DeliveryState.REFUSED, "endpoint_off")
+        return Planned(contact, channel, DeliveryState.REFUSED, "endpoint_off", deadline_ms=due)
     if verdict.held:
-        return Planned(contact, channel, DeliveryState.WAITING, verdict.reason, held=True)
+        return Planned(contact, channel, DeliveryState.WAITING, verdict.reason, held=True, deadline_ms=due)
     if not verdict.allowed:
-        return Planned(contact, channel, DeliveryState.REFUSED, verdict.reason)
-    return Planned(contact, channel)
+        return Planned(contact, channel, DeliveryState.REFUSED, verdict.reason, deadline_ms=due)
+    return Planned(contact, channel, deadline_ms=due)

@@ -15,8 +15,9 @@ from warning.dispatch import retry
 from warning.dispatch.attempts import Answer, Claim, Claimed, Close, Entry
 from warning.dispatch.channel import Channel, Outcome, Sending
 from warning.dispatch.journal import Journal
-from warning.dispatch.lane import Lane
+from warning.dispatch.lane import Lane, Queue
 from warning.dispatch.ledger import Ledger
+from warning.dispatch.lookup import Lookup
 from warning.dispatch.planner import DECODER, Planner
 from warning.dispatch.rows import Open
 from warning.facts import Attempted, Listener
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 REPLAY_WAIT_MS = 2_000  # a replay waits no longer than this between attempts, whatever the schedule says
 SOON_S = 5.0
 MOST_EVENTS = 2_000
+SOME = 500
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Courier:
     journal: Journal[Entry, Answer]
     planner: Planner
     channels: Mapping[str, Channel]
-    contacts: Mapping[str, Contact]
+    contacts: Lookup
     replay: bool
     now_ms: Callable[[], int]
     wall_ms: Callable[[], int]
@@ -50,46 +52,56 @@ class Courier:
         self.lanes: dict[str, Lane] = {}
         self.held: dict[int, Open] = {}
         self._owned: set[int] = set()  # every delivery that stands in a lane, is held, or is under way
+        self._dropped: set[int] = set()  # shared by the lanes' queues
         self._running: list[asyncio.Task[None]] = []
         self._events: OrderedDict[str, AlertEvent] = OrderedDict()
 
-    def route(self, item: Open, *, first: bool = False) -> None:
-        """Into its lane; what is held waits for a person."""
+    def route(self, item: Open, contact: Contact | None, *, first: bool = False) -> None:
+        """Into its lane; what is held waits for a person. ``contact`` None: it is none any more."""
         self._owned.add(item.id)
         if item.next_attempt_ms is None:
             self.held[item.id] = item
             return
-        contact, channel = self.contacts.get(item.contact), self.channels.get(item.channel)
+        channel = self.channels.get(item.channel)
         name = channel.lane(contact) if contact and channel else "nowhere"
         if name not in self.lanes:
-            width, ready = (channel.width(name), channel.ready) if channel else (1, _at_once)
-            self.lanes[name] = Lane(name, width, self.deliver, ready, self.gate, self.wall_ms)
-            self._running.append(asyncio.create_task(self.lanes[name].run(), name=f"lane {name}"))
-        self.lanes[name].add(item, first=first)
+            width, ready = (channel.width(name), channel.ready) if channel and contact else (1, _at_once)
+            lane = self.lanes[name] = Lane(name, width, self.deliver, ready, self.gate, self.wall_ms, Queue(self._dropped))
+            self._running.append(asyncio.create_task(lane.run(), name=f"lane {name}"))
+        self.lanes[name].add(item, contact.districts[0] if contact and contact.districts else "", first=first)
+
+    async def take_up(self, items: Sequence[Open], *, first: bool = False) -> None:
+        """As ``route``, of contacts that are looked up. Raises Unavailable."""
+        contacts = await self.contacts.many({item.contact for item in items})
+        for item in items:
+            self.route(item, contacts.get(item.contact), first=first)
 
     def drop(self, ids: Sequence[int]) -> None:
         """These were overtaken."""
-        for lane in self.lanes.values():
-            lane.drop(ids)
         for number in ids:
-            self.held.pop(number, None)
+            if self.held.pop(number, None) is None and number in self._owned:
+                self._dropped.add(number)
         self._owned.difference_update(ids)
 
     async def resync(self) -> None:
         """Takes up what the ledger has and we do not: at start, and after the ledger was away in the middle of a commit."""
-        for item in await self.ledger.open_deliveries():
-            if item.id not in self._owned:
-                self.route(item)
+        items = [item for item in await self.ledger.open_deliveries() if item.id not in self._owned]
+        for first in range(0, len(items), SOME):
+            await self.take_up([item for item in items[first : first + SOME] if item.id not in self._owned])
 
     @property
     def waiting(self) -> int:
-        return sum(len(lane.queue) for lane in self.lanes.values()) + len(self.held)
+        return len(self._owned)
 
-    def recheck(self) -> None:
-        """Asks the gate again for what is held."""
-        for item in list(self.held.values()):
-            if self.held.pop(item.id, None):
-                self.route(replace(item, next_attempt_ms=0))
+    async def recheck(self) -> None:
+        """Asks the gate again for what is held. Raises Unavailable."""
+        held = list(self.held.values())
+        for first in range(0, len(held), SOME):
+            some = [item for item in held[first : first + SOME] if item.id in self.held]
+            contacts = await self.contacts.many({item.contact for item in some})
+            for item in some:
+                if self.held.pop(item.id, None):
+                    self.route(replace(item, next_attempt_ms=0), contacts.get(item.contact))
 
     async def finish(self, within_s: float) -> int:
         """Takes nothing new and waits for what is under way. Returns how many were cut off."""
@@ -100,14 +112,17 @@ class Courier:
 
     async def deliver(self, item: Open) -> None:
         """One attempt, if it may be made. Raises what the ledger raises; the lane then comes again."""
-        answer = await self._attempt(item)
+        contact = await self.contacts.one(item.contact)
+        answer = await self._attempt(item, contact)
         if item.id not in self.held:
             self._owned.discard(item.id)
         for again in answer:
-            self.route(again, first=True)
+            self.route(again, contact, first=True)
 
-    async def _attempt(self, item: Open) -> tuple[Open, ...]:
-        contact, channel = self.contacts.get(item.contact), self.channels.get(item.channel)
+    async def _attempt(self, item: Open, contact: Contact | None) -> tuple[Open, ...]:
+        channel = self.channels.get(item.channel)
+        if self.planner.overtakes(item.chain, item.alert):
+            return ()  # the newer revision's plan ends it in the ledger
         if contact is None or channel is None:
             await self.ledger.end(item.id, DeliveryState.FAILED, "contact_gone", self.now_ms())
             return ()

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 
@@ -21,28 +22,37 @@ from warning.alerts import message
 from warning.deployment import Deployment
 from warning.dispatch.attempts import Answer, Arrived, Entry
 from warning.dispatch.channel import Channel, PartReceipt
+from warning.dispatch.channels import Asks, build
 from warning.dispatch.clock import Clock
 from warning.dispatch.courier import Courier
 from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
+from warning.dispatch.lookup import Lookup
 from warning.dispatch.notice import Notices
 from warning.dispatch.outlet import publish
 from warning.dispatch.planner import People, Planner
-from warning.dispatch.sms import SmsChannel, Text, text_of
+from warning.dispatch.rows import Open
+from warning.dispatch.sms import Text, text_of
 from warning.dispatch.source import Batch, Source
 from warning.dispatch.webhook import WebhookChannel
+from warning.errors import Unavailable
 from warning.facts import ChannelState, Listener, Ready, Undelivered
 from warning.model import AlertEvent
+from warning.people.directory import Directory
+from warning.people.imports import CONFIG, merge
+from warning.people.tables import address
 from warning.proof.codes import code_of
 from warning.proof.register import Register
 from warning.proof.signing import Signed
-from warning.region import Region
+from warning.region import Contact, Region
+from warning.routes import Routes
 
 log = logging.getLogger(__name__)
 
 BEHIND_MS = 60_000
 FINISH_S = 20.0  # how long a stop waits for what is under way
 MOST_TEXTS = 1000
+NO_ROUTES = Routes()
 RECHECK_S = 1.0  # how often people's decisions are read, and what is held is asked again
 
 
@@ -55,7 +65,7 @@ class Dispatcher:
     """Everything between the topic ``alerts`` and the phones. One works per deployment: the ledger's lease sees to that.
 
     ``endpoints``, ``allow_loopback``: see ``webhook.WebhookChannel``; both empty except in a rehearsal. Without
-    ``deployment.smpp_user`` there is no SMS, and a contact with nothing but a phone is nobody's.
+    ``deployment.smpp_user`` and ``routes.sms`` there is no SMS, and a contact with nothing but a phone is nobody's.
     """
 
     def __init__(
@@ -68,21 +78,23 @@ class Dispatcher:
         allow_loopback: frozenset[tuple[str, int]] = frozenset(),
         clock: Callable[[], int] = wall_clock_ms,
         sms_per_s: float = 1000.0,
+        routes: Routes = NO_ROUTES,
     ) -> None:
         self._region, self._deployment, self._listen = region, deployment, listen
         self._clock = Clock(deployment, listen, clock)
         self._wall_ms = self._clock.now_ms
         self._newest_ms = 0
         self._people = People()
+        self._directory, self._resync = Directory(address(deployment), region), False
         self._texts: dict[tuple[str, str, str], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
-        channels: list[Channel] = [self._webhooks]
-        if deployment.smpp_user:
-            channels.insert(0, SmsChannel(deployment, self._words, self._receipt, self._sms_state, most_per_s=sms_per_s))
-        else:
-            log.warning("there is no SMS: smpp_user is not set")
-        self._channels = {channel.name: channel for channel in channels}
+        asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen)
+        built = build(region, deployment, routes, asks, sms_per_s)
+        self._receipts_in = built.receipts
+        if not any(channel.name == "sms" for channel in built.channels):
+            log.warning("there is no SMS: neither smpp_user nor a route for it is set")
+        self._channels: dict[str, Channel] = {channel.name: channel for channel in (*built.channels, self._webhooks)}
 
     def now_ms(self) -> int:
         """The time that decides: the wall clock live, the newest sent time seen in a replay."""
@@ -107,6 +119,7 @@ class Dispatcher:
             self._listen(Ready("dispatch", False, "stopped"))
             await self._signed.close()
             await self._register.close()
+            await self._directory.close()
             await ledger.close()
 
     def _standing_by(self) -> None:
@@ -118,9 +131,21 @@ class Dispatcher:
         self._code_secret = await self._register.secret()
         self._journal: Journal[Entry, Answer] = Journal(ledger.write, lambda up, why: self._listen(Ready("ledger", up, why)))
         channels = tuple(self._channels.values())
-        self._planner = Planner(self._region, self._deployment, ledger, channels, self._people, self._listen)
-        contacts = {contact.id: contact for contact in self._region.contacts}
-        replay = self._deployment.replay
+        await merge(self._directory, self._region.contacts, CONFIG, self._wall_ms(), by=CONFIG, whole=True)
+        self._planner = Planner(
+            self._region,
+            self._deployment,
+            ledger,
+            self._directory,
+            channels,
+            self._people,
+            self._listen,
+            self._routed,
+            lambda ids: self._courier.drop(ids),
+            lambda: self._courier.resync(),
+            self._wall_ms,
+        )
+        contacts, replay = Lookup(self._contacts), self._deployment.replay
         self._courier = Courier(
             ledger, self._journal, self._planner, self._channels, contacts, replay, self.now_ms, self._wall_ms, self._listen
         )
@@ -134,6 +159,8 @@ class Dispatcher:
     async def _work(self, ledger: Ledger, stop: asyncio.Event) -> None:
         """All loops at once; the first one that ends ends all, and what is under way is waited for."""
         deployment = self._deployment
+        if self._receipts_in:
+            await self._receipts_in.start()
         for channel in self._channels.values():
             await channel.start()
         last = [
@@ -143,6 +170,7 @@ class Dispatcher:
         loops = [
             asyncio.create_task(stop.wait(), name="stop"),
             asyncio.create_task(self._consume(ledger), name="alerts"),
+            asyncio.create_task(self._planner.run(), name="planner"),
             asyncio.create_task(Notices(self._region, deployment, ledger, self._webhooks, self._listen).run(), name="hazards"),
             asyncio.create_task(self._recheck(ledger), name="people"),
             asyncio.create_task(self._clock.run(), name="clock"),
@@ -156,6 +184,8 @@ class Dispatcher:
                 log.warning("%d attempts were cut off; the ledger calls them unknown and they go again", cut_off)
             for channel in self._channels.values():
                 await channel.stop()
+            if self._receipts_in:
+                await self._receipts_in.stop()
             await _drain(ledger)
             await _cancel(last)
         for task in done:
@@ -169,6 +199,7 @@ class Dispatcher:
         try:
             await source.start(await ledger.positions(deployment.alerts, ""))
             await self._courier.resync()
+            await self._planner.start()
             if deployment.replay:
                 gate.set()
             self._listen(Ready("dispatch", True))
@@ -181,26 +212,35 @@ class Dispatcher:
             await source.stop()
 
     async def _take(self, batch: Batch) -> int:
-        """Plans a batch; returns the newest sent time in it."""
-        newest_ms, failed = 0, False
+        """Enters a batch, to be planned; returns the newest sent time in it."""
+        failed = False
         while True:
             try:
-                async for result in self._planner.plan(batch, self._wall_ms()):
-                    newest_ms = max(newest_ms, result.newest_ms)
-                    self._newest_ms = max(self._newest_ms, newest_ms)
-                    self._courier.drop(result.overtaken)
-                    for item in result.opened:
-                        self._courier.route(item)
-                if failed:
-                    await self._courier.resync()
-                    log.warning("the ledger answers again")
-                    self._listen(Ready("ledger", True))
-                return newest_ms
-            except (DBAPIError, OSError) as error:  # what was planned before the failure is known by its id, and in the ledger
+                newest_ms = await self._planner.take(batch, self._wall_ms())
+            except (DBAPIError, OSError) as error:  # what was entered before the failure is known by its id, and in the ledger
                 log.error("the ledger does not answer, the log waits: %s", error)
                 self._listen(Ready("ledger", False, "the ledger does not answer"))
                 failed = True
                 await asyncio.sleep(1.0)
+                continue
+            if failed:
+                await self._planner.start()  # what was committed and not answered
+                log.warning("the ledger answers again")
+                self._listen(Ready("ledger", True))
+            self._newest_ms = max(self._newest_ms, newest_ms)
+            return newest_ms
+
+    def _routed(self, opened: Sequence[tuple[Open, Contact]]) -> None:
+        for item, contact in opened:
+            self._courier.route(item, contact)
+
+    async def _contacts(self, ids: Collection[str]) -> dict[str, Contact]:
+        """As they are now, also who said stop. Raises Unavailable."""
+        found = {contact.id: contact async for chunk in self._directory.heard(ids) for contact in chunk}
+        for name in set(ids) - set(found):
+            if (contact := await self._directory.contact(name)) is not None:
+                found[name] = contact
+        return found
 
     def _mind_the_gate(self, batch: Batch, newest_ms: int) -> None:
         """Live and more than a minute behind: read to the end before sending."""
@@ -224,12 +264,15 @@ class Dispatcher:
 
     async def _receipt(self, receipt: PartReceipt) -> None:
         again = await self._journal.put(Arrived(receipt, self.now_ms()))
-        for item in again if isinstance(again, tuple) else ():
-            self._courier.route(item)
+        try:
+            await self._courier.take_up(again if isinstance(again, tuple) else ())
+        except Unavailable as error:
+            log.error("a retry waits for its contact: %s", error)
+            self._resync = True
 
-    def _sms_state(self, up: bool) -> None:
-        self._listen(ChannelState("sms", up))
-        self._listen(Ready("sms", up, "" if up else "no session with the SMS centre"))
+    def _channel_state(self, name: str, up: bool) -> None:
+        self._listen(ChannelState(name, up))
+        self._listen(Ready(name, up, "" if up else f"no route of {name} is well"))
 
     # --- people
 
@@ -243,7 +286,13 @@ class Dispatcher:
                 log.error("the ledger does not answer: %s", error)
                 continue
             self._listen(Undelivered(self._courier.waiting))
-            self._courier.recheck()
+            try:
+                await self._courier.recheck()
+                if self._resync:
+                    await self._courier.resync()
+                    self._resync = False
+            except (DBAPIError, OSError, Unavailable) as error:
+                log.error("what is held waits, ledger or contacts do not answer: %s", error)
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[object] | asyncio.Task[None]]) -> None:

@@ -2,8 +2,8 @@
 
 A row is written before a send and closed after it (``write``); what a crash leaves in between is SENDING, which ``recover`` turns
 into UNKNOWN, to be sent again and marked. The consumer's position moves in the transaction that writes what was planned (``plan``),
-so a record is planned once, whatever happens. Only one dispatcher works on a ledger (``lease``); every change of state stands in the
-audit's chain (``trail``).
+so a record is planned once, whatever happens. Only one dispatcher works on a ledger (``lease``); every change
+of state stands in the audit's chain (``trail``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from warning.alerts.rules import Approval, Silence
-from warning.dispatch import attempts
+from warning.dispatch import attempts, plans
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known
 from warning.dispatch.database import READS, connect
@@ -26,7 +26,7 @@ from warning.dispatch.lease import Lease
 from warning.dispatch.rows import OPEN, Open, Position, Record, alert_row, change, contact_row, delivery_row
 from warning.dispatch.trail import Row, Trail, taken_up
 from warning.errors import ExitCode, StateError
-from warning.model import DeliveryState, Level
+from warning.model import AlertEvent, DeliveryState, Level
 from warning.proof import chain
 from warning.region import Contact
 
@@ -171,6 +171,32 @@ class Ledger:
             await self._move(connection, position, sent_ms)
         return opened
 
+    async def begin(self, event: AlertEvent, value: bytes, position: Position) -> None:
+        """Enters an alert, to be planned (``plan_some`` ... ``finish``), and moves the position."""
+        async with self._writing() as connection:
+            await plans.begin(connection, event, value)
+            await self._move(connection, position, event.alert.sent_ms)
+
+    async def plan_some(self, event: AlertEvent, contacts: Sequence[str], decide: plans.Decide, now_ms: int, due_ms: int) -> plans.Some:
+        """Plans an alert for some contacts; see ``plans.some``."""
+        async with self._moving() as (connection, trail):
+            return await plans.some(connection, trail, event, contacts, decide, now_ms, due_ms)
+
+    async def finish(self, event: AlertEvent, now_ms: int, *, replay: bool) -> tuple[int, ...]:
+        """The plan of an alert is done; see ``plans.finish``."""
+        async with self._moving() as (connection, trail):
+            return await plans.finish(connection, trail, event, now_ms, replay=replay)
+
+    async def heard(self, event: AlertEvent) -> set[str]:
+        """Contacts in its chain's history whom a revision may concern; see ``plans.heard``."""
+        async with self._reads.connect() as connection:
+            return await plans.heard(connection, event)
+
+    async def unfinished(self) -> list[bytes]:
+        """Values of the alerts whose plan is not done, a chain's in their order."""
+        async with self._reads.connect() as connection:
+            return await plans.unfinished(connection)
+
     async def move(self, position: Position) -> None:
         """Up to here there was nothing new."""
         async with self._writing() as connection:
@@ -180,8 +206,7 @@ class Ledger:
         await connection.execute(insert(t.alerts).values(alert_row(record)))
         if record.overtaken:
             query = select(t.deliveries).where(t.deliveries.c.id.in_(record.overtaken), t.deliveries.c.state.in_(OPEN))
-            rows = [taken_up(dict(row)) for row in (await connection.execute(query)).mappings()]
-            await self._overtake(connection, trail, rows, now_ms)
+            await self._overtake(connection, trail, [taken_up(dict(row)) for row in (await connection.execute(query)).mappings()], now_ms)
         rows = [delivery_row(record.event, planned, now_ms, due_ms) for planned in record.planned]
         if not rows:
             return []
@@ -250,11 +275,12 @@ class Ledger:
         return Counter({(row["channel"], row["state"]): row["n"] for row in await self._rows(query)})
 
     async def unsettled(self) -> int:
-        """Deliveries under way or due, and receipts not yet published; 0: nothing is left to do."""
+        """Alerts to be planned, deliveries under way or due, receipts not yet published; 0: nothing is left to do."""
         under_way = (DeliveryState.SENDING.value, *OPEN)
         held = t.deliveries.c.next_attempt_ms.is_(None) & (t.deliveries.c.state != DeliveryState.SENDING.value)
         due = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.state.in_(under_way), ~held)
-        return int(await self._one(due)) + int(await self._one(select(func.count()).select_from(t.outbox)))
+        left = [due, select(func.count()).select_from(t.outbox), select(func.count()).select_from(t.plans)]
+        return sum([int(await self._one(query)) for query in left])
 
     async def observed(self) -> dict[str, tuple[bool, int]]:
         """zone -> (UNKNOWN, n): what operators were last told."""

@@ -1,29 +1,44 @@
-"""From records of ``alerts`` to planned deliveries: each record once, whatever was read twice."""
+"""From records of ``alerts`` to planned deliveries: each record once, whatever was read twice; the most urgent alert first.
+
+``take`` enters a batch into the ledger, and moves the position with it; ``run`` plans what is entered, SOME contacts at a time, so that an
+alert of ninety thousand holds up neither the loop nor the alerts of other zones. The contacts of one alert are planned by their
+deadlines. The revisions of one chain are planned one after the other, for the second has to see what the first one planned.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from aiokafka import ConsumerRecord
+from sqlalchemy.exc import DBAPIError
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import Approval, Decision, Silence, Verdict, may_leave
+from warning.alerts.rules import Approval, CallOff, Decision, Silence, Verdict, may_leave
 from warning.deployment import Deployment
 from warning.dispatch import audience
+from warning.dispatch.audience import Addressed
 from warning.dispatch.channel import Channel
+from warning.dispatch.deadlines import deadline_ms
 from warning.dispatch.ledger import Ledger
-from warning.dispatch.rows import Open, Record, digest_of
+from warning.dispatch.plans import Some
+from warning.dispatch.rows import Open, digest_of
 from warning.dispatch.source import Batch
-from warning.facts import AlertHandled, DocumentConflict, Listener
+from warning.errors import Unavailable
+from warning.facts import AlertHandled, DocumentConflict, Listener, Ready
 from warning.model import AlertEvent, DeliveryState
+from warning.people.directory import Directory
 from warning.region import Contact, Region
 
 log = logging.getLogger(__name__)
 
 DECODER = msgspec.json.Decoder(AlertEvent)
+SOME = 500
+AGAIN_S = 1.0
 
 
 @dataclass
@@ -32,50 +47,176 @@ class People:
 
     approvals: tuple[Approval, ...] = ()
     silences: tuple[Silence, ...] = ()
+    call_offs: tuple[CallOff, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one record of the log leads to."""
+@dataclass
+class Job:
+    """One alert on its way to deliveries. ``left``: who is not planned yet, the last one first; None: nobody was asked for yet."""
 
-    opened: list[Open]  # to be sent
-    overtaken: tuple[int, ...]  # ids of older deliveries that will not go
-    newest_ms: int  # its sent time
+    event: AlertEvent
+    left: list[Addressed] | None = None
+    off: set[tuple[str, str]] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    turns: int = 0
 
 
 @dataclass
 class Planner:
-    """Plans for one region. ``channels``: every way to reach a contact."""
+    """Plans for one region. ``channels``: every way to reach a contact. ``routed``, ``dropped``: hear of what is to be sent, and what not;
+    ``see`` of each revision before it is planned."""
 
     region: Region
     deployment: Deployment
     ledger: Ledger
+    directory: Directory
     channels: tuple[Channel, ...]
     people: People
     listen: Listener
+    routed: Callable[[Sequence[tuple[Open, Contact]]], None]
+    dropped: Callable[[Sequence[int]], None]
+    resync: Callable[[], Awaitable[None]]
+    wall_ms: Callable[[], int]
+    see: Callable[[AlertEvent], None] = lambda event: None
 
-    async def plan(self, batch: Batch, now_ms: int) -> AsyncIterator[Result]:
-        """Writes a batch, record by record, each with the position after it. Raises DBAPIError; the same batch may then be given again.
+    def __post_init__(self) -> None:
+        self._chains: dict[str, deque[Job]] = {}
+        self._newest: dict[str, int] = {}  # chain -> the newest revision that is entered and not planned
+        self._wake = asyncio.Event()
 
-        One by one: a chain's second revision must see what the first one planned.
-        """
-        events = list(self._events(batch.records))
+    # --- in
+
+    async def start(self) -> None:
+        """Takes up what a crash left unplanned."""
+        for value in await self.ledger.unfinished():
+            self._enter(DECODER.decode(value))
+
+    async def take(self, batch: Batch, now_ms: int) -> int:
+        """Enters a batch; its newest sent time. Raises DBAPIError; the same batch may then be given again."""
+        events, newest_ms = list(self._events(batch.records)), 0
         known = await self.ledger.known_digests([event.alert.identifier for event, _ in events])
-        off = await self.ledger.endpoints_off()
         for event, record in self._new(events, known):
-            history = await self.ledger.history(chain_of(event.alert.identifier))
-            plan = self._decide(event, history, off, now_ms)
             position = replace(batch.position, next_offset=record.offset + 1, last_digest=digest_of(record.key, record.value))
-            planned = Record(event, record.value, plan.planned, plan.overtaken)
-            opened = await self.ledger.plan(planned, position, now_ms, due_now=not self.deployment.replay)
-            self._tell(event, plan)
-            yield Result(opened, plan.overtaken, event.alert.sent_ms)
+            await self.ledger.begin(event, record.value, position)
+            self._enter(event)
+            newest_ms = max(newest_ms, event.alert.sent_ms)
         await self.ledger.move(batch.position)
+        return newest_ms
+
+    def _enter(self, event: AlertEvent) -> None:
+        chain = chain_of(event.alert.identifier)
+        jobs = self._chains.setdefault(chain, deque())
+        if any(job.event.alert.identifier == event.alert.identifier for job in jobs):
+            return
+        jobs.append(Job(event))
+        self._newest[chain] = event.alert.revision
+        self._wake.set()
+
+    def overtakes(self, chain: str, alert: str) -> bool:
+        """Whether a newer revision of the chain is entered and being planned: what waits of that alert must not go any more."""
+        newest = self._newest.get(chain)
+        return newest is not None and not self.deployment.replay and int(alert.rpartition(".")[2]) < newest
+
+    @property
+    def idle(self) -> bool:
+        return not self._chains
+
+    # --- planning
+
+    async def run(self) -> None:
+        """Plans until it is cancelled. A database that is away is waited for."""
+        failed = False
+        while True:
+            self._wake.clear()
+            chain = min(self._chains, key=self._urgency, default=None)
+            if chain is None:
+                await self._wake.wait()
+                continue
+            try:
+                await self._go_on(chain)
+                if failed:
+                    await self.resync()
+                    log.warning("the ledger answers again")
+                    self.listen(Ready("ledger", True))
+                    failed = False
+            except (DBAPIError, OSError, Unavailable) as error:  # what was planned before is in the ledger
+                if isinstance(error, Unavailable) and error.reason != "database":
+                    raise
+                log.error("ledger or contacts do not answer, the plan waits: %s", error)
+                self.listen(Ready("ledger", False, "the ledger does not answer"))
+                self._chains[chain][0].left, failed = None, True
+                await asyncio.sleep(AGAIN_S)
+
+    def _urgency(self, chain: str) -> tuple[int, int, int]:
+        """The highest class that waits in the chain; of equal ones who had fewer turns."""
+        jobs = self._chains[chain]
+        return -max(job.event.alert.level.rank for job in jobs), jobs[0].turns, jobs[0].event.alert.sent_ms
+
+    async def _go_on(self, chain: str) -> None:
+        job = self._chains[chain][0]
+        alert, now_ms, replay = job.event.alert, self.wall_ms(), self.deployment.replay
+        if job.left is None:
+            await self._gather(job)
+            assert job.left is not None
+        if job.left:
+            some = [job.left.pop() for _ in range(min(SOME, len(job.left)))]
+            await self._plan(job, some, now_ms, alert.sent_ms if replay else now_ms)
+            job.turns += 1
+        if not job.left:
+            self.dropped(await self.ledger.finish(job.event, now_ms, replay=replay))
+            self._finished(chain)
+
+    def _finished(self, chain: str) -> None:
+        jobs = self._chains[chain]
+        job = jobs.popleft()
+        alert = job.event.alert
+        self.listen(AlertHandled(alert.level, alert.kind, len(job.told), len(job.refused - job.told)))
+        if not jobs:
+            del self._chains[chain], self._newest[chain]
+
+    async def _gather(self, job: Job) -> None:
+        """Everyone whom this may concern, the most urgent last."""
+        event = job.event
+        zone = self.region.zone_by_id.get(event.alert.zone)
+        if zone is None:
+            log.error("alert %s: region %s has no zone %s; nobody is told", event.alert.identifier, self.region.id, event.alert.zone)
+        self.see(event)
+        job.off = await self.ledger.endpoints_off()
+        history, left = await self.ledger.heard(event), []
+        async for chunk in self.directory.concerned(event, zone):
+            left += [self._addressed(event, contact, near=True) for contact in chunk]
+            history.difference_update(contact.id for contact in chunk)
+        async for chunk in self.directory.heard(history):
+            left += [self._addressed(event, contact, near=False) for contact in chunk]
+        left.sort(key=lambda one: one.deadline_ms or 0, reverse=True)
+        job.left = left
+
+    def _addressed(self, event: AlertEvent, contact: Contact, *, near: bool) -> Addressed:
+        return Addressed(contact, near, deadline_ms(event.alert, contact, self.region))
+
+    async def _plan(self, job: Job, some: list[Addressed], now_ms: int, at_ms: int) -> None:
+        event = job.event
+
+        def may(contact: Contact, knows: bool, stands_in: bool) -> Verdict:
+            return self.may(event, contact, at_ms, knows=knows, stands_in=stands_in)
+
+        def decide(history: list[audience.Known]) -> audience.Plan:
+            return audience.plan(event, some, history, self.ways, may, job.off, replay=self.deployment.replay)
+
+        done: Some = await self.ledger.plan_some(event, [one.contact.id for one in some], decide, now_ms, at_ms)
+        for planned in done.plan.planned:
+            (job.refused if planned.state is DeliveryState.REFUSED else job.told).add(planned.contact.id)
+        contacts = {one.contact.id: one.contact for one in some}
+        self.dropped(done.plan.overtaken)
+        self.routed([(item, contacts[item.contact]) for item in done.opened])
+
+    # --- what others ask, too
 
     def may(self, event: AlertEvent, contact: Contact, now_ms: int, *, knows: bool, stands_in: bool) -> Verdict:
         """The one gate, with what people decided and what this deployment is."""
         people, where = self.people, self.deployment
-        decision = Decision(people.approvals, people.silences, where.replay, where.embedded, "", knows, stands_in)
+        decision = Decision(people.approvals, people.silences, where.replay, where.embedded, "", knows, stands_in, people.call_offs)
         return may_leave(event, contact, self.region, decision, now_ms)
 
     def ways(self, contact: Contact) -> Iterator[tuple[str, str]]:
@@ -83,17 +224,6 @@ class Planner:
         for channel in self.channels:
             if address := channel.address(contact):
                 yield channel.name, address
-
-    def _decide(self, event: AlertEvent, history: list[audience.Known], off: set[tuple[str, str]], now_ms: int) -> audience.Plan:
-        if event.alert.zone not in self.region.zone_by_id:
-            log.error("alert %s: region %s has no zone %s; nobody is told", event.alert.identifier, self.region.id, event.alert.zone)
-        replay = self.deployment.replay
-        at_ms = event.alert.sent_ms if replay else now_ms
-
-        def may(contact: Contact, knows: bool, stands_in: bool) -> Verdict:
-            return self.may(event, contact, at_ms, knows=knows, stands_in=stands_in)
-
-        return audience.plan(event, self.region, history, self.ways, may, off, replay=replay)
 
     def _events(self, records: Iterable[ConsumerRecord]) -> Iterator[tuple[AlertEvent, ConsumerRecord]]:
         for record in records:
@@ -112,8 +242,3 @@ class Planner:
             elif known[identifier] != digest:
                 log.critical("alert %s came again with other content; the first one stays, find out who wrote the other", identifier)
                 self.listen(DocumentConflict(identifier))
-
-    def _tell(self, event: AlertEvent, plan: audience.Plan) -> None:
-        contacts = {planned.contact.id for planned in plan.planned if planned.state is not DeliveryState.REFUSED}
-        refused = {planned.contact.id for planned in plan.planned} - contacts
-        self.listen(AlertHandled(event.alert.level, event.alert.kind, len(contacts), len(refused)))

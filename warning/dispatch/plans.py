@@ -1,0 +1,97 @@
+"""An alert's deliveries are planned some contacts at a time, each time in one transaction; ``plans`` has the alerts that are not done yet.
+
+What is there already is seen in the same transaction and left alone, so a plan may be gone through again after a crash, from its beginning,
+and nobody gets a second delivery or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from warning.alerts.lifecycle import chain_of
+from warning.dispatch import tables as t
+from warning.dispatch.audience import Known, Plan, overtakable
+from warning.dispatch.rows import OPEN, Open, Record, alert_row, change, delivery_row
+from warning.dispatch.trail import Row, Trail, taken_up
+from warning.model import AlertEvent, DeliveryState
+
+Decide = Callable[[list[Known]], Plan]
+_KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision")
+AT_ONCE = 1000  # rows of one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """What one transaction of a plan led to."""
+
+    plan: Plan
+    opened: list[Open]  # to be sent, or held
+
+
+async def begin(connection: AsyncConnection, event: AlertEvent, value: bytes) -> None:
+    """The alert is in the ledger, and its plan is to be done."""
+    alert = event.alert
+    await connection.execute(insert(t.alerts).values(alert_row(Record(event, value, (), ()))))
+    plan = {"alert": alert.identifier, "chain": chain_of(alert.identifier), "revision": alert.revision}
+    await connection.execute(insert(t.plans).values(plan))
+
+
+async def some(
+    connection: AsyncConnection, trail: Trail, event: AlertEvent, contacts: Sequence[str], decide: Decide, now_ms: int, due_ms: int
+) -> Some:
+    """Decides for these contacts with what the ledger knows of them, and writes it."""
+    c = t.deliveries.c
+    query = select(*(c[name] for name in _KNOWN)).where(c.chain == chain_of(event.alert.identifier), c.contact.in_(contacts)).order_by(c.id)
+    plan = decide([Known(**{**row, "state": DeliveryState(row["state"])}) for row in (await connection.execute(query)).mappings()])
+    await overtake(connection, trail, plan.overtaken, now_ms)
+    rows: list[Row] = [{**delivery_row(event, planned, now_ms, due_ms), "route": ""} for planned in plan.planned]
+    if rows:
+        written = await connection.execute(insert(t.deliveries).returning(c.id, sort_by_parameter_order=True), rows)
+        for row, number in zip(rows, written.scalars(), strict=True):
+            row["id"] = number
+            trail.moved(row)
+        trail.told(row for row in rows if row["state"] not in OPEN)
+    return Some(plan, [Open.of(row) for row in rows if row["state"] in OPEN])
+
+
+async def finish(connection: AsyncConnection, trail: Trail, event: AlertEvent, now_ms: int, *, replay: bool) -> tuple[int, ...]:
+    """Everybody is planned; what an older revision still has on its way, to whoever is no contact any more, will not go. Its ids."""
+    alert, c = event.alert, t.deliveries.c
+    older = (c.chain == chain_of(alert.identifier)) & (c.revision < alert.revision) & c.state.in_(OPEN)
+    rows = (await connection.execute(select(*(c[name] for name in _KNOWN)).where(older))).mappings()
+    known = [Known(**{**row, "state": DeliveryState(row["state"])}) for row in rows]
+    gone = tuple(one.id for one in known if overtakable(one, alert.sent_ms, replay=replay))
+    await overtake(connection, trail, gone, now_ms)
+    await connection.execute(delete(t.plans).where(t.plans.c.alert == alert.identifier))
+    return gone
+
+
+async def overtake(connection: AsyncConnection, trail: Trail, ids: Sequence[int], now_ms: int) -> None:
+    """Those of these that are still open will not go."""
+    for first in range(0, len(ids), AT_ONCE):
+        query = select(t.deliveries).where(t.deliveries.c.id.in_(ids[first : first + AT_ONCE]), t.deliveries.c.state.in_(OPEN))
+        rows = [taken_up(dict(row)) for row in (await connection.execute(query)).mappings()]
+        for row in rows:
+            why = "outcome_unknown" if row["state"] == DeliveryState.UNKNOWN.value else row["reason"]
+            row.update(state=DeliveryState.OVERTAKEN.value, reason=why, next_attempt_ms=None, changed_ms=now_ms)
+        await change(connection, rows, trail)
+        trail.told(rows)
+
+
+async def heard(connection: AsyncConnection, event: AlertEvent) -> set[str]:
+    """Contacts in the history of its chain whom this revision may concern: all, or, if contacts do not hear of it, who still waits."""
+    alert, c = event.alert, t.deliveries.c
+    query = select(c.contact).distinct().where(c.chain == chain_of(alert.identifier), c.revision < alert.revision)
+    if not alert.kind.told:
+        query = query.where(c.state.in_(OPEN))
+    return set((await connection.execute(query)).scalars())
+
+
+async def unfinished(connection: AsyncConnection) -> list[bytes]:
+    """The values of the alerts whose plan is not done, a chain's in their order."""
+    query = select(t.alerts.c.value).join(t.plans, t.plans.c.alert == t.alerts.c.identifier)
+    return [bytes(value) for value in (await connection.execute(query.order_by(t.plans.c.chain, t.plans.c.revision))).scalars()]
