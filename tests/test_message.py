@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from warning import config
 from warning.alerts import cap
-from warning.alerts.budget import _samples, budget_problems
+from warning.alerts.budget import budget_problems, samples
 from warning.alerts.display import LANGUAGES, amount, clean, clip, decimal, duration, local_time
 from warning.alerts.lifecycle import transition
 from warning.alerts.lint import lint
@@ -366,10 +366,10 @@ def test_the_shipped_regions_most_messages_keep_their_value(name):
     region = config.load(ROOT / "config" / name)
     for language in region.languages:
         messages = [
-            sms(alert, replace(region, status=Status.ACTUAL), language) for zone in region.zones for alert in _samples(zone, region)
+            sms(alert, replace(region, status=Status.ACTUAL), language) for zone in region.zones for alert in samples(zone, region)
         ]
         with_value = sum(
             amount(alert.hazard.value, alert.hazard.quantity, region, language) in message.text
-            for alert, message in zip((alert for zone in region.zones for alert in _samples(zone, region)), messages, strict=True)
+            for alert, message in zip((alert for zone in region.zones for alert in samples(zone, region)), messages, strict=True)
         )
         assert with_value / len(messages) > (0.8 if language == "en" else 0.3)

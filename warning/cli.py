@@ -16,6 +16,7 @@ from warning import (
     __version__,
     cli_bench,
     cli_check,
+    cli_contacts,
     cli_devices,
     cli_edge,
     cli_export,
@@ -30,6 +31,7 @@ from warning import (
     cli_sensors,
     cli_train,
     cli_whatif,
+    cli_words,
 )
 from warning.cli_options import Database, Directory, Kafka, Mqtt, Port, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, ExitCode, InputError, WarningSystemError
@@ -45,12 +47,14 @@ app = typer.Typer(
 )
 app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_bench.bench, name="bench")
+app.add_typer(cli_contacts.contacts, name="contacts")
 app.add_typer(cli_devices.devices, name="devices")
 app.add_typer(cli_edge.edge, name="edge")
 app.add_typer(cli_readers.readers, name="readers")
 app.add_typer(cli_rejected.rejected, name="rejected")
 app.add_typer(cli_sensors.sensors, name="sensors")
 app.command()(cli_check.check)
+app.command()(cli_words.words)
 app.command("travel-times")(cli_check.travel_times)
 app.command()(cli_people.approve)
 app.command()(cli_people.silence)

@@ -23,6 +23,9 @@ def check_rules(files: Files) -> Iterator[Problem]:
         yield Problem(files.where("languages", 0), f"{region.languages[0]!r} is first", "English is first: agencies elsewhere read it")
     if len(set(region.languages)) != len(region.languages):
         yield Problem(files.where("languages"), "a language stands twice", "remove one")
+    for language in region.reviewed_languages:
+        if language not in region.languages:
+            yield Problem(files.where("reviewed_languages"), f"{language!r} is not one of languages", "add it there, or remove it here")
     if "en" not in region.names:
         yield Problem(files.where("names"), "no English name", "write en:")
     for basin, partition in region.basins.items():

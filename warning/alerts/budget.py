@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from warning.alerts.languages import UNREVIEWED
 from warning.alerts.message import CODE_LETTERS, DRAFT_LANGUAGES, LANGUAGES, MOST_PARTS, sms
 from warning.errors import Problem
 from warning.model import CLASSES, Alert, Certainty, EventKind, Hazard, Level, Status
@@ -36,11 +37,11 @@ def _languages(region: Region) -> Iterator[Problem]:
                 f"use one of {', '.join(sorted(LANGUAGES))}, or add a module beside warning/alerts/english.py",
                 fatal=False,
             )
-        elif language in DRAFT_LANGUAGES:
+        elif language in DRAFT_LANGUAGES and language not in region.reviewed_languages:
             yield Problem(
                 "languages",
-                f"the texts in {language!r} are a draft",
-                "have a native speaker review them before status Actual",
+                f"the texts in {language!r} are a draft" + (", the public is told in another language" if language in UNREVIEWED else ""),
+                "have a native speaker review them before status Actual (`warning words`), then name it in reviewed_languages",
                 fatal=False,
             )
 
@@ -48,7 +49,7 @@ def _languages(region: Region) -> Iterator[Problem]:
 def _zone(zone: Zone, region: Region, language: str) -> Iterator[Problem]:
     """At most one problem per zone and language: the worst message."""
     wide = cut = None
-    for alert in _samples(zone, region):
+    for alert in samples(zone, region):
         message = sms(alert, region, language, code="W" * CODE_LETTERS)
         if message.parts > MOST_PARTS or not message.complete:
             cut = cut or (alert, message)
@@ -72,7 +73,7 @@ def _zone(zone: Zone, region: Region, language: str) -> Iterator[Problem]:
         )
 
 
-def _samples(zone: Zone, region: Region) -> Iterator[Alert]:
+def samples(zone: Zone, region: Region) -> Iterator[Alert]:
     """Every revision that contacts may hear of: class x situation, the value ten times the highest limit, each month once."""
     highest = max(zone.limits.values.values(), default=1.0)
     sample = 0

@@ -14,6 +14,7 @@ from warning.alerts.sinhala import SINHALA
 from warning.alerts.sinhala_weather import SINHALA_WEATHER
 from warning.alerts.urdu import URDU
 from warning.alerts.urdu_weather import URDU_WEATHER
+from warning.region import Region
 
 _WRITTEN = {"en": (ENGLISH, ENGLISH_WEATHER), "ur": (URDU, URDU_WEATHER), "si": (SINHALA, SINHALA_WEATHER)}
 _TABLES = {
@@ -75,6 +76,18 @@ def language_of(code: str) -> str:
     base = code.replace("_", "-").split("-")[0].lower()
     base = _ALSO.get(base, base)
     return base if base in LANGUAGES else "en"
+
+
+def told_in(language: str, role: str, region: Region) -> str:
+    """The language in which one is told: his own, but the public never in a draft that the region does not say is reviewed.
+
+    Then in the first language of the region that stands in for it, else in English. Urdu and Sinhala are drafts from the first day, which
+    stand in here: what a region says of them is said by its languages.
+    """
+    own = language_of(language)
+    if role != "public" or own not in UNREVIEWED or own in region.reviewed_languages:
+        return language
+    return next((one for one in _phrases(own).instead if one in region.languages), "en")
 
 
 @functools.cache  # languages times hazards

@@ -27,6 +27,7 @@ from warning.alerts.display import (
     phrases,
     place,
 )
+from warning.alerts.languages import told_in
 from warning.alerts.phrases import Phrases
 from warning.alerts.reasons import words
 from warning.model import Alert, EventKind, Level, Reason, Status
@@ -81,8 +82,9 @@ def sms(alert: Alert, region: Region, language: str, role: str = "", code: str =
     Too long: first the value goes, then the word that the class or the time is new, then the word before the code, then the place name is
     cut. Action, class, time and code always stay. ``role``: an operator is told which assets are at risk, as many as the two parts hold,
     and the value gives way to the first; officials and responders how many people live there, where that costs no further part and
-    nothing gives way.
+    nothing gives way. ``language`` is not the public's where its texts are unreviewed drafts (``languages.told_in``).
     """
+    language = told_in(language, role, region)
     texts = _texts(alert, language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
     code = code or check_code(alert.identifier)
