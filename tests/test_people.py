@@ -173,7 +173,7 @@ async def test_no_import_brings_back_who_said_stop(directory: Directory, region:
     assert not (await directory.contact("p00001")).consent, "but it is known, and why"
     again = await enter(directory, person(1, "upper", name="Spelled anew"), person(2, "upper"))
     assert (again.changed, again.stopped) == (["p00001"], ["p00001"])
-    await imports.leave(directory, ["p00001"], NOW)
+    await imports.leave(directory, ["p00001"], NOW, by="ayesha")
     await enter(directory, person(1, "upper"), person(3, "upper", phone=person(1).phone))
     assert await found(directory, region) == ["p00002"], "neither under its old id nor under a new one"
     assert await consent.say(directory, "p00003", given=True, at_ms=NOW + 1, by="ayesha", how="person") == ["p00003"]

@@ -67,13 +67,15 @@ async def merge(
     return merged
 
 
-async def leave(directory: Directory, ids: Iterable[str], at_ms: int) -> int:
+async def leave(directory: Directory, ids: Iterable[str], at_ms: int, *, by: str) -> int:
     """These are told no more, until a file brings them again. How many there were."""
     wanted, left = list(ids), 0
     async with directory.tables.together() as connection:
         for first in range(0, len(wanted), t.AT_ONCE):
             some = sql.and_(t.contacts.c.id.in_(wanted[first : first + t.AT_ONCE]), t.contacts.c.active)
             left += (await connection.execute(sql.update(t.contacts).where(some).values(active=False, changed_ms=at_ms))).rowcount
+        said = {"origin": "removed", "at_ms": at_ms, "by": by, "counts": {"gone": left, "ids": wanted[: t.AT_ONCE]}}
+        await connection.execute(sql.insert(t.imports).values(said))
     directory.forget()
     return left
 
