@@ -46,6 +46,7 @@ class Deployment:
     host: str = "127.0.0.1"
     ingest_port: int = 8080
     api_port: int = 8081
+    api_closed: bool = False  # deliveries and sensors, too, only with a key of role viewer; what is for the public stays open
     worker_metrics_port: int = 8082
     dispatch_metrics_port: int = 8083
     pull_metrics_port: int = 8085

@@ -7,13 +7,21 @@ operate (deliveries, sensors) asks for the role viewer, too.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from warning.errors import AuthError, Unavailable
 from warning.operate.desk import ProblemError
 from warning.people.keys import ROLES, ApiKeys, Person
 
+
+def _admitted(request: Request) -> Person:
+    person: Person = request.state.person
+    return person
+
+
+Who = Annotated[Person, Depends(_admitted)]  # of a route that has ``dependencies=[Depends(admission.needs(...))]``: whom it admitted
 EVERYBODY = Person("", "", frozenset(), 0)
 
 
@@ -32,6 +40,7 @@ class Admission:
             if not any(person.may(role) for role in roles):
                 detail = f"{person.name} has {', '.join(sorted(person.roles))}; this needs {' or '.join(roles)}."
                 raise ProblemError(403, "Not yours", detail, "role", "`warning access roles`, by who may")
+            request.state.person = person
             return person
 
         return admitted

@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from warning import __version__, facts
 from warning.deployment import Deployment
 from warning.errors import Unavailable
-from warning.operate import bulletins, check, resources, schema
+from warning.operate import bulletins, check, decisions, resources, schema
 from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
@@ -79,6 +79,7 @@ def create_app(
     watch = SensorWatch(region, view, Registry(address_of_sensors(deployment)), tell, lambda: desk.judged_ms)
     signed, codes = Signed(deployment, tell), Register(region, deployment)
     desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, watch, signed, clock)
+    office = decisions.Office(region, deployment, desk)
     reader = Reader(deployment, view, store, tell, days=days)
 
     @contextlib.asynccontextmanager
@@ -95,6 +96,7 @@ def create_app(
             reading.cancel()
             await asyncio.gather(reading, watching, return_exceptions=True)
             await gate.close()
+            await office.close()
             await signed.close()
             await codes.close()
             await store.close()
@@ -102,7 +104,9 @@ def create_app(
     app = FastAPI(title=f"Flood warning: {region.id}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _answers(app, tell)
     app.include_router(bulletins.router(desk))
-    app.include_router(resources.router(desk))
+    app.include_router(resources.router(desk, office.admission))
+    app.include_router(decisions.router(office))
+    decisions.answers(app)
     app.include_router(check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed))
     app.include_router(router(own, registry or CollectorRegistry()))
     _page(app)

@@ -1,20 +1,22 @@
 """What the public may see: ``alerts.rules`` is the only gate to the outside, and feeds and documents are outside.
 
-People's answers stand in the deployment's database, in the table ``approvals`` that the dispatcher owns; it is only read here, and only
-if the region wants approval at all. Without a database nothing is released that needs a person.
+People's answers stand in the deployment's database (``proof.decisions``; those of before 0.7 in the ledger's table ``approvals``); they
+are only read here. Without a database nothing is released that needs a person, and what was known to be called off stays so.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 
 from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from warning.alerts.rules import HELD, Approval, Decision, may_leave
+from warning.alerts.rules import HELD, Approval, CallOff, Decision, may_leave
+from warning.database import Tables
 from warning.deployment import Deployment
+from warning.errors import Unavailable
 from warning.model import AlertEvent, Level
+from warning.proof.decisions import Decisions
 from warning.region import Region
 
 # A document that ran out may be read for ever, if it was ever allowed to be.
@@ -37,18 +39,29 @@ class Gate:
 
     def __init__(self, region: Region, deployment: Deployment) -> None:
         self._region, self._deployment = region, deployment
-        self._engine = create_async_engine(deployment.database) if region.alert.approve_from is not None else None
+        self._decisions = Decisions(deployment.database)
+        self._older = Tables(deployment.database, MetaData(), "approvals")
+        self._call_offs: tuple[CallOff, ...] = ()
 
     async def decision(self) -> Decision:
         approvals: tuple[Approval, ...] = ()
-        if self._engine is not None:
-            try:
-                async with self._engine.connect() as connection:
-                    found = (await connection.execute(select(_approvals))).all()
-                approvals = tuple(Approval(row.chain, Level(row.level), row.by, row.at_ms, row.granted) for row in found)
-            except SQLAlchemyError as error:
-                log.error("approvals cannot be read, so nothing that needs one is released: %s", error)
-        return Decision(approvals=approvals, replay=self._deployment.replay, embedded=self._deployment.embedded)
+        try:
+            standing = await self._decisions.standing(time.time_ns() // 1_000_000)
+            approvals, self._call_offs = (*standing.approvals, *await self._answers_of_before()), standing.call_offs
+        except Unavailable as error:
+            log.error("decisions cannot be read, so nothing that needs one is released: %s", error)
+        where = self._deployment
+        return Decision(approvals=approvals, replay=where.replay, embedded=where.embedded, call_offs=self._call_offs)
+
+    async def _answers_of_before(self) -> tuple[Approval, ...]:
+        if self._region.alert.approve_from is None:
+            return ()
+        try:
+            found = await self._older.run(select(_approvals))
+        except Unavailable as error:
+            log.debug("no answers of before 0.7: %s", error)  # the dispatcher makes that table; a database that is away said so above
+            return ()
+        return tuple(Approval(row.chain, Level(row.level), row.by, row.at_ms, row.granted) for row in found)
 
     def withheld(self, event: AlertEvent, decision: Decision, now_ms: int) -> str:
         """Why the public may not see this revision, in words; "" if it may."""
@@ -56,5 +69,5 @@ class Gate:
         return verdict.words if verdict.reason in WITHHELD else ""
 
     async def close(self) -> None:
-        if self._engine is not None:
-            await self._engine.dispose()
+        await self._decisions.close()
+        await self._older.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from warning import __version__
 from warning.alerts.display import class_name
 from warning.errors import Unavailable
 from warning.model import CLASSES, DeliveryState, Level
 from warning.operate import audit, present, schema
+from warning.operate.admission import Admission
 from warning.operate.desk import Desk, Instant, ProblemError, to_ms
 
 _HOUR_MS = 3_600_000
@@ -20,12 +21,13 @@ _AHEAD_MS = 24 * _HOUR_MS
 _FIXED = {"Cache-Control": "public, max-age=3600"}
 
 
-def router(desk: Desk) -> APIRouter:
+def router(desk: Desk, admission: Admission) -> APIRouter:
     """Routes of one desk."""
-    routes = APIRouter(prefix="/v1")
+    routes, watched = APIRouter(prefix="/v1"), APIRouter(prefix="/v1", dependencies=[Depends(admission.reads())])
     _fixed(routes, desk)
     _zones(routes, desk)
-    _watch(routes, desk)
+    _watch(watched, desk)
+    routes.routes += watched.routes
     return routes
 
 

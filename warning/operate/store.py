@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 from lxml import etree
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Select, String, Table, func, select, tuple_
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Select, String, Table, case, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from warning.alerts.manual import CODE
 from warning.deployment import Deployment
 from warning.model import AlertEvent, Level, to_json
 
@@ -155,9 +156,10 @@ class Store:
         return await self._select(query)
 
     async def newest(self) -> list[AlertEvent]:
-        """The newest revision of the newest chain of each zone."""
+        """The newest revision of the newest chain of each zone, and of each chain that a person raised."""
         order = (documents.c.raised_ms.desc(), documents.c.revision.desc())
-        place = func.row_number().over(partition_by=documents.c.zone, order_by=order).label("place")
+        own = case((documents.c.identifier.contains(f".{CODE}."), documents.c.raised_ms), else_=0)
+        place = func.row_number().over(partition_by=(documents.c.zone, own), order_by=order).label("place")
         ranked = select(documents.c.event, place).subquery()
         async with self._engine.connect() as connection:
             found = await connection.execute(select(ranked.c.event).where(ranked.c.place == 1))

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from warning import facts
+from warning.alerts.manual import by_hand
 from warning.model import CLASSES, AlertEvent, Level
 
 HIT, MISS, FALSE_ALARM = OUTCOMES = ("hit", "miss", "false_alarm")
@@ -43,8 +44,10 @@ class Verified:
         self._listen(facts.VerificationForgotten())
 
     def alert(self, event: AlertEvent) -> None:
-        """Take one revision."""
+        """Take one revision. What a person raised is no forecast of ours."""
         alert = event.alert
+        if by_hand(alert):
+            return
         order = (alert.raised_ms, alert.revision)
         chain = self._chains.get(alert.zone)
         if chain is not None and order <= chain.order:

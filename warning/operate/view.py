@@ -15,7 +15,9 @@ from statistics import median
 
 import msgspec
 
-from warning.model import AlertEvent, Cause, Hazard, Parameter, Reading, Receipt, Rejected
+from warning.alerts.lifecycle import chain_of
+from warning.alerts.manual import by_hand
+from warning.model import AlertEvent, Cause, Hazard, Level, Parameter, Reading, Receipt, Rejected
 
 PER_SERIES = 3_000  # readings kept in memory: 16 bytes each
 RECEIPTS = 20_000  # deliveries kept in memory
@@ -115,6 +117,8 @@ class View:
     def __init__(self, per_series: int = PER_SERIES, receipts: int = RECEIPTS) -> None:
         self._per_series, self._most_receipts = per_series, receipts
         self.newest: dict[str, AlertEvent] = {}  # zone -> newest revision of its newest chain; from the store, and not cleared
+        self.manual: dict[str, AlertEvent] = {}  # chain -> newest revision of what people raised; the same
+        self.called_off: dict[str, Level] = {}  # chain of the pipeline -> the class up to which a person's alert stands in its place
         self.clear()
 
     def clear(self) -> None:
@@ -160,6 +164,9 @@ class View:
             self.hazards[hazard.zone] = hazard
 
     def alert(self, event: AlertEvent) -> None:
+        if by_hand(event.alert):
+            self._by_hand(event)
+            return
         known = self.newest.get(event.alert.zone)
         if known is None or _order(event) > _order(known):
             self.newest[event.alert.zone] = event
@@ -194,9 +201,28 @@ class View:
         if key[0] and (key in self.refused or len(self.refused) < REFUSED):
             self.refused[key] += 1
 
+    def _by_hand(self, event: AlertEvent) -> None:
+        """A person's alert stands beside the zone's own chain; a correction or cancel takes the place of the chain that it names."""
+        alert, chain = event.alert, chain_of(event.alert.identifier)
+        known = self.manual.get(chain)
+        if known is None or alert.revision > known.alert.revision:
+            self.manual[chain] = event
+        for reference in alert.references:
+            if (named := chain_of(reference.identifier)) != chain:
+                self.called_off[named] = max(alert.level, alert.previous_level, key=lambda level: level.rank)
+
     def active(self, now_ms: int) -> dict[str, AlertEvent]:
-        """zone -> the alert that holds there now."""
-        return {zone: event for zone, event in self.newest.items() if event.alert.active and event.alert.expires_ms > now_ms}
+        """zone -> the alert that holds there now: the highest class, and of equal ones what a person raised."""
+        held: dict[str, AlertEvent] = {}
+        for event in (*self.newest.values(), *self.manual.values()):
+            alert = event.alert
+            off = self.called_off.get(chain_of(alert.identifier))
+            if not alert.active or alert.expires_ms <= now_ms or (off is not None and alert.level <= off):
+                continue
+            before = held.get(alert.zone)
+            if before is None or alert.level >= before.alert.level:
+                held[alert.zone] = event
+        return held
 
 
 def _order(event: AlertEvent) -> tuple[int, int]:
