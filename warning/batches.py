@@ -1,4 +1,4 @@
-"""Kafka's record batches (format 2, KIP-98) read without trust.
+"""Kafka's record batches (format 2, KIP-98): filled, and read without trust.
 
 aiokafka's own reader is faster and gives up the rest of a batch for one record that it cannot read: a header whose name is no UTF-8
 is enough, and no broker looks at that. Where it gave up, this one reads on: names of headers stay bytes, and a batch that cannot be
@@ -7,12 +7,14 @@ read at all says why and where the next one begins.
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
+from aiokafka.producer.message_accumulator import BatchBuilder
 from crc32c import crc32c
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")  # offset, length, epoch, magic, crc, attributes, last delta, times, producer, sequence, count
@@ -125,3 +127,17 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if shift > _MOST_VARINT_BITS:
             raise ValueError("a number of more than 64 bits")
+
+
+def filled(batch: BatchBuilder, records: Sequence[tuple[bytes | None, bytes]], first: int, now_ms: int) -> int:
+    """Adds (key, value) from ``first`` on as far as the batch goes; the place of the next one.
+
+    By way of what the batch itself appends to (aiokafka 0.14.0 is pinned): half the cost of a record.
+    """
+    append, at, none = batch._builder.append, first, list[object]()  # headers
+    for key, value in itertools.islice(records, first, None):
+        if append(at - first, now_ms, key, value, none) is None:
+            break
+        at += 1
+    batch._relative_offset = at - first
+    return at

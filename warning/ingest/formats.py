@@ -34,9 +34,9 @@ FUTURE_MS = 5 * 60 * 1000  # further ahead of the gateway's clock is a wrong clo
 GAUGE_ZERO = "gauge_zero"
 TIPS = "tips"  # of a bucket: a unit of the series whose configuration says what one is in mm
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_OLDEST_MS = (datetime(1900, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+OLDEST_MS = (datetime(1900, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
 _SHOWN = 60  # so much of a sender's word is repeated in an answer
 
 
@@ -71,7 +71,7 @@ class Refusal(enum.StrEnum):
     NOT_OBSERVED = "not_observed"  # a forecast, a maximum of a day: no reading
 
 
-class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One reading as sent. ``unit`` may be left out only where the region's configuration says so (``Series.unit``)."""
 
     station: str
@@ -91,11 +91,14 @@ class Conversion:
     factor: float
     zero: float  # m, elevation of gauge zero; degC, less what 0 of the unit is; 0 where values count from there already
 
+    @property
+    def plain(self) -> bool:
+        """What was sent is in SI already."""
+        return self.factor == 1.0 and self.zero == 0.0
+
     def si(self, value: float) -> float:
         """The value in SI. What is SI already stays as it was sent; else rounded to 1e-6, so that 378 cm are 3.78 m."""
-        if self.factor == 1.0 and self.zero == 0.0:
-            return value
-        return round(value * self.factor - self.zero, 6)
+        return value if self.plain else round(value * self.factor - self.zero, 6)
 
 
 class Formats:
@@ -107,9 +110,9 @@ class Formats:
 
     def reading(self, item: Item, *, provider: str, received_ms: int, live: bool = True) -> Reading:
         """The reading in SI and UTC. ``live`` False (a replay): times are not compared with the clock. Raises InputError."""
-        conversion = self._conversions.get((item.station, item.parameter, item.unit, item.datum)) or self._conversion(item)
-        time_ms = (item.time - _EPOCH) // _MILLISECOND
-        if time_ms < _OLDEST_MS:
+        conversion = self.conversion(item)
+        time_ms = (item.time - EPOCH) // MILLISECOND
+        if time_ms < OLDEST_MS:
             raise refusal(Refusal.TIME_TOO_OLD, "time", f"{item.time.isoformat()} is before 1900", "send the time of the measurement")
         if live and time_ms > received_ms + FUTURE_MS:
             ahead = f"the time is {(time_ms - received_ms) / 1000:.0f} s ahead of this gateway's clock"
@@ -133,7 +136,11 @@ class Formats:
             cause=cause,
         )
 
-    def _conversion(self, item: Item) -> Conversion:
+    def conversion(self, item: Item) -> Conversion:
+        """Of its series as it was sent. Raises InputError."""
+        found = self._conversions.get((item.station, item.parameter, item.unit, item.datum))
+        if found is not None:
+            return found
         station = self._stations.get(item.station)
         if station is None:
             near = item.station.strip().upper()

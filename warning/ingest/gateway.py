@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import base64
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from warning.deployment import Deployment
 from warning.errors import InputError
-from warning.ingest.formats import Formats, Item, Refusal, item, refusal
-from warning.ingest.log import Log, Place, Record
-from warning.model import Reading, Rejected, to_json
+from warning.ingest.formats import Formats, Item, item
+from warning.ingest.log import Log, Place, Record, TooLarge
+from warning.ingest.written import Records, Writer
+from warning.model import Rejected, to_json
 from warning.region import Region
 
 Clock = Callable[[], int]  # ms since 1970 UTC
-_T = TypeVar("_T")
 
 MOST_KEPT_BYTES = 64 << 10  # of one refused item or body: a record of Kafka holds 1 MB, and JSON may escape each byte sixfold
 _MOST_DETAIL = 2000  # characters: the words of a parser may repeat what was sent
@@ -77,12 +76,10 @@ class Gateway:
     """
 
     def __init__(self, region: Region, deployment: Deployment, log: Log, clock: Clock) -> None:
-        self._formats = Formats(region)
         self._log, self._clock = log, clock
         self._rejected: Place = (deployment.rejected, 0)
-        self._place: Mapping[str, tuple[Place, bytes]] = {
-            station.id: ((deployment.readings, region.basins[station.basin]), station.basin.encode()) for station in region.stations
-        }
+        lane = {basin: ((deployment.readings, partition), basin.encode()) for basin, partition in region.basins.items()}
+        self._writer = Writer(Formats(region), {station.id: lane[station.basin] for station in region.stations})
 
     @staticmethod
     def topics(region: Region, deployment: Deployment) -> dict[str, int]:
@@ -91,70 +88,57 @@ class Gateway:
 
     async def take(self, texts: Sequence[bytes | msgspec.Raw], sender: Sender) -> Taken:
         """Judges and appends the items of one request, JSON texts. Raises Unavailable: then nothing may be called accepted."""
-        return await self._taken(texts, item, _as_sent, sender)
+        return await self.take_items([_read(text) for text in texts], lambda index: bytes(texts[index]), sender)
 
-    async def take_items(self, items: Sequence[Item], source: Callable[[int], bytes], sender: Sender) -> Taken:
+    async def take_items(self, items: Sequence[Item | InputError], source: Callable[[int], bytes], sender: Sender) -> Taken:
         """The same for items that were read all at once; ``source``: what was sent of one, asked for only where it is refused."""
-        return await self._taken(items, _itself, lambda index, _: source(index), sender)
+        records = _records()
+        taken = self._judged(items, source, sender, self._clock(), records)
+        await self.append(records)
+        return taken
 
     async def offer(self, parts: Sequence[Part], sender: Sender) -> Taken:
         """The same for a format that is not ours: parts that somebody else has read. Raises Unavailable likewise."""
-        return await self._taken(parts, _understood, _source, sender)
+        return (await self.offer_each([(parts, sender)]))[0]
 
     async def offer_each(self, messages: Sequence[tuple[Sequence[Part], Sender]]) -> list[Taken]:
         """The same for the messages of several senders, in one append: the log has all of them, or it raises Unavailable."""
-        now_ms = self._clock()
-        records: dict[Place, list[Record]] = {}
-        taken = [self._judged(parts, _understood, _source, sender, now_ms, records) for parts, sender in messages]
-        await self._log.append(records)
-        return taken
-
-    async def _taken(self, these: Sequence[_T], read: Callable[[_T], Item], source: Callable[[int, _T], bytes], sender: Sender) -> Taken:
-        records: dict[Place, list[Record]] = {}
-        taken = self._judged(these, read, source, sender, self._clock(), records)
-        await self._log.append(records)
+        now_ms, records, taken = self._clock(), _records(), []
+        for parts, sender in messages:
+            items = [part.item for part in parts]
+            taken.append(self._judged(items, lambda index, parts=parts: parts[index].source, sender, now_ms, records, whole=True))  # type: ignore[misc]
+        await self.append(records)
         return taken
 
     def _judged(
         self,
-        these: Sequence[_T],
-        read: Callable[[_T], Item],
-        source: Callable[[int, _T], bytes],
+        items: Sequence[Item | InputError],
+        source: Callable[[int], bytes],
         sender: Sender,
         now_ms: int,
-        records: dict[Place, list[Record]],
+        records: Records,
+        *,
+        whole: bool = False,
     ) -> Taken:
-        """What is to be appended is added to ``records``; what will have become of it once the log has them."""
+        """What is to be appended is added to ``records``; what will have become of it once the log has them. ``whole``: what was sent
+        of a refused one does not say how it was understood, so that is kept, too."""
+        errors, newest_ms = self._writer.write(items, sender.provider, sender.stations, now_ms, records)
         refused: list[Refused] = []
-        newest_ms = now_ms
-        places = self._place
-        for index, one in enumerate(these):
-            try:
-                reading = self._reading(read(one), sender, now_ms)
-            except InputError as error:
-                refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
-                kept = rejected(source(index, one), error, sender.provider, now_ms)
-                if isinstance(one, Part) and isinstance(one.item, Item):
-                    kept = replace(kept, item=_said(one.item))
-                records.setdefault(self._rejected, []).append((None, to_json(kept)))
-                continue
-            if reading.time_ms > newest_ms:
-                newest_ms = reading.time_ms
-            place, key = places[reading.station]
-            if place not in records:
-                records[place] = []
-            records[place].append((key, to_json(reading)))
-        return Taken(len(these) - len(refused), tuple(refused), now_ms, newest_ms - now_ms)
+        for index, error in errors:
+            refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
+            kept, one = rejected(source(index), error, sender.provider, now_ms), items[index]
+            if whole and isinstance(one, Item):
+                kept = replace(kept, item=_said(one))
+            records[self._rejected].append((None, to_json(kept)))
+        return Taken(len(items) - len(refused), tuple(refused), now_ms, newest_ms - now_ms)
 
     async def keep(self, body: bytes, error: InputError, sender: Sender) -> None:
         """Keeps a body that could not even be split into items. Raises Unavailable."""
-        await self._log.append({self._rejected: [self._kept(body, error, sender.provider, self._clock())]})
+        await self.append({self._rejected: [self._kept(body, error, sender.provider, self._clock())]})
 
     def placed(self, text: bytes, sender: Sender) -> tuple[Place, Record]:
         """One item as what is to be appended, and where. Raises InputError."""
-        reading = self._reading(item(text), sender, self._clock())
-        place, key = self._place[reading.station]
-        return place, (key, to_json(reading))
+        return self._writer.record(item(text), sender.provider, sender.stations, self._clock())
 
     def refused(
         self, text: bytes, error: InputError, provider: str, key: bytes | None, partition: int, offset: int
@@ -164,36 +148,29 @@ class Gateway:
         return self._rejected, (key, to_json(replace(kept, stage="inbox", partition=partition, offset=offset)))
 
     async def append(self, records: Mapping[Place, Sequence[Record]]) -> None:
-        """Returns when the log has all of them. Raises Unavailable."""
-        await self._log.append(records)
-
-    def _reading(self, one: Item, sender: Sender, now_ms: int) -> Reading:
-        if sender.stations and one.station not in sender.stations and one.station in self._place:  # first: whatever else is wrong with it
-            what, fix = f"this key may not send for {one.station}", "use the key that was issued for this station"
-            raise refusal(Refusal.STATION_FORBIDDEN, "station", what, fix)
-        return self._formats.reading(one, provider=sender.provider, received_ms=now_ms)
+        """Returns when the log has all; of what is refused and too long for the brokers it has the beginning. Raises Unavailable."""
+        try:
+            await self._log.append(records)
+        except TooLarge as error:
+            if error.place != self._rejected:
+                raise
+            letters = [shortened(*record, error.most) for record in records[self._rejected]]
+            await self._log.append({**records, self._rejected: letters})
 
     @staticmethod
     def _kept(text: bytes, error: InputError, provider: str, at_ms: int) -> Record:
         return None, to_json(rejected(text, error, provider, at_ms))
 
 
-def _understood(part: Part) -> Item:
-    if isinstance(part.item, InputError):
-        raise part.item
-    return part.item
+def _records() -> Records:
+    return defaultdict(list)
 
 
-def _source(_: int, part: Part) -> bytes:
-    return part.source
-
-
-def _as_sent(_: int, text: bytes | msgspec.Raw) -> bytes:
-    return bytes(text)
-
-
-def _itself(one: Item) -> Item:
-    return one
+def _read(text: bytes | msgspec.Raw) -> Item | InputError:
+    try:
+        return item(text)
+    except InputError as error:
+        return error
 
 
 def _said(one: Item) -> str | msgspec.UnsetType:
@@ -214,3 +191,16 @@ def rejected(text: bytes, error: InputError, provider: str, at_ms: int) -> Rejec
     except UnicodeDecodeError:
         record, encoding = base64.b64encode(kept).decode("ascii"), "base64"
     return Rejected(reason=error.reason, stage="ingest", detail=detail, record=record, encoding=encoding, provider=provider, at_ms=at_ms)
+
+
+def shortened(key: bytes | None, text: bytes, most: int) -> Record:
+    """A record of ``readings.rejected`` of at most so many bytes: without its key and with less of what was sent, and it says so."""
+    if len(key or b"") + len(text) <= most:
+        return key, text
+    letter = msgspec.json.decode(text, type=Rejected)
+    kept = len(letter.record)
+    while len(text) > most and kept:
+        kept //= 2
+        detail = f"{letter.detail[:_MOST_DETAIL]} (shortened: the brokers take {most} bytes)"
+        text = to_json(replace(letter, detail=detail, record=letter.record[: kept // 4 * 4], item=msgspec.UNSET))  # 4: base64's step
+    return None, text

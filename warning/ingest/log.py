@@ -2,13 +2,15 @@
 
 ``KafkaLog.append`` returns when all in-sync replicas have every record, and raises ``Unavailable`` otherwise, within bounded time.
 An append that failed may still have been written, in whole or in part: the sender sends it again, and a reading's identity
-(station, parameter, time) makes the second copy harmless.
+(station, parameter, time) makes the second copy harmless. A record that the brokers would never take for its size is refused before
+anything is sent (``TooLarge``): to try it again would hold up all beside it for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from warning.errors import Unavailable, WarningSystemError
+from warning.batches import filled
+from warning.errors import InputError, Unavailable, WarningSystemError
 from warning.facts import BrokerState, Listener, nobody
 
 Place = tuple[str, int]  # topic, partition
@@ -28,16 +31,27 @@ _MOST_WAITING_BYTES = 64 << 20  # more than a broker that is slow, not away, eve
 _MOST_GROUP_BYTES = 4 << 20  # what is taken from one lane at a time
 _BATCH_BYTES = 256 << 10
 _RECORD_OVERHEAD = 64
+_LEAST_BATCH_BYTES = 4 << 10
+_MOST_RECORD_BYTES = 1_000_000  # Kafka's default (message.max.bytes) is 1,048,588 with the batch around it
 _AGAIN_AFTER_S = 5.0
 
 _AWAY = (KafkaError, OSError, TimeoutError)
+_SIZE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 _log = logging.getLogger(__name__)
 
 
+class TooLarge(InputError):
+    """A record for ``place`` has over ``most`` bytes, key and value: nothing of what was to be appended was."""
+
+    def __init__(self, place: Place, most: int) -> None:
+        super().__init__(f"a record of over {most} bytes for {place[0]}", reason="too_large", field="", fix="send smaller ones")
+        self.place, self.most = place, most
+
+
 class Log(Protocol):
     async def append(self, records: Mapping[Place, Sequence[Record]]) -> None:
-        """Appends all, each place in its order. Raises Unavailable unless every record is acknowledged."""
+        """Appends all, each place in its order. Raises Unavailable unless every record is acknowledged, TooLarge before it tries."""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +95,8 @@ class KafkaLog:
         self._within_s, self._listen, self._security, self._check = within_s, listen, security, check
         self._lanes: dict[Place, _Lane] = {}
         self._waiting_bytes = 0
+        self._batch_bytes = _BATCH_BYTES  # less once the brokers refused one for its size: topics can be set below Kafka's default
+        self._most: dict[str, int] = {}  # topic -> bytes of a record, where they refused a single one
         self._producer: Any = None
         self._why = "not connected yet"
         self._broken = asyncio.Event()
@@ -124,7 +140,8 @@ class KafkaLog:
             raise Unavailable(f"the broker is away: {self._why}", retry_after_s=_AGAIN_AFTER_S)
         if self._waiting_bytes > _MOST_WAITING_BYTES:
             raise Unavailable("too much waits for the broker", reason="overloaded", retry_after_s=1.0)
-        futures = [self._enqueue(place, those) for place, those in records.items() if those]
+        sizes = {place: self._size(place, those) for place, those in records.items() if those}
+        futures = [self._enqueue(place, records[place], size) for place, size in sizes.items()]
         try:
             async with asyncio.timeout(self._within_s):
                 await (futures[0] if len(futures) == 1 else asyncio.gather(*futures))
@@ -135,9 +152,16 @@ class KafkaLog:
             for future in futures:  # gather leaves the others running when one fails
                 future.cancel()
 
-    def _enqueue(self, place: Place, records: Sequence[Record]) -> asyncio.Future[None]:
+    def _size(self, place: Place, records: Sequence[Record]) -> int:
+        """Bytes of them. Raises TooLarge."""
+        sizes = [len(key) + len(value) if key else len(value) for key, value in records]
+        most = self._most.get(place[0], _MOST_RECORD_BYTES)
+        if max(sizes) > most:
+            raise TooLarge(place, most)
+        return sum(sizes) + len(sizes) * _RECORD_OVERHEAD
+
+    def _enqueue(self, place: Place, records: Sequence[Record], size: int) -> asyncio.Future[None]:
         lane = self._lanes.setdefault(place, _Lane())
-        size = sum([len(key or b"") + len(value) for key, value in records]) + len(records) * _RECORD_OVERHEAD
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         lane.waiting.append(_Waiting(records, size, done))
         self._waiting_bytes += size
@@ -161,6 +185,8 @@ class KafkaLog:
                 if not isinstance(error, (*_AWAY, AssertionError)):  # aiokafka asserts that it knows the partition
                     _log.exception("append to %s failed", place)
                 why = f"{type(error).__name__} {error}".strip()
+                if isinstance(error, _SIZE):
+                    self._refused_for_size(place, group)
                 self._fail(group, why)
                 if producer is not None and producer is self._producer:
                     self._why = why
@@ -171,6 +197,15 @@ class KafkaLog:
                         waiting.done.set_result(None)
             finally:
                 self._fail(group, "the gateway stops")  # only after a cancel is anything left to fail
+
+    def _refused_for_size(self, place: Place, group: Sequence[_Waiting]) -> None:
+        """The brokers take less than is Kafka's default: from now on batches are half as long, and records if they fill one alone."""
+        largest = max(len(key or b"") + len(value) for waiting in group for key, value in waiting.records)
+        if largest * 2 > self._batch_bytes:
+            self._most[place[0]] = min(self._most.get(place[0], _MOST_RECORD_BYTES), largest) // 2
+        self._batch_bytes = max(_LEAST_BATCH_BYTES, self._batch_bytes // 2)
+        most = self._most.get(place[0], _MOST_RECORD_BYTES)
+        _log.warning("%s refuses a batch for its size: at most %d bytes from now on, a record %d", place[0], self._batch_bytes, most)
 
     def _take(self, lane: _Lane) -> list[_Waiting]:
         """The next group: in order, without those whose sender has got its 503 already."""
@@ -220,7 +255,7 @@ class KafkaLog:
             bootstrap_servers=self._bootstrap,
             acks="all",
             enable_idempotence=self._idempotent,
-            max_batch_size=_BATCH_BYTES,
+            max_batch_size=self._batch_bytes,
             request_timeout_ms=max(1, int(self._within_s * 1000)),
             **security,
         )
@@ -274,11 +309,10 @@ async def _send(producer: Any, place: Place, records: Sequence[Record]) -> None:
     if producer is None:
         raise TimeoutError("not connected")
     topic, partition = place
-    rest = deque(records)
-    while rest:
+    at, now_ms = 0, time.time_ns() // 1_000_000
+    while at < len(records):
         batch = producer.create_batch()
-        while rest and batch.append(timestamp=None, key=rest[0][0], value=rest[0][1]) is not None:
-            rest.popleft()
+        at = filled(batch, records, at, now_ms)
         batch.close()
         sent = await producer.send_batch(batch, topic, partition=partition)
         sent.add_done_callback(_heard)
