@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from ingest_house import HOST, Ingest, deployment, ingest, records, two_basins, wall_ms
-from services import apache_kafka
+from services import ApacheKafka, apache_kafka
 from test_ingest import stage
 
 from warning.errors import Unavailable
@@ -224,20 +226,50 @@ def _value(record: bytes) -> float | None:
     return msgspec.json.decode(record, type=Reading).value
 
 
-async def test_apache_kafka_dies_and_comes_back(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[ApacheKafka]:
+    with apache_kafka() as running:
+        yield running
+
+
+async def test_brokers_that_take_less_than_the_default(kafka: ApacheKafka, tmp_path: Path) -> None:
+    """Batches get shorter until they go through; of what is refused the beginning is kept; neither holds up the readings beside it."""
+    async with ingest(kafka.bootstrap, tmp_path, two_basins(tmp_path), embedded=False, within_s=5.0) as house:
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        await admin.start()
+        for topic in (house.deployment.readings, house.deployment.rejected):
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "20000"})])
+        await admin.close()
+        items = [stage(number / 1000, ago_s=number) for number in range(1, 501)]  # 60 KB
+
+        async def taken() -> bool:
+            status, answer, _ = await house.post(items)
+            return (status, answer.get("accepted")) == (202, 500)
+
+        async def kept() -> bool:
+            return (await house.post(b"x" * 60_000))[0] == 400
+
+        await until(taken)
+        await until(kept)
+        assert await accepted(house)
+        assert [reading.value for reading in await house.readings()][-501:] == [*(number / 1000 for number in range(1, 501)), 9.0]
+        [letter] = await house.rejected()
+        assert 5_000 < len(letter.record) < 20_000 and "shortened" in letter.detail
+
+
+async def test_apache_kafka_dies_and_comes_back(kafka: ApacheKafka, tmp_path: Path) -> None:
     """The idempotent producer on the real thing: 503 while it is away, all that was acknowledged is there afterwards, once."""
-    with apache_kafka() as kafka:
-        async with ingest(kafka.bootstrap, tmp_path, two_basins(tmp_path), embedded=False, within_s=5.0) as house:
-            items = [stage(number / 1000, ago_s=number) for number in range(1, 3001)]
-            for start in range(0, 3000, 1000):
-                status, answer, _ = await house.post(items[start : start + 1000])
-                assert (status, answer["accepted"]) == (202, 1000)
-            assert [reading.value for reading in await house.readings()] == [number / 1000 for number in range(1, 3001)]
-            kafka.kill()
-            await assert_503(house, 5.0 + 5)
-            await assert_503(house, 2.0)
-            await asyncio.to_thread(kafka.start)
-            await until(lambda: accepted(house), 60)
-            found = [reading.value for reading in await house.readings()]
-            assert found[:3000] == [number / 1000 for number in range(1, 3001)]
-            assert 9.0 in found[3000:]
+    async with ingest(kafka.bootstrap, tmp_path, two_basins(tmp_path), embedded=False, within_s=5.0) as house:
+        items = [stage(number / 1000, ago_s=number) for number in range(1, 3001)]
+        for start in range(0, 3000, 1000):
+            status, answer, _ = await house.post(items[start : start + 1000])
+            assert (status, answer["accepted"]) == (202, 1000)
+        assert [reading.value for reading in await house.readings()] == [number / 1000 for number in range(1, 3001)]
+        kafka.kill()
+        await assert_503(house, 5.0 + 5)
+        await assert_503(house, 2.0)
+        await asyncio.to_thread(kafka.start)
+        await until(lambda: accepted(house), 60)
+        found = [reading.value for reading in await house.readings()]
+        assert found[:3000] == [number / 1000 for number in range(1, 3001)]
+        assert 9.0 in found[3000:]
