@@ -259,6 +259,14 @@ class ApprovalsWaiting(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class Escalated(Fact):
+    """What was done about deliveries that brought no receipt and no answer: (step, why) -> how many; see ``dispatch.steps``."""
+
+    level: Level
+    steps: dict[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
 class Undelivered(Fact):
     """Deliveries with an attempt still to come, told about once a second."""
 

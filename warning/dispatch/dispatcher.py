@@ -24,7 +24,11 @@ from warning.dispatch.attempts import Answer, Arrived, Entry
 from warning.dispatch.channel import Channel, PartReceipt
 from warning.dispatch.channels import Asks, build
 from warning.dispatch.clock import Clock
+from warning.dispatch.closures import Closures
 from warning.dispatch.courier import Courier
+from warning.dispatch.errands import Errands
+from warning.dispatch.escalation import Escalation
+from warning.dispatch.following import Following
 from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.lookup import Lookup
@@ -36,8 +40,9 @@ from warning.dispatch.sms import Text, text_of
 from warning.dispatch.source import Batch, Source
 from warning.dispatch.webhook import WebhookChannel
 from warning.errors import Unavailable
-from warning.facts import ChannelState, Listener, Ready, Undelivered
+from warning.facts import ChannelState, Fact, Listener, Ready, Undelivered
 from warning.model import AlertEvent
+from warning.people.acknowledged import Acknowledgements
 from warning.people.directory import Directory
 from warning.people.imports import CONFIG, merge
 from warning.people.tables import address
@@ -80,21 +85,29 @@ class Dispatcher:
         sms_per_s: float = 1000.0,
         routes: Routes = NO_ROUTES,
     ) -> None:
-        self._region, self._deployment, self._listen = region, deployment, listen
+        self._region, self._deployment, self._told = region, deployment, listen
+        self._closures = Closures()
         self._clock = Clock(deployment, listen, clock)
         self._wall_ms = self._clock.now_ms
         self._newest_ms = 0
         self._people = People()
+        self._answers = Acknowledgements(address(deployment))
         self._directory, self._resync = Directory(address(deployment), region), False
         self._texts: dict[tuple[str, str, str], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
+        self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms)
         asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
         if not any(channel.name == "sms" for channel in built.channels):
             log.warning("there is no SMS: neither smpp_user nor a route for it is set")
         self._channels: dict[str, Channel] = {channel.name: channel for channel in (*built.channels, self._webhooks)}
+
+    def _listen(self, fact: Fact) -> None:
+        if isinstance(fact, ChannelState):
+            self._closures.note(fact.channel, fact.up, self._wall_ms())
+        self._told(fact)
 
     def now_ms(self) -> int:
         """The time that decides: the wall clock live, the newest sent time seen in a replay."""
@@ -119,7 +132,9 @@ class Dispatcher:
             self._listen(Ready("dispatch", False, "stopped"))
             await self._signed.close()
             await self._register.close()
+            await self._following.close()
             await self._directory.close()
+            await self._answers.close()
             await ledger.close()
 
     def _standing_by(self) -> None:
@@ -145,13 +160,14 @@ class Dispatcher:
             lambda: self._courier.resync(),
             self._wall_ms,
         )
+        self._planner.see = self._following.see
         contacts, replay = Lookup(self._contacts), self._deployment.replay
         self._courier = Courier(
             ledger, self._journal, self._planner, self._channels, contacts, replay, self.now_ms, self._wall_ms, self._listen
         )
         self._courier.seal = self._signed.seal
         await ledger.import_contacts(self._region.contacts)
-        self._people.approvals, self._people.silences = await ledger.decisions()
+        await self._following.start(ledger)
         crashed = await ledger.recover(self.now_ms())
         if crashed:
             log.warning("%d deliveries were under way when the last dispatcher ended: they go again, marked as doubled", crashed)
@@ -171,8 +187,11 @@ class Dispatcher:
             asyncio.create_task(stop.wait(), name="stop"),
             asyncio.create_task(self._consume(ledger), name="alerts"),
             asyncio.create_task(self._planner.run(), name="planner"),
+            asyncio.create_task(stop.wait() if deployment.replay else self._escalation(ledger).run(), name="escalation"),
             asyncio.create_task(Notices(self._region, deployment, ledger, self._webhooks, self._listen).run(), name="hazards"),
             asyncio.create_task(self._recheck(ledger), name="people"),
+            asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
+            asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(self._clock.run(), name="clock"),
         ]
         try:
@@ -234,6 +253,21 @@ class Dispatcher:
         for item, contact in opened:
             self._courier.route(item, contact)
 
+    def _escalation(self, ledger: Ledger) -> Escalation:
+        code_of_alert = partial(code_of, self._code_secret)
+        return Escalation(
+            self._planner,
+            ledger,
+            self._directory,
+            self._answers,
+            self._contacts,
+            self._routed,
+            code_of_alert,
+            self.now_ms,
+            self._listen,
+            self._closures,
+        )
+
     async def _contacts(self, ids: Collection[str]) -> dict[str, Contact]:
         """As they are now, also who said stop. Raises Unavailable."""
         found = {contact.id: contact async for chunk in self._directory.heard(ids) for contact in chunk}
@@ -272,7 +306,8 @@ class Dispatcher:
 
     def _channel_state(self, name: str, up: bool) -> None:
         self._listen(ChannelState(name, up))
-        self._listen(Ready(name, up, "" if up else f"no route of {name} is well"))
+        if name == "sms":  # without the others people are still warned
+            self._listen(Ready(name, up, "" if up else "no session with an SMS centre"))
 
     # --- people
 
@@ -280,13 +315,13 @@ class Dispatcher:
         while True:
             await asyncio.sleep(RECHECK_S)
             try:
-                self._people.approvals, self._people.silences = await ledger.decisions()
                 await ledger.beat()
             except (DBAPIError, OSError) as error:
                 log.error("the ledger does not answer: %s", error)
                 continue
             self._listen(Undelivered(self._courier.waiting))
             try:
+                await self._following.recheck()
                 await self._courier.recheck()
                 if self._resync:
                     await self._courier.resync()

@@ -18,7 +18,7 @@ from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from warning.alerts.rules import Approval, Silence
-from warning.dispatch import attempts, plans
+from warning.dispatch import attempts, escalated, plans
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known
 from warning.dispatch.database import READS, connect
@@ -160,6 +160,11 @@ class Ledger:
         """(contact, address) that answered 410."""
         return {(row["contact"], row["address"]) for row in await self._rows(select(t.endpoints_off))}
 
+    async def endpoint_on(self, contact: str) -> None:
+        """It has shown that it wants to hear again."""
+        async with self._writing() as connection:
+            await connection.execute(delete(t.endpoints_off).where(t.endpoints_off.c.contact == contact))
+
     async def plan(self, record: Record, position: Position, now_ms: int, *, due_now: bool) -> list[Open]:
         """Writes an alert, its deliveries and overtakings and moves the position, in one transaction. Returns what is to be sent.
 
@@ -192,10 +197,32 @@ class Ledger:
         async with self._reads.connect() as connection:
             return await plans.heard(connection, event)
 
+    async def in_force(self, now_ms: int) -> list[bytes]:
+        """Values of the alerts that have not expired, a chain's in their order."""
+        async with self._reads.connect() as connection:
+            return await plans.in_force(connection, now_ms)
+
     async def unfinished(self) -> list[bytes]:
         """Values of the alerts whose plan is not done, a chain's in their order."""
         async with self._reads.connect() as connection:
             return await plans.unfinished(connection)
+
+    async def unanswered(self, now_ms: int, after_ms: int, long_ms: int, most: int, after_id: int) -> list[Row]:
+        """See ``escalated.candidates``."""
+        async with self._reads.connect() as connection:
+            return await escalated.candidates(connection, now_ms, after_ms, long_ms, most, after_id)
+
+    async def escalate(
+        self, event: AlertEvent, contacts: Sequence[str], answered: set[str], decide: escalated.Decide, now_ms: int
+    ) -> tuple[list[escalated.Made], list[Open]]:
+        """See ``escalated.enter``."""
+        async with self._moving() as (connection, trail):
+            return await escalated.enter(connection, trail, event, contacts, answered, decide, now_ms)
+
+    async def lately(self, contacts: Sequence[str], since_ms: int) -> list[tuple[str, str, str]]:
+        """See ``escalated.lately``."""
+        async with self._reads.connect() as connection:
+            return await escalated.lately(connection, contacts, since_ms)
 
     async def move(self, position: Position) -> None:
         """Up to here there was nothing new."""

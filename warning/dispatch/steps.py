@@ -4,14 +4,14 @@ A contact's ladder is its channels in its order (``audience.ladder``). The step 
 receipt or an acknowledgement in time (``overdue``). **The time counts from acceptance by the gateway**, not from planning: ninety thousand
 messages stand for minutes in our own queue, and those at its end are not unanswered. **Time in which the way was closed does not count**:
 no receipt can come over it, and after ten minutes' outage of an SMS centre not everybody is called at once. What failed for good
-goes on at once. What was never accepted goes on after CLOSED times that time: then the way is as good as gone, and the next one's own
-queue, ordered by deadlines and at its own pace, spreads the rest.
+goes on at once. What no gateway took is unanswered after CLOSED times that time, if attempts at it failed or its way was closed all the
+while: then the way is as good as gone; the next one's own queue, by deadlines and at its own pace, spreads the many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from warning.dispatch.audience import MACHINES, Ways, ladder
 from warning.model import DeliveryState
@@ -19,44 +19,49 @@ from warning.region import Contact
 
 CLOSED = 3  # times the time, for what no gateway took
 NO_RECEIPT, NEVER_TAKEN, FAILED = "no_receipt", "never_taken", "failed"
-CHANNEL, OFFICE, ROOM, NOBODY, ANSWERED = "channel", "office", "control_room", "nobody_left", "answered"
+CHANNEL, OFFICE, ROOM, NOBODY, ANSWERED, WAIT = "channel", "office", "control_room", "nobody_left", "answered", ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """One delivery of the newest revision, as it stands. ``since_ms``: accepted, failed, or planned at; ``closed_ms``: of the time since
-    then, how long its way was closed."""
+    """One delivery as it stands. ``since_ms``: accepted, failed, or else planned; ``closed_ms``: how long since then its way was closed."""
 
-    id: int
-    contact: str
-    channel: str
     state: DeliveryState
+    channel: str
     since_ms: int
     closed_ms: int = 0
-    refused_why: str = ""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What became of everybody's deliveries of the same revision. ``reached``: a receipt or an answer; ``trying``: may still bring one;
+    ``told``: all that have any."""
+
+    reached: set[str] = field(default_factory=set)
+    trying: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step for ``contact``, because of its delivery ``of``: ``to`` hears over ``channel``; NOBODY and ANSWERED add nothing."""
+    """``to`` hears over ``channel``, in a delivery of his own if ``anew``. WAIT: for a colleague who is being tried; nothing is entered."""
 
-    of: int
-    contact: str
     step: str
-    why: str
     to: Contact | None = None
     channel: str = ""
+    anew: bool = False
 
 
 def overdue(stood: Stood, now_ms: int, after_ms: int) -> str:
     """Why the next step is due; "" while it is not.
 
-    >>> overdue(Stood(1, "c", "sms", DeliveryState.ACCEPTED, 0), 300_000, 300_000)
+    >>> overdue(Stood(DeliveryState.ACCEPTED, "sms", 0), 300_000, 300_000)
     'no_receipt'
-    >>> overdue(Stood(1, "c", "sms", DeliveryState.ACCEPTED, 0, closed_ms=600_000), 800_000, 300_000)
+    >>> overdue(Stood(DeliveryState.ACCEPTED, "sms", 0, closed_ms=600_000), 800_000, 300_000)
     ''
-    >>> overdue(Stood(1, "c", "sms", DeliveryState.WAITING, 0), 899_999, 300_000), overdue(Stood(1, "c", "sms", DeliveryState.FAILED, 9), 9, 300)
-    ('', 'failed')
+    >>> overdue(Stood(DeliveryState.WAITING, "sms", 0, 900_000), 900_000, 300_000)
+    'never_taken'
     """
     if stood.channel in MACHINES or stood.state in (DeliveryState.DELIVERED, DeliveryState.OVERTAKEN, DeliveryState.REFUSED):
         return ""
@@ -65,38 +70,39 @@ def overdue(stood: Stood, now_ms: int, after_ms: int) -> str:
     passed_ms = now_ms - stood.since_ms
     if stood.state is DeliveryState.ACCEPTED:
         return NO_RECEIPT if passed_ms - stood.closed_ms >= after_ms else ""
-    return NEVER_TAKEN if passed_ms >= CLOSED * after_ms else ""
+    long_ms = CLOSED * after_ms
+    return NEVER_TAKEN if passed_ms >= long_ms and (stood.attempts or stood.closed_ms >= long_ms) else ""
+
+
+def step(contact: Contact, tried: Collection[str], office: Sequence[Contact], rooms: Sequence[Contact], others: Others, ways: Ways) -> Step:
+    """The next one. ``tried``: channels of the contact's own deliveries; ``office``: who stands in for it, in order; ``rooms``: the control
+    rooms of its districts. One of the office who was reached is enough; one who is being tried is waited for, his own ladder leads here.
+    """
+    if contact.id in others.reached:
+        return Step(ANSWERED)
+    if channel := next_channel(contact, tried, ways):
+        return Step(CHANNEL, contact, channel, anew=True)
+    colleagues = [one for one in office if one.id != contact.id]
+    if (found := next((one for one in colleagues if one.id in others.reached), None)) is not None:
+        return Step(ANSWERED, found)
+    if any(one.id in others.trying for one in colleagues):
+        return Step(WAIT)
+    for one in colleagues:
+        if one.id not in others.told and (channel := next_channel(one, (), ways)):
+            return Step(OFFICE, one, channel, anew=True)
+    return _room([one for one in rooms if one.id != contact.id], others, ways)
+
+
+def _room(rooms: Sequence[Contact], others: Others, ways: Ways) -> Step:
+    """A control room is told once of a revision; who was not reached, it sees in the report."""
+    if (found := next((one for one in rooms if one.id in others.reached or one.id in others.trying), None)) is not None:
+        return Step(ROOM, found)
+    for one in rooms:
+        if one.id not in others.told and (channel := next_channel(one, (), ways)):
+            return Step(ROOM, one, channel, anew=True)
+    return Step(NOBODY)
 
 
 def next_channel(contact: Contact, tried: Collection[str], ways: Ways) -> str:
-    """The first channel of its ladder that no delivery of this revision has used; "" if there is none."""
+    """The first of its ladder that has not been tried; "" if there is none."""
     return next((channel for channel, _ in ladder(contact, ways) if channel not in tried and channel not in MACHINES), "")
-
-
-def next_person(
-    office: Sequence[Contact],
-    rooms: Sequence[Contact],
-    reached: Collection[str],
-    trying: Collection[str],
-    refused: Collection[str],
-    ways: Ways,
-) -> tuple[str, Contact | None, str]:
-    """(step, whom, over which channel) when a contact's own channels are used up.
-
-    ``office``: who stands in for it, in their order; ``rooms``: the control rooms; ``reached``, ``trying``, ``refused``: contacts with
-    a delivery of this revision that was answered, that may still be, or that the rules did not let go. Somebody of the office who was
-    reached is enough (ANSWERED); one who is being tried is waited for: his own ladder goes on to here (step "").
-    """
-    for step, people in ((OFFICE, office), (ROOM, rooms)):
-        if any(person.id in reached for person in people):
-            return ANSWERED, None, ""
-        if any(person.id in trying for person in people):
-            return "", None, ""
-        for person in people:
-            if person.id not in refused and (channel := next_channel(person, (), ways)):
-                return step, person, channel
-    return NOBODY, None, ""
-
-
-Closed = Callable[[str, int, int], int]  # channel, from, until (ms) -> ms of that in which it was closed
-Counts = Mapping[str, int]

@@ -78,6 +78,20 @@ plans = Table(  # alerts whose deliveries are not all planned yet: ``planner`` g
     Column("revision", Integer, nullable=False),
 )
 
+escalations = Table(  # what was done because a delivery brought no receipt and no answer: one row a delivery, never changed
+    "escalations",
+    metadata,
+    Column("delivery", NUMBER, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
+    Column("alert", String, nullable=False),
+    Column("contact", String, nullable=False),  # who was not reached
+    Column("step", String, nullable=False),  # channel, office, control_room, nobody_left, answered: ``steps``
+    Column("why", String, nullable=False),
+    Column("to_contact", String, nullable=False),
+    Column("to_channel", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("escalations_alert", "alert"),
+)
+
 parts = Table(
     "parts",
     metadata,

@@ -301,7 +301,13 @@ class Metrics:
         cash = CashMetrics(self._registry)
         self._told[facts.CashMoved], self._told[facts.CashWaiting] = cash.moved, cash.waiting
         routes = self._make(Gauge, "route_up", "1 if the route of the channel is well", ("channel", "route"))
+        self._steps = self._make(Counter, "escalations_total", "Steps for contacts whom a warning had not reached", ("step", "why"))
+        self._told[facts.Escalated] = self._escalated
         self._told[facts.RouteState] = lambda fact: routes.labels(fact.channel, fact.route).set(int(fact.up))
+
+    def _escalated(self, fact: facts.Escalated) -> None:
+        for (step, why), number in fact.steps.items():
+            self._steps.labels(step, why).inc(number)
 
     def _approvals_waiting(self, fact: facts.ApprovalsWaiting) -> None:
         self._approvals.set(fact.chains)

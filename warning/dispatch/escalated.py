@@ -1,0 +1,115 @@
+"""Escalation in SQL: whose time may be over, how the others of the same revision stand, and what was done about it, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, exists, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from warning.dispatch import tables as t
+from warning.dispatch.audience import MACHINES, Planned
+from warning.dispatch.rows import OPEN, Open, delivery_row
+from warning.dispatch.steps import Others
+from warning.dispatch.trail import Row, Trail
+from warning.model import AlertEvent, DeliveryState, EventKind
+
+HANDED = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value, DeliveryState.UNKNOWN.value, DeliveryState.SENDING.value)
+TRYING = (DeliveryState.WAITING.value, DeliveryState.SENDING.value, DeliveryState.ACCEPTED.value, DeliveryState.UNKNOWN.value)
+OVER = (EventKind.CLEAR.value, EventKind.EXPIRE.value)  # nobody is woken for the end
+UNTOLD = tuple(kind.value for kind in EventKind if not kind.told)
+QUIET = "quiet"  # reason of a delivery that waits for the end of its contact's quiet hours
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One step to be entered: because of the delivery ``of`` (a row). ``planned``: the delivery that it adds, if any."""
+
+    of: Row
+    step: str
+    why: str
+    to: str = ""
+    channel: str = ""
+    planned: Planned | None = None
+
+
+Decide = Callable[[Others, dict[str, set[str]]], Sequence[Made]]  # how the others stand, contact -> channels tried -> the steps
+
+
+async def candidates(connection: AsyncConnection, now_ms: int, after_ms: int, long_ms: int, most: int, after_id: int) -> list[Row]:
+    """Deliveries of what holds now whose time may be over, and about which nothing was done; at most ``most``, ids above ``after_id``."""
+    c, newer = t.deliveries.c, t.alerts.alias("newer")
+    accepted = and_(c.state == DeliveryState.ACCEPTED.value, c.changed_ms <= now_ms - after_ms)
+    failed = c.state == DeliveryState.FAILED.value
+    waits = and_(c.state.in_(OPEN), c.next_attempt_ms.isnot(None), c.reason != QUIET, c.created_ms <= now_ms - long_ms)
+    told_newer = exists().where(newer.c.chain == c.chain, newer.c.revision > c.revision, newer.c.kind.notin_(UNTOLD))
+    query = (
+        select(t.deliveries)
+        .join(t.alerts, t.alerts.c.identifier == c.alert)
+        .where(c.id > after_id, c.expires_ms > now_ms, c.channel.notin_(MACHINES), t.alerts.c.kind.notin_(OVER))
+        .where(or_(accepted, failed, waits), ~exists().where(t.escalations.c.delivery == c.id), ~told_newer)
+        .order_by(c.id)
+        .limit(most)
+    )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def others(
+    connection: AsyncConnection, alert: str, contacts: Collection[str], answered: Collection[str]
+) -> tuple[Others, dict[str, set[str]]]:
+    """How the deliveries of a revision to these contacts stand; contact -> channels that were tried."""
+    found, tried = Others(reached=set(answered)), dict[str, set[str]]()
+    c = t.deliveries.c
+    done = exists().where(t.escalations.c.delivery == c.id).label("done")
+    query = select(c.contact, c.channel, c.state, done).where(c.alert == alert, c.contact.in_(list(contacts)))
+    for row in await connection.execute(query):
+        found.told.add(row.contact)
+        tried.setdefault(row.contact, set()).add(row.channel)
+        if row.channel in MACHINES:
+            continue
+        if row.state == DeliveryState.DELIVERED.value:
+            found.reached.add(row.contact)
+        elif row.state in TRYING and not row.done:
+            found.trying.add(row.contact)
+    return found, tried
+
+
+async def enter(
+    connection: AsyncConnection,
+    trail: Trail,
+    event: AlertEvent,
+    contacts: Collection[str],
+    answered: Collection[str],
+    decide: Decide,
+    now_ms: int,
+) -> tuple[list[Made], list[Open]]:
+    """Decides with what stands in the same transaction; the steps, and the deliveries that they added."""
+    made = list(decide(*await others(connection, event.alert.identifier, contacts, answered)))
+    rows: list[Row] = []
+    for one in made:
+        if one.planned is not None:
+            rows.append({**delivery_row(event, one.planned, now_ms, now_ms), "route": ""})
+    if rows:
+        written = await connection.execute(insert(t.deliveries).returning(t.deliveries.c.id, sort_by_parameter_order=True), rows)
+        for row, number in zip(rows, written.scalars(), strict=True):
+            row["id"] = number
+            trail.moved(row, why=f"escalated {row['step']}")
+        trail.told(row for row in rows if row["state"] not in OPEN)
+    if made:
+        await connection.execute(insert(t.escalations), [_row(one, now_ms) for one in made])
+    return made, [Open.of(row) for row in rows if row["state"] in OPEN]
+
+
+def _row(one: Made, now_ms: int) -> dict[str, Any]:
+    said = {"delivery": one.of["id"], "alert": one.of["alert"], "contact": one.of["contact"], "step": one.step, "why": one.why}
+    return {**said, "to_contact": one.to, "to_channel": one.channel, "at_ms": now_ms}
+
+
+async def lately(connection: AsyncConnection, contacts: Collection[str], since_ms: int) -> list[tuple[str, str, str]]:
+    """(contact, chain, alert) of what these contacts may have heard since then: what a bare "1" by SMS is the answer to."""
+    c = t.deliveries.c
+    query = select(c.contact, c.chain, c.alert).distinct().where(c.contact.in_(list(contacts)), c.created_ms >= since_ms)
+    query = query.where(or_(c.handed, c.state.in_(HANDED)))
+    return [(row.contact, row.chain, row.alert) for row in await connection.execute(query)]
