@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 REHEARSAL = "rehearsal:"  # rehearsal:NAME instead of a URL: the demo's receiver, for exercise contacts only
 BODY_TYPE = "application/json"
 LONGEST_RETRY_AFTER_S = 86_400.0
+MOST_ANSWER = 64 << 10  # bytes: what a receiver says beyond that is not read
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)  # nothing was written to the other side
 
 
@@ -45,6 +47,7 @@ class WebhookChannel:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     allow_loopback: frozenset[tuple[str, int]] = frozenset()
     timeout_s: float = 20.0
+    whole_s: float = 30.0  # from the first byte to the last
     per_endpoint: int = 4
     now: Callable[[], datetime] = wall_clock
     name: str = field(default="webhook", init=False)
@@ -84,6 +87,11 @@ class WebhookChannel:
 
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         """One signed POST; ``identifier`` is the webhook-id, the same on every retry."""
+        answer = await self.exchange(contact, identifier, body)
+        return answer if isinstance(answer, Outcome) else outcome_of(answer, self.now())
+
+    async def exchange(self, contact: Contact, identifier: str, body: str) -> httpx.Response | Outcome:
+        """The same, for who reads the answer (its first ``MOST_ANSWER`` bytes). An Outcome where there is none."""
         url = self._url(contact)
         if not url:
             return Outcome(DeliveryState.FAILED, "endpoint", detail=f"{contact.id}: no endpoint is configured for {contact.webhook!r}")
@@ -93,10 +101,11 @@ class WebhookChannel:
             return Outcome(DeliveryState.FAILED, "secret", detail=f"{contact.id}: secret: {error} (whsec_ and base64 of 24 to 64 bytes)")
         client = self._rehearsal if contact.webhook.startswith(REHEARSAL) else self._strict
         try:
-            response = await client.post(url, content=body.encode(), headers=headers)
+            async with asyncio.timeout(self.whole_s):  # the client's own is per read: one byte a second would keep us for hours
+                return await _asked(client, url, body.encode(), headers)
         except SSRFProtectionError as error:
             return Outcome(DeliveryState.FAILED, "forbidden_address", detail=str(error))
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             state = DeliveryState.WAITING if isinstance(error, NOT_SENT) else DeliveryState.UNKNOWN
             return Outcome(state, "timeout", detail=repr(error))
         except NOT_SENT as error:
@@ -105,18 +114,18 @@ class WebhookChannel:
             return Outcome(DeliveryState.FAILED, "endpoint", detail=repr(error))
         except httpx.HTTPError as error:
             return Outcome(DeliveryState.UNKNOWN, "reset", detail=repr(error))
-        return outcome_of(response, self.now())
 
     def _signed(self, contact: Contact, identifier: str, body: str) -> dict[str, str]:
         now = self.now()
         if not contact.secret:
             raise ValueError("empty")
+        secrets = filter(None, (contact.secret, contact.former_secret))  # while one is rotated its receiver may know either
         return {
             "content-type": BODY_TYPE,
             "user-agent": "flood-warning",
             "webhook-id": identifier,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(contact.secret).sign(identifier, now, body),
+            "webhook-signature": " ".join(Webhook(each).sign(identifier, now, body) for each in secrets),
         }
 
     def _url(self, contact: Contact) -> str:
@@ -126,6 +135,18 @@ class WebhookChannel:
 
     def _is_rehearsal(self, hostname: str, address: IPv4Address | IPv6Address, port: int) -> bool:
         return address.is_loopback and (str(address), port) in self.allow_loopback
+
+
+async def _asked(client: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    """The answer, with as much of its body as may be read: an endpoint must not fill our memory."""
+    async with client.stream("POST", url, content=body, headers=headers) as response:
+        read = bytearray()
+        async for some in response.aiter_raw(MOST_ANSWER):
+            read += some
+            if len(read) >= MOST_ANSWER:
+                break
+        said = {name: value for name, value in response.headers.items() if name in ("retry-after", "location")}  # nothing to unpack
+        return httpx.Response(response.status_code, headers=said, content=bytes(read[:MOST_ANSWER]))
 
 
 def message_id(event: AlertEvent, contact: Contact) -> str:
