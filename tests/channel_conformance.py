@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import channel_world as world
+import pytest
 
 from warning.dispatch.channel import Channel, Outcome, PartReceipt, Sending
 from warning.model import DeliveryState as State
@@ -27,7 +28,7 @@ class Side:
     reject: Callable[[], Any]
     throttle: Callable[[], Any]
     silence: Callable[[], Any]
-    reset: Callable[[], Any]
+    reset: Callable[[], Any] | None  # None: there is no connection that could break (a folder)
     heal: Callable[[], Any]
     go_away: Callable[[], Awaitable[None]]
     come_back: Callable[[], Awaitable[None]]
@@ -77,6 +78,8 @@ async def test_a_timeout_says_that_it_may_have_been_sent(side: Side) -> None:
 
 
 async def test_a_reset_under_way_says_that_it_may_have_been_sent_and_does_not_wait(side: Side) -> None:
+    if side.reset is None:
+        pytest.skip("this channel has no connection")
     side.reset()
     outcome = await asyncio.wait_for(side.send(), 10)
     assert (outcome.state, outcome.reason) == (State.UNKNOWN, "reset")
@@ -95,7 +98,7 @@ async def test_what_could_not_be_sent_is_said_to_be_not_sent(side: Side) -> None
 
 
 async def test_it_goes_on_after_every_fault(side: Side) -> None:
-    for fault in (side.reject, side.reset, side.heal):
+    for fault in filter(None, (side.reject, side.reset, side.heal)):
         fault()
         await side.send()
         await asyncio.wait_for(side.channel.ready(), 15)

@@ -60,6 +60,7 @@ class Deployment:
     smpp_user: str = ""
     smpp_password: str = field(default="", repr=False)
     sms_sender: str = ""
+    routes_file: str = ""  # routes.yaml: further SMS centres, mail relays, Asterisk, cell broadcast; "" = none
     readers_smpp_host: str = ""  # SMS centre that hands us what gauge readers send; "" = none
     readers_smpp_port: int = 2775
     readers_smpp_user: str = ""  # an account of its own: the receipts of warnings go to the other one

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import re
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -60,10 +61,10 @@ class KannelWay:
         soon = why.soon or why.reason in SOON
         return Outcome(state, why.reason, why.retry_after_s, parts, soon=soon, detail=why.detail)
 
-    async def receive(self, query: Mapping[str, str]) -> list[PartReceipt]:
+    async def receive(self, query: Any) -> list[PartReceipt]:
         """A receipt as Kannel calls with it. Raises ValueError where it is none."""
-        message_id, kind = query.get("id", ""), query.get("type", "")
-        if not message_id or not kind.isascii() or not kind.isdigit():
+        message_id, kind = (str(query.get(name, "")) if isinstance(query, dict) else "" for name in ("id", "type"))
+        if not message_id or not re.fullmatch("[0-9]{1,3}", kind):
             raise ValueError("id or type is missing: the dlr-url that was given with the message has both")
         state = STATES.get(int(kind) & 0x1F)
         return [PartReceipt("sms", message_id, *state)] if state else []
