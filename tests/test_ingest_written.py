@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from warning.ingest.formats import SENTINELS, Formats, Item
 from warning.ingest.gateway import Gateway, Sender, shortened
 from warning.ingest.log import Place, Record, TooLarge
 from warning.ingest.written import Records, Writer
-from warning.model import Rejected, to_json
+from warning.model import Reading, Rejected, to_json
 from warning.region import Region
 
 NOW_MS = 1_756_800_000_000  # 2025-09-02T08:00:00Z
@@ -83,7 +84,12 @@ def test_the_plain_ones_do_not_go_the_whole_way(region: Region, monkeypatch: pyt
     writer = Writer(Formats(region), PLACES)
     asked: list[Item] = []
     whole = Formats.reading
-    monkeypatch.setattr(Formats, "reading", lambda self, item, **given: (asked.append(item), whole(self, item, **given))[1])
+
+    def reading(self: Formats, item: Item, **given: Any) -> Reading:
+        asked.append(item)
+        return whole(self, item, **given)
+
+    monkeypatch.setattr(Formats, "reading", reading)
     at = datetime(2025, 9, 2, 7, tzinfo=UTC)
     some: list[Item | InputError] = [Item("A", "stage", at, float(value), "cm", "gauge_zero") for value in range(100)]
     found: Records = defaultdict(list)

@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 
 _MOST_TIMES = 1_000_000
 _AGAIN_S = 0.2
+_STILL_S = 10
+_TIME = b"\0"
 
 
 @dataclass
@@ -80,17 +82,30 @@ class Load:
             self.failed[status] = self.failed.get(status, 0) + self.batch
 
     def _bodies(self) -> Iterator[bytes]:
-        """Requests without end: a wave that rises and falls within an hour, far below any limit."""
-        first = int(time.time()) - self.behind_s
-        parts: list[str] = []
+        """Requests without end: a wave that rises and falls within an hour, far below any limit, in steps of ``_STILL_S`` seconds.
+
+        Written by filling the time into a text: whoever sends shares the machine with what is measured.
+        """
+        first, size = int(time.time()) - self.behind_s, math.gcd(len(self.stations), self.batch)
+        texts: list[bytes] = []
+        parts: list[bytes] = []
         for step in itertools.count():
-            at = datetime.fromtimestamp(first + step, UTC).isoformat()
-            for number, station in enumerate(self.stations):
-                value = round(200 + 20 * math.sin(step / 600 + number), 2)
-                parts.append(f'{{"station":"{station}","parameter":"discharge","time":"{at}","value":{value},"unit":"m3/s"}}')
-                if len(parts) == self.batch:
-                    yield f"[{','.join(parts)}]".encode()
+            if step % _STILL_S == 0:
+                texts = [self._text(step, begin, begin + size) for begin in range(0, len(self.stations), size)]
+            at = datetime.fromtimestamp(first + step, UTC).isoformat().encode()
+            for text in texts:
+                parts.append(text.replace(_TIME, at))
+                if len(parts) * size == self.batch:
+                    yield b"[%b]" % b",".join(parts)
                     parts = []
+
+    def _text(self, step: int, begin: int, end: int) -> bytes:
+        """Readings of these stations, with ``_TIME`` for their times."""
+        found = []
+        for number, station in enumerate(self.stations[begin:end], begin):
+            value = round(200 + 20 * math.sin(step / 600 + number), 2)
+            found.append(f'{{"station":"{station}","parameter":"discharge","time":"\0","value":{value},"unit":"m3/s"}}')
+        return ",".join(found).encode()
 
     async def _tell(self, began: float) -> None:
         while True:
@@ -107,7 +122,7 @@ class Load:
         return {"accepted": self.accepted, "failed": self.failed, "seconds": time.monotonic() - began, "late_s": self.late_s}
 
 
-class _Connection:
+class _Connection(asyncio.Protocol):
     """A kept connection that posts one request after the other. A client library costs more than the gateway it is to measure."""
 
     def __init__(self, url: str, key: str) -> None:
@@ -115,28 +130,48 @@ class _Connection:
         self._host, self._port = place.hostname or "", place.port or 80
         lines = [f"POST {place.path} HTTP/1.1", f"Host: {place.netloc}", f"Authorization: Bearer {key}", "Content-Type: application/json"]
         self._head = "".join(f"{line}\r\n" for line in [*lines, "Content-Length: "])[:-2].encode()
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[str] | None = None
+        self._came = b""
 
     async def post(self, body: bytes) -> str:
         """The status, or the name of what went wrong; then a new connection is made the next time."""
+        loop = asyncio.get_running_loop()
         try:
-            if self._streams is None:
-                self._streams = await asyncio.open_connection(self._host, self._port)
-            reader, writer = self._streams
-            writer.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-            await reader.readexactly(int(length))
-            return head[9:12].decode()
-        except (OSError, EOFError, ValueError) as error:  # IncompleteReadError is an EOFError
+            if self._transport is None:
+                self._came = b""
+                self._transport = (await loop.create_connection(lambda: self, self._host, self._port))[0]
+            self._answer = loop.create_future()
+            self._transport.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+            return await self._answer
+        except (OSError, EOFError, ValueError) as error:
             self.close()
             await asyncio.sleep(_AGAIN_S)
             return type(error).__name__
 
+    def data_received(self, data: bytes) -> None:
+        """An answer, or a part of one; every answer of a gateway says how long it is."""
+        self._came += data
+        head, end, body = self._came.partition(b"\r\n\r\n")
+        if end and self._answer is not None and not self._answer.done():
+            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            if not length.strip().isdigit():
+                self._answer.set_exception(ValueError("an answer without a length"))
+            elif len(body) >= int(length):
+                self._came = b""
+                self._answer.set_result(head[9:12].decode())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever waits for an answer hears it."""
+        self._transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or EOFError())
+
     def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        """Ends it."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
 
 
 def main() -> None:
