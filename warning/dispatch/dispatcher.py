@@ -190,6 +190,7 @@ class Dispatcher:
             asyncio.create_task(stop.wait() if deployment.replay else self._escalation(ledger).run(), name="escalation"),
             asyncio.create_task(Notices(self._region, deployment, ledger, self._webhooks, self._listen).run(), name="hazards"),
             asyncio.create_task(self._recheck(ledger), name="people"),
+            asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
             asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(self._clock.run(), name="clock"),

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
+from warning.alerts.manual import chains_meant
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known, Plan, overtakable
 from warning.dispatch.rows import OPEN, Open, Record, alert_row, change, delivery_row
 from warning.dispatch.trail import Row, Trail, taken_up
-from warning.model import AlertEvent, DeliveryState
+from warning.model import Alert, AlertEvent, DeliveryState, Level
 
 Decide = Callable[[list[Known]], Plan]
 _KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision")
@@ -32,6 +34,25 @@ class Some:
     opened: list[Open]  # to be sent, or held
 
 
+def _replaced(alert: Alert) -> ColumnElement[bool]:
+    """Deliveries of the chains that a person's alert takes the place of. What rose above its class meanwhile is left on its way."""
+    c, top = t.deliveries.c, max(alert.level, alert.previous_level, key=lambda level: level.rank)
+    others = chains_meant(alert) - {chain_of(alert.identifier)}
+    lower = c.level.in_([level.value for level in Level if level.rank <= top.rank])
+    return c.chain.in_(others) & (~c.state.in_(OPEN) | lower if alert.revision == 0 else ~c.state.in_(OPEN))
+
+
+def _older(alert: Alert) -> ColumnElement[bool]:
+    c = t.deliveries.c
+    return (c.chain == chain_of(alert.identifier)) & (c.revision < alert.revision) | _replaced(alert)
+
+
+def _known(row: Any, own: str) -> Known:
+    """Of another chain: older than any revision of ours."""
+    known = {name: row[name] for name in _KNOWN if name not in ("state", "revision")}
+    return Known(**known, state=DeliveryState(row["state"]), revision=row["revision"] if row["chain"] == own else -1)
+
+
 async def begin(connection: AsyncConnection, event: AlertEvent, value: bytes) -> None:
     """The alert is in the ledger, and its plan is to be done."""
     alert = event.alert
@@ -44,9 +65,10 @@ async def some(
     connection: AsyncConnection, trail: Trail, event: AlertEvent, contacts: Sequence[str], decide: Decide, now_ms: int, due_ms: int
 ) -> Some:
     """Decides for these contacts with what the ledger knows of them, and writes it."""
-    c = t.deliveries.c
-    query = select(*(c[name] for name in _KNOWN)).where(c.chain == chain_of(event.alert.identifier), c.contact.in_(contacts)).order_by(c.id)
-    plan = decide([Known(**{**row, "state": DeliveryState(row["state"])}) for row in (await connection.execute(query)).mappings()])
+    c, own = t.deliveries.c, chain_of(event.alert.identifier)
+    where = (c.chain == own) | _replaced(event.alert)
+    query = select(*(c[name] for name in _KNOWN), c.chain).where(where, c.contact.in_(contacts)).order_by(c.id)
+    plan = decide([_known(row, own) for row in (await connection.execute(query)).mappings()])
     await overtake(connection, trail, plan.overtaken, now_ms)
     rows: list[Row] = [{**delivery_row(event, planned, now_ms, due_ms), "route": ""} for planned in plan.planned]
     if rows:
@@ -61,9 +83,9 @@ async def some(
 async def finish(connection: AsyncConnection, trail: Trail, event: AlertEvent, now_ms: int, *, replay: bool) -> tuple[int, ...]:
     """Everybody is planned; what an older revision still has on its way, to whoever is no contact any more, will not go. Its ids."""
     alert, c = event.alert, t.deliveries.c
-    older = (c.chain == chain_of(alert.identifier)) & (c.revision < alert.revision) & c.state.in_(OPEN)
-    rows = (await connection.execute(select(*(c[name] for name in _KNOWN)).where(older))).mappings()
-    known = [Known(**{**row, "state": DeliveryState(row["state"])}) for row in rows]
+    older = _older(alert) & c.state.in_(OPEN)
+    rows = (await connection.execute(select(*(c[name] for name in _KNOWN), c.chain).where(older))).mappings()
+    known = [_known(row, chain_of(alert.identifier)) for row in rows]
     gone = tuple(one.id for one in known if overtakable(one, alert.sent_ms, replay=replay))
     await overtake(connection, trail, gone, now_ms)
     await connection.execute(delete(t.plans).where(t.plans.c.alert == alert.identifier))
@@ -85,10 +107,16 @@ async def overtake(connection: AsyncConnection, trail: Trail, ids: Sequence[int]
 async def heard(connection: AsyncConnection, event: AlertEvent) -> set[str]:
     """Contacts in the history of its chain whom this revision may concern: all, or, if contacts do not hear of it, who still waits."""
     alert, c = event.alert, t.deliveries.c
-    query = select(c.contact).distinct().where(c.chain == chain_of(alert.identifier), c.revision < alert.revision)
+    query = select(c.contact).distinct().where(_older(alert))
     if not alert.kind.told:
         query = query.where(c.state.in_(OPEN))
     return set((await connection.execute(query)).scalars())
+
+
+async def in_force(connection: AsyncConnection, now_ms: int) -> list[bytes]:
+    """The values of alerts that have not expired, a chain's in their order."""
+    query = select(t.alerts.c.value).where(t.alerts.c.expires_ms > now_ms).order_by(t.alerts.c.chain, t.alerts.c.revision)
+    return [bytes(value) for value in (await connection.execute(query)).scalars()]
 
 
 async def unfinished(connection: AsyncConnection) -> list[bytes]:

@@ -120,7 +120,7 @@ class Authority:
         before = await self.newest(identifier, at_ms)
         event = manual.corrected(before, self._region, level, reason, at_ms, hours, arrival_ms=arrival_ms, observed=observed)
         off = max(level, said_level(before), key=lambda one: one.rank)
-        await self._enter("correct", event, by, at_ms, key, reason, once=before.identifier, before=before, off=off)
+        await self._enter("correct", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=off)
         return event
 
     async def cancel(self, identifier: str, reason: str, by: str, at_ms: int, *, key: str = "") -> AlertEvent:
@@ -128,7 +128,7 @@ class Authority:
         self._allowed(by)
         before = await self.newest(identifier, at_ms)
         event = manual.cancelled(before, self._region, reason, at_ms)
-        await self._enter("cancel", event, by, at_ms, key, reason, once=before.identifier, before=before, off=said_level(before))
+        await self._enter("cancel", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=said_level(before))
         return event
 
     async def resend(
@@ -216,7 +216,7 @@ class Authority:
                 subject, what["calls_off"] = chain_of(before.identifier), off.value
         if await self._decisions.decide(kind, by, at_ms, subject, what, key=key, once=f"manual:{once}") is None:
             fix = "look at what there is now (`warning decisions`), and decide again"
-            raise InputError(f"somebody else has just decided about {once}", reason="decided", field="alert", fix=fix)
+            raise InputError(f"somebody else has just decided about {alert.zone}", reason="decided", field="alert", fix=fix)
 
 
 def _named(by: str) -> None:

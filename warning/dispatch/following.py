@@ -1,0 +1,87 @@
+"""What the dispatcher does with what people decide: follows it, publishes what they raised, and tells operators what waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from warning.deployment import Deployment
+from warning.dispatch.by_hand import ByHand
+from warning.dispatch.decided import Decided
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.planner import DECODER, People
+from warning.dispatch.waiting import Waiting
+from warning.dispatch.webhook import WebhookChannel
+from warning.facts import Listener
+from warning.model import AlertEvent, DeliveryState
+from warning.proof.decisions import Decisions
+from warning.region import Contact, Region
+
+log = logging.getLogger(__name__)
+
+RETRIES_S = (0.0, 5.0, 30.0)
+MOST_UNDER_WAY = 50
+
+
+class Following:
+    """Keeps ``people`` as they decided. ``start`` before anything else of it."""
+
+    def __init__(
+        self, region: Region, deployment: Deployment, people: People, webhooks: WebhookChannel, listen: Listener, now_ms: Callable[[], int]
+    ) -> None:
+        self._region, self._deployment, self._people, self._webhooks = region, deployment, people, webhooks
+        self._now_ms = now_ms
+        self._decisions = Decisions(deployment.database)
+        self._waiting = Waiting(region, deployment, people, self._decisions, self._tell, listen)
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def start(self, ledger: Ledger) -> None:
+        """Raises Unavailable: without what people decided nothing may be sent."""
+        self._decided = Decided(self._decisions, self._people, ledger.decisions, self._now_ms)
+        self._by_hand = ByHand(self._deployment, ledger, lambda: self._decided.standing.manual, self._now_ms)
+        await self._decided.refresh()
+        if self._region.alert.approve_from is not None or self._people.call_offs:
+            for value in await ledger.in_force(self._now_ms()):
+                self.see(DECODER.decode(value))
+
+    def see(self, event: AlertEvent) -> None:
+        """A revision is being planned."""
+        self._decided.see(event)
+        self._waiting.see(event)
+
+    async def recheck(self) -> None:
+        """Once a second. Raises Unavailable: what was known stays."""
+        await self._decided.refresh()
+        if self._region.alert.approve_from is not None:
+            await self._waiting.look(self._now_ms(), self._decided.standing.once)
+
+    async def publish(self) -> None:
+        """Alerts by hand, until it is cancelled."""
+        await self._by_hand.run()
+
+    async def close(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._decisions.close()
+
+    async def _tell(self, contact: Contact, identifier: str, body: str) -> None:
+        """Posts beside the loop that asks: an operator's dead endpoint holds nothing up."""
+        if not contact.webhook:
+            return
+        if len(self._under_way) >= MOST_UNDER_WAY:
+            log.error("%s is not told of %s: %d notices are under way; the log has it", contact.id, identifier, MOST_UNDER_WAY)
+            return
+        task = asyncio.create_task(self._post(contact, identifier, body))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _post(self, contact: Contact, identifier: str, body: str) -> None:
+        for delay_s in RETRIES_S:
+            await asyncio.sleep(delay_s)
+            outcome = await self._webhooks.post(contact, identifier, body)
+            if outcome.state in (DeliveryState.DELIVERED, DeliveryState.FAILED):
+                break
+        if outcome.state is not DeliveryState.DELIVERED:
+            log.error("operator %s was not told of %s: %s %s", contact.id, identifier, outcome.reason, outcome.detail)
