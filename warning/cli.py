@@ -14,9 +14,11 @@ import typer
 
 from warning import (
     __version__,
+    cli_audit,
     cli_bench,
     cli_check,
     cli_contacts,
+    cli_deliveries,
     cli_devices,
     cli_edge,
     cli_export,
@@ -46,8 +48,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_people.keys, name="keys")
+app.add_typer(cli_audit.audit, name="audit")
 app.add_typer(cli_bench.bench, name="bench")
 app.add_typer(cli_contacts.contacts, name="contacts")
+app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(cli_devices.devices, name="devices")
 app.add_typer(cli_edge.edge, name="edge")
 app.add_typer(cli_readers.readers, name="readers")

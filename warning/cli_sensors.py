@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from warning.cli_groups import RegionFirst
 from warning.cli_options import Database, Directory, Json, Kafka, Prefix, deployment_of, moment
 from warning.errors import ConfigError, Problem
 from warning.model import Parameter
@@ -18,17 +18,7 @@ if TYPE_CHECKING:
     from warning.region import Region
 
 
-class _RegionFirst(TyperGroup):
-    """``warning sensors REGION show A`` is ``warning sensors show REGION A``, and without a command it is ``list``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            named = not args[0].startswith("-") and len(args) > 1 and args[1] in self.commands
-            args = [args[1], args[0], *args[2:]] if named else ["list", *args]
-        return super().parse_args(ctx, args)
-
-
-sensors = typer.Typer(cls=_RegionFirst, help="How each sensor is; out of service, in service.", no_args_is_help=True, rich_markup_mode=None)
+sensors = typer.Typer(cls=RegionFirst, help="How each sensor is; out of service, in service.", no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="REGION", help="name of a region, or the path of its folder")]
 Station = Annotated[str, typer.Argument(help="id of the station")]

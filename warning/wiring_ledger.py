@@ -1,0 +1,174 @@
+"""What the commands ask of a ledger: deliveries, the SMS centre's report against it, the audit's export and heads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from warning.deployment import Deployment
+from warning.dispatch import exported
+from warning.dispatch.database import READS, connect
+from warning.dispatch.reconcile import STATES, Found, Said, reconcile
+from warning.errors import ConfigError, Problem, Unavailable
+from warning.model import Receipt
+from warning.people import tables as people
+from warning.people.directory import Directory
+from warning.proof import audit, chain, keys
+from warning.region import Region
+from warning.stream.kafka import KafkaLog
+from warning.wiring import clock_ms
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {  # what centres call them, in small letters
+    "message_id": ("message_id", "messageid", "msgid", "msg_id", "smsc_id", "id"),
+    "state": ("state", "status", "stat", "message_state", "dlr_status"),
+}
+
+
+@asynccontextmanager
+async def reading(deployment: Deployment) -> AsyncIterator[AsyncConnection]:
+    """One connection that only asks. Raises Unavailable, also where there is no ledger yet: to ask makes no file."""
+    _there(deployment)
+    engine = await connect(deployment.database)
+    try:
+        async with engine.execution_options(**{READS: True}).connect() as connection:
+            yield connection
+    except (DBAPIError, OSError) as error:
+        raise Unavailable(f"the ledger does not answer: {error}", reason="database") from error
+    finally:
+        await engine.dispose()
+
+
+def _there(deployment: Deployment) -> None:
+    path = deployment.database.partition(":///")[2]
+    if deployment.database.startswith("sqlite") and path and not Path(path).exists():
+        raise ConfigError([Problem(path, "there is no ledger", "name its --directory, --prefix or --database; a dispatcher makes one")])
+
+
+# --- the centre's report
+
+
+async def reconciled(
+    region: Region, deployment: Deployment, report: Path, columns: Mapping[str, str], states: Mapping[str, str], *, write: bool
+) -> Found:
+    """``columns``: message_id, state -> name in the report; ``states``: its words -> delivered, failed or pending; both beside the usual.
+
+    Raises ConfigError with every line that cannot be read; nothing is changed then.
+    """
+    said = list(_said(report, columns, {**STATES, **{word.upper(): "" if to == "pending" else to for word, to in states.items()}}))
+    _there(deployment)
+    engine = await connect(deployment.database)
+    try:
+        return await reconcile(engine, region.id, said, clock_ms(), write=write)
+    except (DBAPIError, OSError) as error:
+        raise Unavailable(f"the ledger does not answer: {error}; run it again", reason="database") from error
+    finally:
+        await engine.dispose()
+
+
+def _said(report: Path, columns: Mapping[str, str], states: Mapping[str, str]) -> Iterator[Said]:
+    try:
+        text = report.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(report), f"cannot be read: {error}", "name a CSV file in UTF-8")]) from error
+    reader = csv.DictReader(io.StringIO(text), dialect=_dialect(text))
+    named = {name: _column(report, reader.fieldnames or (), name, columns.get(name, "")) for name in COLUMNS}
+    problems = []
+    for row in reader:
+        message_id, word = (row[named["message_id"]] or "").strip(), (row[named["state"]] or "").strip()
+        at = f"{report}:{reader.line_num}"
+        if not message_id:
+            problems.append(Problem(at, f"{named['message_id']} is empty", "each line names a message"))
+        elif word.upper() not in states:
+            problems.append(
+                Problem(at, f"{named['state']}: {word!r} is no known state", f"--state {word or 'WORD'}=delivered|failed|pending")
+            )
+        else:
+            yield Said(reader.line_num, message_id, states[word.upper()])
+    if problems:
+        raise ConfigError(problems[:50])
+
+
+def _dialect(text: str) -> Any:
+    try:
+        return csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
+    except csv.Error:
+        return csv.excel
+
+
+def _column(report: Path, there: Any, name: str, given: str) -> str:
+    wanted = (given.lower(),) if given else COLUMNS[name]
+    for each in wanted:
+        for column in there:
+            if column.strip().lower() == each:
+                return str(column)
+    raise ConfigError([Problem(str(report), f"has no column for {name}: {', '.join(there) or 'no columns'}", f"--column {name}=NAME")])
+
+
+# --- the audit
+
+
+async def export(region: Region, deployment: Deployment, file: Path, *, with_contacts: bool) -> int:
+    """Writes the chain as it stands now; how many lines. Raises ConfigError where the file cannot be written, Unavailable."""
+    key = keys.signer(keys.read(Path(deployment.signing_keys))[0], keys.today()) if deployment.signing_keys else None
+    try:
+        with file.open("wb") as out:
+            async with reading(deployment) as connection:
+                seq, digest = await chain.head(connection)
+                salt = await chain.salt(connection)
+                _write(out, audit.first(region.id, datetime.now(UTC).isoformat(timespec="seconds"), salt if with_contacts else ""))
+                async for line, own in exported.lines(connection, salt, seq):
+                    _write(out, {"line": line, "digest": own})
+                if with_contacts:
+                    await _contacts(out, connection, deployment, salt)
+            _write(out, audit.last(region.id, seq, digest, key))
+    except OSError as error:
+        raise ConfigError([Problem(str(file), f"cannot be written: {error.strerror}", "name a file in a folder that is there")]) from error
+    return seq
+
+
+async def _contacts(out: Any, connection: AsyncConnection, deployment: Deployment, salt: str) -> None:
+    directory = Directory(people.address(deployment))
+    try:
+        async for each in exported.contacts(connection):
+            found = await directory.contact(each)
+            told = {"name": found.name, "phone": found.phone, "email": found.email} if found else {}
+            _write(out, {"contact": chain.tag(salt, each), "id": each, **told})
+    finally:
+        await directory.close()
+
+
+def _write(out: Any, item: Mapping[str, Any]) -> None:
+    out.write(chain.canonical(item) + b"\n")
+
+
+def verified(file: Path, known: Mapping[int, str], certificate: str) -> audit.Found:
+    """The file alone, line by line. Raises ConfigError where it cannot be read."""
+    try:
+        with file.open("rb") as lines:
+            return audit.verify(lines, known, certificate)
+    except OSError as error:
+        raise ConfigError([Problem(str(file), f"cannot be read: {error.strerror}", "name a file of warning audit export")]) from error
+
+
+async def heads(deployment: Deployment) -> dict[int, str]:
+    """seq -> digest of every head that stands on the topic ``receipts``. Raises Unavailable."""
+    known: dict[int, str] = {}
+    decoder = msgspec.json.Decoder(Receipt)
+
+    def take(_: int, __: bytes | None, value: bytes | None) -> None:
+        if value is not None and (head := decoder.decode(value).chain):
+            place, digest = head.split(":", 1)
+            known[int(place)] = digest
+
+    async with KafkaLog(deployment, writes=False) as log:
+        await log.read(deployment.receipts, 0, take)
+    return known
