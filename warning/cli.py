@@ -16,6 +16,7 @@ from warning import (
     __version__,
     cli_audit,
     cli_bench,
+    cli_cash,
     cli_check,
     cli_contacts,
     cli_deliveries,
@@ -31,6 +32,7 @@ from warning import (
     cli_rejected,
     cli_replay,
     cli_sensors,
+    cli_signing,
     cli_train,
     cli_whatif,
     cli_words,
@@ -50,6 +52,7 @@ app = typer.Typer(
 app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_audit.audit, name="audit")
 app.add_typer(cli_bench.bench, name="bench")
+app.add_typer(cli_cash.cash, name="cash")
 app.add_typer(cli_contacts.contacts, name="contacts")
 app.add_typer(cli_deliveries.deliveries, name="deliveries")
 app.add_typer(cli_devices.devices, name="devices")
@@ -57,6 +60,7 @@ app.add_typer(cli_edge.edge, name="edge")
 app.add_typer(cli_readers.readers, name="readers")
 app.add_typer(cli_rejected.rejected, name="rejected")
 app.add_typer(cli_sensors.sensors, name="sensors")
+app.add_typer(cli_signing.signing, name="signing")
 app.command()(cli_check.check)
 app.command()(cli_words.words)
 app.command("travel-times")(cli_check.travel_times)

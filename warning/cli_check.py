@@ -23,13 +23,18 @@ Readings = Annotated[
 
 def check(region: Name, against: Against = None) -> None:
     """Print everything that is wrong with a region's folder: file, line or key, and the fix; then notes that nobody need heed."""
-    from warning import config, config_datastreams, config_readers, config_sources, config_survey
+    import os
+
+    from warning import config, config_cash, config_datastreams, config_readers, config_sources, config_survey
     from warning.alerts.budget import budget_problems
     from warning.config_devices import device_problems
     from warning.pipeline.trained import model_problems
+    from warning.proof import keys
+    from warning.wiring_environment import from_environment
 
-    files = (config_sources.check, config_readers.check, config_datastreams.check, device_problems)  # of the ways in
+    files = (config_sources.check, config_readers.check, config_datastreams.check, config_cash.check, device_problems)  # of the ways in
     problems = config.check(region, also=(budget_problems, model_problems, *files))
+    problems += keys.problems(from_environment(os.environ).signing_keys, keys.today())
     before = None
     if against is not None:
         before = config.load(against)

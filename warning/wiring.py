@@ -169,17 +169,18 @@ async def worker(region: Region, deployment: Deployment, stop: asyncio.Event) ->
 
 async def dispatch(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
     """``warning dispatch``: alerts in, SMS and webhooks out, receipts."""
-    from warning import config_routes
+    from warning import config_cash, config_routes
     from warning.dispatch.dispatcher import Dispatcher
     from warning.operate import health
     from warning.operate.observed import observe
 
     routes = config_routes.load("" if deployment.replay else deployment.routes_file)  # a replay reaches nobody's gateway
+    cash = None if deployment.replay else config_cash.load(region)
     await admitted(deployment, "dispatch")
     observed = observe(region, "dispatch", ("dispatch",))
     endpoints, loopback = rehearsal_endpoints(region, deployment)
     async with health.serve(observed.health, observed.registry, deployment.host, deployment.dispatch_metrics_port):
-        await Dispatcher(region, deployment, observed, endpoints=endpoints, allow_loopback=loopback, routes=routes).run(stop)
+        await Dispatcher(region, deployment, observed, endpoints=endpoints, allow_loopback=loopback, routes=routes, cash=cash).run(stop)
 
 
 def rehearsal_endpoints(region: Region, deployment: Deployment) -> tuple[dict[str, str], frozenset[tuple[str, int]]]:

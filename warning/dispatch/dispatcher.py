@@ -19,8 +19,11 @@ from functools import partial
 from sqlalchemy.exc import DBAPIError
 
 from warning.alerts import message
+from warning.alerts.rules import Decision
+from warning.config_cash import Cash
 from warning.deployment import Deployment
 from warning.dispatch.attempts import Answer, Arrived, Entry
+from warning.dispatch.cash import CashDesk
 from warning.dispatch.channel import Channel, PartReceipt
 from warning.dispatch.channels import Asks, build
 from warning.dispatch.clock import Clock
@@ -84,6 +87,7 @@ class Dispatcher:
         clock: Callable[[], int] = wall_clock_ms,
         sms_per_s: float = 1000.0,
         routes: Routes = NO_ROUTES,
+        cash: Cash | None = None,
     ) -> None:
         self._region, self._deployment, self._told = region, deployment, listen
         self._closures = Closures()
@@ -92,6 +96,7 @@ class Dispatcher:
         self._newest_ms = 0
         self._people = People()
         self._answers = Acknowledgements(address(deployment))
+        self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen) if cash else None
         self._directory, self._resync = Directory(address(deployment), region), False
         self._texts: dict[tuple[str, str, str], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
@@ -132,6 +137,8 @@ class Dispatcher:
             self._listen(Ready("dispatch", False, "stopped"))
             await self._signed.close()
             await self._register.close()
+            if self._cash:
+                await self._cash.close()
             await self._following.close()
             await self._directory.close()
             await self._answers.close()
@@ -193,6 +200,7 @@ class Dispatcher:
             asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
             asyncio.create_task(self._following.publish(), name="by hand"),
+            asyncio.create_task(self._cash.run() if self._cash else stop.wait(), name="cash"),
             asyncio.create_task(self._clock.run(), name="clock"),
         ]
         try:
@@ -210,6 +218,11 @@ class Dispatcher:
             await _cancel(last)
         for task in done:
             task.result()  # raises what ended us
+
+    def _decision(self) -> Decision:
+        """What people said of alerts, for whoever asks for the public."""
+        people, where = self._people, self._deployment
+        return Decision(people.approvals, people.silences, where.replay, where.embedded, call_offs=people.call_offs)
 
     # --- in
 
