@@ -23,7 +23,7 @@ from warning.pipeline.reasons import reasons
 from warning.pipeline.score import Scores
 from warning.pipeline.state import State
 from warning.science import windows
-from warning.science.forecast import Course, knots
+from warning.science.forecast import KNOTS, Course, knots
 
 # As ``beat.Row``: fields in the order of the nouns, to JSON as they are.
 _Window: Any = msgspec.defstruct("_Window", [(name, Any) for name in ("count", "min", "max", "mean", "last", "rate")], gc=False)
@@ -32,6 +32,8 @@ _Windows: Any = msgspec.defstruct("_Windows", [(name, Any) for name in _NAMES], 
 _Course: Any = msgspec.defstruct("_Course", [(name, Any) for name in ("issued_ms", "lead_h", "median", "sigma")], gc=False)
 _Below: Any = msgspec.defstruct("_Below", [(name, Any) for name in ("value", "limit", "observed_ms")], gc=False)
 _Reason: Any = msgspec.defstruct("_Reason", [(name, Any) for name in ("code", "values")], gc=False)
+
+_TOLD = np.array([*range(7), 8, 10, 12, *range(14, 25, 2), *range(25, KNOTS)])  # knots that are told: hours, then two and six apart
 
 _encode = msgspec.json.Encoder().encode
 _LEVELS = [Level.of_rank(rank).value for rank in range(-1, 6)]
@@ -79,18 +81,16 @@ def _grounds(
     plan: Plan, state: State, scores: Scores, wanted: NDArray[np.intp], values: list[Any], observed_ms: list[Any], now_s: int
 ) -> tuple[list[Any], list[tuple[str, ...]]]:
     """The reasons of each, and their words; none where a good reading below all limits is all there is to say."""
-    quiet = _quiet(plan, state, scores, wanted, now_s).tolist()
-    why: list[Any] = []
-    english: list[tuple[str, ...]] = []
-    for place, zone, still, value, at in zip(wanted.tolist(), scores.zone[wanted].tolist(), quiet, values, observed_ms, strict=True):
-        if still:
-            why.append((_Reason("observed_below", _Below(value, plan.lowest[zone], at)),))
-            english.append(())
-            continue
-        found: tuple[Reason, ...] = reasons(plan, state, scores.one(place), now_s)
-        quantity = plan.zones[zone].limits.quantity
-        why.append(found)
-        english.append(tuple(words(reason, plan.region, "en", quantity) for reason in found))
+    quiet = _quiet(plan, state, scores, wanted, now_s)
+    zones = scores.zone[wanted]
+    below = map(_Below, values, [plan.lowest[zone] for zone in zones.tolist()], observed_ms)
+    why: list[Any] = [(reason,) for reason in map(_Reason, itertools.repeat("observed_below"), below)]
+    english: list[tuple[str, ...]] = [()] * len(wanted)
+    for place in np.flatnonzero(~quiet).tolist():
+        found: tuple[Reason, ...] = reasons(plan, state, scores.one(int(wanted[place])), now_s)
+        quantity = plan.zones[zones[place]].limits.quantity
+        why[place] = found
+        english[place] = tuple(words(reason, plan.region, "en", quantity) for reason in found)
     return why, english
 
 
@@ -125,10 +125,11 @@ def _forecasts(course: Course, wanted: NDArray[np.intp], now_s: int) -> list[Any
     some = np.flatnonzero(ends)
     if not len(some):
         return out
-    lead_h = [round((knot - now_s) / 3600.0, 3) for knot in knots(now_s).tolist()]
-    medians, sigmas = np.round(course.median[wanted[some]], 3).tolist(), np.round(course.sigma[wanted[some]], 3).tolist()
-    written = {end: msgspec.Raw(_encode(lead_h[:end])) for end in set(ends[some].tolist())}  # once, for they are the same for all
-    for place, end, median, sigma in zip(some.tolist(), ends[some].tolist(), medians, sigmas, strict=True):
+    told = np.searchsorted(_TOLD, ends[some]).tolist()  # how many of those that are told
+    lead_h = [round((knot - now_s) / 3600.0, 3) for knot in knots(now_s)[_TOLD].tolist()]
+    medians, sigmas = (np.round(each[np.ix_(wanted[some], _TOLD)], 3).tolist() for each in (course.median, course.sigma))
+    written = {end: msgspec.Raw(_encode(lead_h[:end])) for end in set(told)}  # once, for they are the same for all
+    for place, end, median, sigma in zip(some.tolist(), told, medians, sigmas, strict=True):
         out[place] = _Course(now_s * 1000, written[end], median[:end], sigma[:end])
     return out
 

@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from warning.model import Cause, Flag
 from warning.science import doubt, qc_manual
 from warning.science.identity import known
+from warning.science.qc_further import Further
 from warning.science.qc_further import further as further_tests
 from warning.science.qc_limits import SeriesLimits
+from warning.science.qc_line import Line, shift
 
 SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0, -888.0, -8888.0)
 FUTURE_S = 300  # further ahead of the gateway's or the log's clock: FAIL
@@ -187,65 +189,70 @@ def _in_order(
     now_s: int,
 ) -> list[tuple[NDArray[np.intp], Ints, NDArray[np.float64]]]:
     """Readings newer than all before, sorted by (row, time): what counts of them. Fills flags and state fields."""
-    n = len(row)
-    if not n:
+    if not len(row):
         return []
-    first = np.ones(n, np.bool_)
-    first[1:] = row[1:] != row[:-1]
-    start = np.flatnonzero(first)
-    end = np.append(start[1:], n) - 1
-    series = row[start]
-    segment = np.cumsum(first) - 1
-    before_t, before_v = _shift(first, time_s, arrays["last_t"][row].astype(np.int64)), _shift(first, value, arrays["last_v"][row])
-    second = first | np.append(True, first[:-1])
-    older_t = np.where(second, _shift(first, arrays["last_t"][row].astype(np.int64), arrays["before_t"][row].astype(np.int64)), 0)
-    older_v = np.where(second, _shift(first, arrays["last_v"][row], arrays["before_v"][row]), 0.0)
-    if n > 2:
-        older_t[2:] = np.where(second[2:], older_t[2:], time_s[:-2])
-        older_v[2:] = np.where(second[2:], older_v[2:], value[:-2])
-    has = before_t > 0
-    rate = (value - before_v) * 3600.0 / np.maximum(time_s - before_t, 1)
-    doubtful = has & ((rate > limits.rise[row]) | (-rate > limits.fall[row]))
-    doubtful |= has & (older_t > 0) & doubt.is_spike(older_v, before_v, value, limits.spike[row])
-    flat_t, flat = _flat(arrays, limits, row, time_s, value, first, start, segment)
+    line = Line.of(arrays, row, time_s, value)
+    series, start, end = line.series, line.start, line.end
+    flat_t, flat = _flat(arrays, limits, row, time_s, value, line.first, start, line.segment)
     further = None
     if limits.more is not None and limits.more.asked[series].any():
         further = further_tests(arrays, limits.more, row, time_s, value, series, start, end, now_s)
         flat |= further.still
-        doubtful |= (further.soft > 0) | (has & (older_t > 0) & doubt.is_unusual(older_v, before_v, value, further.usual))
-    doubtful |= flat | (arrays["pending_t"][row] > 0)
     doubted = np.zeros(len(series), np.bool_)
-    doubted[segment[doubtful]] = True
-    evaluated = has | ~np.isnan(limits.least[row]) | ~np.isnan(limits.greatest[row])
-    found.flag[index] = np.where(evaluated, GOOD, NOT_EVALUATED)
-    if further is not None:
-        gap = has & (time_s - before_t > limits.more.gap_s[row])  # type: ignore[union-attr]
-        found.flag[index[gap]], found.cause[index[gap]] = NOT_EVALUATED, CODE[Cause.GAP]
-        for name, values in further.fields.items():
-            found.fields[name] = (further.series, values)
-    plain, ends = ~doubted[segment], ~doubted
+    doubted[line.segment[flat | _doubtful(arrays, limits, line, further)]] = True
+    _evaluated(found, limits, line, index, further)
     found.fields["seen_t"], found.fields["seen_v"] = (series, time_s[end]), (series, value[end])
     found.fields["flat_t"] = (series, flat_t[end])
-    state: Arrays = {
-        "last_t": time_s[end],
-        "last_v": value[end],
-        "before_t": before_t[end],
-        "before_v": before_v[end],
-        "pending_t": np.zeros(len(series), np.int64),
-        "pending_v": np.zeros(len(series)),
-        "pending_cause": np.zeros(len(series), np.int8),
-        "soft_t": arrays["soft_t"][series],
-    }
+    state = _settled(arrays, line)
+    plain = ~doubted[line.segment]
     accepted = [(row[plain], time_s[plain], value[plain])]
-    for place in np.flatnonzero(~ends):
+    for place in np.flatnonzero(doubted).tolist():
         span = slice(int(start[place]), int(end[place]) + 1)
         why = None if further is None else (further.usual[span], further.soft[span], further.low[span])
-        accepted.append(
-            _doubt(found, arrays, limits, int(place), int(series[place]), time_s[span], value[span], flat[span], index[span], state, why)
-        )
+        of = int(series[place])
+        accepted.append(_doubt(found, arrays, limits, place, of, time_s[span], value[span], flat[span], index[span], state, why))
     for name, values in state.items():
         found.fields[name] = (series, values)
     return accepted
+
+
+def _doubtful(arrays: Arrays, limits: SeriesLimits, line: Line, further: Further | None) -> NDArray[np.bool_]:
+    """Readings whose series is to be judged one by one: by their rate, as a spike, by the further tests, or as one waits for its second."""
+    row, value, has = line.row, line.value, line.has
+    rate = (value - line.before_v) * 3600.0 / np.maximum(line.time_s - line.before_t, 1)
+    out = has & ((rate > limits.rise[row]) | (-rate > limits.fall[row]))
+    third = has & (line.older_t > 0)
+    out |= third & doubt.is_spike(line.older_v, line.before_v, value, limits.spike[row])
+    if further is not None:
+        out |= (further.soft > 0) | (third & doubt.is_unusual(line.older_v, line.before_v, value, further.usual))
+    return np.asarray(out | (arrays["pending_t"][row] > 0))
+
+
+def _evaluated(found: Examined, limits: SeriesLimits, line: Line, index: NDArray[np.intp], further: Further | None) -> None:
+    """GOOD where some test could say so, NOT_EVALUATED where none could, and after a gap."""
+    could = line.has | ~np.isnan(limits.least[line.row]) | ~np.isnan(limits.greatest[line.row])
+    found.flag[index] = np.where(could, GOOD, NOT_EVALUATED)
+    if further is None or limits.more is None:
+        return
+    gap = line.has & (line.time_s - line.before_t > limits.more.gap_s[line.row])
+    found.flag[index[gap]], found.cause[index[gap]] = NOT_EVALUATED, CODE[Cause.GAP]
+    for name, values in further.fields.items():
+        found.fields[name] = (further.series, values)
+
+
+def _settled(arrays: Arrays, line: Line) -> Arrays:
+    """The state (K,) after readings of which none is doubted; ``_doubt`` writes over the places of the others."""
+    end, number = line.end, len(line.start)
+    return {
+        "last_t": line.time_s[end],
+        "last_v": line.value[end],
+        "before_t": line.before_t[end],
+        "before_v": line.before_v[end],
+        "pending_t": np.zeros(number, np.int64),
+        "pending_v": np.zeros(number),
+        "pending_cause": np.zeros(number, np.int8),
+        "soft_t": arrays["soft_t"][line.series],
+    }
 
 
 def _doubt(
@@ -298,8 +305,8 @@ def _flat(
     segment: NDArray[np.intp],
 ) -> tuple[Ints, NDArray[np.bool_]]:
     """Since when each reading's value has stood still (s), and whether that is too long."""
-    seen_t = _shift(first, time_s, arrays["seen_t"][row].astype(np.int64))
-    moved = (seen_t == 0) | (np.abs(value - _shift(first, value, arrays["seen_v"][row])) > limits.flat_within[row])
+    seen_t = shift(first, time_s, arrays["seen_t"][row].astype(np.int64))
+    moved = (seen_t == 0) | (np.abs(value - shift(first, value, arrays["seen_v"][row])) > limits.flat_within[row])
     newest = np.maximum.accumulate(np.where(moved, np.arange(len(row)), -1))
     since = np.where(newest >= start[segment], time_s[np.maximum(newest, 0)], arrays["flat_t"][row].astype(np.int64))
     return since, time_s - since >= limits.flat_after[row]
@@ -346,10 +353,3 @@ def _heard(found: Examined, arrays: Arrays, now_s: int) -> None:
         rows, values = found.fields["last_t"]
         newer = values > arrays["last_t"][rows]
         found.fields["heard_t"] = (rows[newer], np.full(int(newer.sum()), now_s, np.int64))
-
-
-def _shift(first: NDArray[np.bool_], values: NDArray[Any], initial: NDArray[Any]) -> NDArray[Any]:
-    """The element before, within its series; ``initial`` for the first of a series."""
-    out = np.empty(len(values), np.result_type(values, initial))
-    out[1:] = values[:-1]
-    return np.where(first, initial, out)
