@@ -183,6 +183,33 @@ def edge(
     write_json(json_file, document)
 
 
+@bench.command("dispatch")
+def dispatch(
+    contacts: Annotated[int, typer.Option("--contacts", min=100, help="with a phone each")] = 90_000,
+    rate: Annotated[float, typer.Option("--rate", min=1, help="SMS a second that the centre takes; more it throttles")] = 500.0,
+    ceiling: Annotated[float, typer.Option("--ceiling", min=0, help="what the telecom has agreed to; 0: just that rate")] = 0.0,
+    endpoints: Annotated[int, typer.Option("--endpoints", min=10, help="webhooks")] = 5000,
+    dead: Annotated[int, typer.Option("--dead", min=0, help="of them refuse, hang or drop")] = 500,
+    part: Annotated[list[str] | None, typer.Option("--part", help="sms, unlimited, webhooks; again for more; default: all")] = None,
+    database: Annotated[str, typer.Option("--database", help="URL of an empty PostgreSQL database; default: SQLite")] = "",
+    kafka: Kafka = "",
+    json_file: Json = None,
+) -> None:
+    """One alert to many contacts: the rate used, the order by deadlines, memory; webhooks of which some are dead."""
+    from warning import wiring_bench_dispatch as found
+
+    wanted = found.Wanted(contacts, rate, ceiling, endpoints, dead, database)
+    parts = _of("--part", part, found.PARTS)
+    with progress() as told:
+
+        async def one(_: int, on: Broker, folder: Path) -> dict[str, Any]:
+            return await found.dispatch(wanted, parts, on, folder, told)
+
+        [rows], where = run(_each(kafka, (0,), one))
+    show(found.tables(rows, where, wanted))
+    write_json(json_file, found.document(rows, where, wanted))
+
+
 async def _each(
     kafka: str, numbers: tuple[int, ...], one: Callable[[int, Broker, Path], Coroutine[Any, Any, dict[str, Any]]]
 ) -> tuple[list[dict[str, Any]], str]:

@@ -1,0 +1,371 @@
+"""``warning bench dispatch``: one alert to many contacts by an SMS centre that takes so many a second; to webhooks, some of them dead.
+
+The dispatcher is a process of its own with its real ledger, directory and broker; the centre (``rehearsal.telecom_load``) and the receiver
+of webhooks are processes, too. Made-up contacts: villages between two gauges, so that the water reaches each at its own time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from warning import access, config
+from warning.alerts import cap
+from warning.deployment import Deployment
+from warning.dispatch.deadlines import deadline_ms
+from warning.model import Alert, AlertEvent, Certainty, EventKind, Hazard, Level, Status, to_json
+from warning.region import Region
+from warning.rehearsal.summary import Table
+from warning.wiring import clock_ms
+from warning.wiring_bench_broker import Broker
+from warning.wiring_bench_child import Child, child
+from warning.wiring_bench_latency import Progress
+from warning.wiring_bench_region import Size, write
+from warning.wiring_bench_report import Bar, bars
+
+DISTRICTS = 30
+SMALL = 5  # of these districts are villages of ten contacts each
+ZONE = "G0000000"
+SECRET = "whsec_cmVoZWFyc2FsIG9ubHksIG5vdCBhIHNlY3JldA=="  # noqa: S105 - of a bench
+PATIENCE_S = 120.0  # without any progress
+SETTLE_S = 3.0
+HEADER = "id,name,role,language,districts,level,phone,webhook,secret,live,lat,lon"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``rate``: SMS a second that the centre takes, 0: all; ``ceiling``: what the telecom has agreed to; ``database`` "": SQLite."""
+
+    contacts: int = 90_000
+    rate: float = 500.0
+    ceiling: float = 0.0
+    endpoints: int = 5000
+    dead: int = 500
+    database: str = ""
+
+
+def region_folder(folder: Path, rows: Iterable[str]) -> Path:
+    """The region of the other benches with these contacts."""
+    write(Size(10), folder)  # makes the folders above, too
+    names = [f"D{number:02d}" for number in range(DISTRICTS)]
+    (folder / "districts.csv").write_text("id,name_en,geocode\n" + "".join(f"{name},District {name},PK-PB\n" for name in names))
+    reaches = (folder / "reaches.csv").read_text().replace("PK-PB", "|".join(names))
+    (folder / "reaches.csv").write_text(reaches)
+    (folder / "contacts.csv").write_text(HEADER + "\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+def phones(many: int) -> Iterable[str]:
+    """Large districts share nearly all of them; the order in the file has nothing to do with that of the water."""
+    for number in range(many):
+        mixed = number * 7919 % many
+        small = mixed < 10 * SMALL
+        district = mixed % SMALL if small else SMALL + mixed % (DISTRICTS - SMALL)
+        lat = 59.8 - 0.2 * (mixed % 10_000) / 10_000
+        yield f"c{number:06d},Contact {number},public,en,D{district:02d},LOW,+9992{number:07d},,,false,{lat:.6f},-179.8"
+
+
+def hooks(many: int) -> Iterable[str]:
+    for number in range(many):
+        yield f"w{number:05d},Agency {number},official,en,D{number % DISTRICTS:02d},LOW,,rehearsal:h{number},{SECRET},false,,"
+
+
+def event(region: Region, sent_ms: int) -> AlertEvent:
+    """EXCEPTIONAL, an hour before the water."""
+    sent_ms = sent_ms // 1000 * 1000
+    hazard = Hazard(
+        region=region.id,
+        zone=ZONE,
+        at_ms=sent_ms,
+        quantity="discharge",
+        value=700.0,
+        observed_ms=sent_ms,
+        level=Level.EXCEPTIONAL,
+        level_confirmed=Level.EXCEPTIONAL,
+        level_cleared=Level.EXCEPTIONAL,
+        level_expected=Level.NORMAL,
+        level_expected_cleared=Level.NORMAL,
+        probability=0.9,
+        arrival_ms=sent_ms + 3_600_000,
+        silent_since_ms=None,
+    )
+    alert = Alert(
+        identifier=f"{region.namespace}.{ZONE}.{sent_ms // 1000}.1",
+        region=region.id,
+        zone=ZONE,
+        revision=1,
+        kind=EventKind.RAISE,
+        event_ids=(f"{region.namespace}.{ZONE}.{sent_ms // 1000}",),
+        status=Status.EXERCISE,
+        level=Level.EXCEPTIONAL,
+        previous_level=Level.NORMAL,
+        certainty=Certainty.LIKELY,
+        raised_ms=sent_ms,
+        sent_ms=sent_ms,
+        expires_ms=sent_ms + 22 * 3_600_000,
+        arrival_ms=sent_ms + 3_600_000,
+        told_arrival_ms=sent_ms + 3_600_000,
+        hazard=hazard,
+    )
+    return AlertEvent(alert=alert, cap=cap.document(alert, region), config=region.digest, code="bench")
+
+
+async def publish(where: Deployment, one: AlertEvent) -> None:
+    producer = AIOKafkaProducer(**access.arguments(where), acks="all")
+    await producer.start()
+    try:
+        await producer.send_and_wait(where.alerts, key=one.alert.identifier.encode(), value=to_json(one))
+    finally:
+        await producer.stop()
+
+
+class Watched:
+    """Hears a child until it ends; the newest of each thing that it told."""
+
+    def __init__(self, process: Child) -> None:
+        self.newest: dict[str, Any] = {}
+        self.most: dict[str, float] = {}
+        self._task = asyncio.create_task(self._hear(process))
+
+    async def _hear(self, process: Child) -> None:
+        def note(told: dict[str, Any]) -> bool:
+            self.newest |= told
+            self.most |= {name: max(value, self.most.get(name, value)) for name, value in told.items() if isinstance(value, int | float)}
+            return False
+
+        await process.until(note, 24 * 3600.0)
+
+    async def until(self, name: str, least: float, patience_s: float = PATIENCE_S) -> float:
+        """Returns when it has told that much, or makes no progress any more; what it told."""
+        moved, last = time.monotonic(), -1.0
+        while (now := float(self.newest.get(name, 0))) < least and time.monotonic() - moved < patience_s and not self._task.done():
+            if now != last:
+                moved, last = time.monotonic(), now
+            await asyncio.sleep(0.05)
+        if self._task.done():
+            self._task.result()
+        return float(self.newest.get(name, 0))
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def dispatcher(folder: Path, region: Path, where: Deployment, rate: float, **more: Any) -> AsyncIterator[Watched]:
+    """While it runs, ready for alerts."""
+    settings = {"region": str(region), "deployment": asdict(where), "rate": rate, "endpoints": {}, "loopback": [], **more}
+    async with child("warning.wiring_bench_dispatcher", settings, folder) as process:
+        await process.until(lambda told: bool(told.get("ready")), 600.0)
+        watched = Watched(process)
+        try:
+            yield watched
+        finally:
+            await watched.close()
+
+
+async def messages(wanted: Wanted, on: Broker, folder: Path, progress: Progress) -> dict[str, Any]:
+    """One alert to all contacts by SMS."""
+    home = await asyncio.to_thread(region_folder, folder / "region", phones(wanted.contacts))
+    record = folder / "sms.txt"
+    async with AsyncExitStack() as stack:
+        settings = {"rate_per_s": wanted.rate, "record": str(record)}
+        centre = await stack.enter_async_context(child("warning.rehearsal.telecom_load", settings, folder))
+        port = (await centre.until(lambda told: "listening" in told, 30.0))["listening"]
+        where = replace(
+            await on.deployment(folder, 1, "dispatch"),
+            smpp_port=port,
+            smpp_user="ews",
+            smpp_password="pw",  # noqa: S106 - of a bench
+            sms_sender="8080",
+            database_url=wanted.database,
+        )
+        ceiling = wanted.ceiling or wanted.rate or 5000.0
+        running = await stack.enter_async_context(dispatcher(folder, home, where, ceiling))
+        region = await asyncio.to_thread(config.load, str(home))
+        sent = event(region, clock_ms())
+        begun = time.time()
+        await publish(where, sent)
+        taken = Watched(centre)
+        stack.push_async_callback(taken.close)
+        waiting = asyncio.create_task(taken.until("taken", wanted.contacts))
+        while not waiting.done():
+            progress("SMS", int(taken.newest.get("taken", 0)), wanted.contacts)
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(SETTLE_S)
+        most, throttled = dict(running.most), int(taken.newest.get("throttled", 0))
+        await taken.close()
+        await centre.stop()
+    lines = [line.split() for line in await asyncio.to_thread(lambda: record.read_text().splitlines())]
+    arrived = [(float(at), number) for at, number in lines]
+    due = {contact.phone[1:]: deadline_ms(sent.alert, contact, region) for contact in region.contacts}
+    return figures(arrived, due, wanted, begun) | {
+        "throttled": throttled,
+        "memory_mb": round(most.get("rss_most", 0) / 1e6, 1),
+        "dispatcher_cpu_s": round(most.get("cpu_s", 0), 1),
+        "loop_late_ms_max": most.get("late_ms", 0),
+    }
+
+
+def figures(arrived: list[tuple[float, str]], due: dict[str, int], wanted: Wanted, begun: float) -> dict[str, Any]:
+    """Of (arrival, number) as the centre has them."""
+    times = sorted(at for at, _ in arrived)
+    span_s = max(times[-1] - times[0], 1e-3) if times else 1e-3
+    rate = (len(times) - 1) / span_s if times else 0.0
+    return {
+        "messages": len(arrived),
+        "missed": len(set(due) - {number for _, number in arrived}),
+        "doubled": len(arrived) - len({number for _, number in arrived}),
+        "first_sms_s": round(times[0] - begun, 2) if times else -1.0,
+        "span_s": round(span_s, 2),
+        "sms_per_second": round(rate, 1),
+        "rate_used_fraction": round(rate / wanted.rate, 4) if wanted.rate else None,
+        "deadline_inversion_s_max": round(inversion_s(arrived, due), 3),
+    }
+
+
+def inversion_s(arrived: list[tuple[float, str]], due: dict[str, int]) -> float:
+    """How long at most a message went after one with a later deadline.
+
+    >>> inversion_s([(1.0, "late"), (3.0, "soon"), (4.0, "later")], {"soon": 10, "late": 20, "later": 30})
+    2.0
+    """
+    worst, earliest, last = 0.0, float("inf"), float("inf")
+    waiting: list[float] = []
+    for at, number in sorted(arrived, key=lambda one: -due[one[1]]):
+        if due[number] != last:
+            earliest, last, waiting = min([earliest, *waiting]), due[number], []
+        worst = max(worst, at - earliest)
+        waiting.append(at)
+    return worst
+
+
+async def webhooks(wanted: Wanted, on: Broker, folder: Path, progress: Progress) -> dict[str, Any]:
+    """One alert to many endpoints; a third of the dead ones refuses, a third hangs, a third drops what it took."""
+    home = await asyncio.to_thread(region_folder, folder / "region", hooks(wanted.endpoints))
+    record, secrets = folder / "hooks.jsonl", folder / "secrets.json"
+    secrets.write_text(json.dumps({f"h{number}": SECRET for number in range(wanted.endpoints)}))
+    async with AsyncExitStack() as stack:
+        port = await _receiver(stack, folder, secrets, record)
+        dead, ports = await _dead(stack)
+        urls = {f"h{number}": f"http://127.0.0.1:{port}/hook/h{number}" for number in range(wanted.endpoints)}
+        every = max(1, wanted.endpoints // max(1, wanted.dead))
+        gone = [f"h{number}" for number in range(0, wanted.endpoints, every)][: wanted.dead]
+        urls |= {name: f"{dead[number % len(dead)]}/{name}" for number, name in enumerate(gone)}
+        where = replace(await on.deployment(folder, 1, "hooks"), database_url=wanted.database)
+        loopback = [["127.0.0.1", one] for one in (port, *ports)]
+        running = await stack.enter_async_context(dispatcher(folder, home, where, 1000.0, endpoints=urls, loopback=loopback))
+        region = await asyncio.to_thread(config.load, str(home))
+        begun, live = time.time(), set(urls) - set(gone)
+        await publish(where, event(region, clock_ms() + 1000))
+        until, got = time.monotonic() + PATIENCE_S, dict[str, float]()
+        while len(got) < len(live) and time.monotonic() < until:
+            await asyncio.sleep(0.5)
+            got = await asyncio.to_thread(_arrived, record, live)
+            progress("webhooks", len(got), len(live))
+        most = dict(running.most)
+    return {
+        "live": len(live),
+        "live_reached": len(got),
+        "live_webhooks_done_s": round(max(got.values()) - begun, 2) if len(got) == len(live) and got else -1.0,
+        "memory_mb": round(most.get("rss_most", 0) / 1e6, 1),
+        "dispatcher_cpu_s": round(most.get("cpu_s", 0), 1),
+    }
+
+
+def _arrived(record: Path, live: set[str]) -> dict[str, float]:
+    """name -> when its first good one came (Unix s)."""
+    found: dict[str, float] = {}
+    with record.open(encoding="utf-8") as file:
+        for text in file:
+            with suppress(ValueError):  # the last line may be half written
+                line = json.loads(text)
+                if line["name"] in live and line["verified"] and line["status"] == 204:
+                    found.setdefault(line["name"], line["at_ms"] / 1000)
+    return found
+
+
+async def _receiver(stack: AsyncExitStack, folder: Path, secrets: Path, record: Path) -> int:
+    settings = {"secrets": str(secrets), "record": str(record)}
+    process = await stack.enter_async_context(child("warning.wiring_bench_receiver", settings, folder))
+    return int((await process.until(lambda told: "listening" in told, 30.0))["listening"])
+
+
+async def _dead(stack: AsyncExitStack) -> tuple[list[str], list[int]]:
+    """URLs of a place that refuses, one that hangs and one that drops what it took; their ports."""
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    ports = []
+    for answer in (hang, drop, drop):
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        ports.append(int(server.sockets[0].getsockname()[1]))
+        stack.callback(server.close)
+        last = server
+    last.close()  # its port refuses from now on
+    return [f"http://127.0.0.1:{port}" for port in ports], ports
+
+
+async def dispatch(wanted: Wanted, parts: tuple[str, ...], on: Broker, folder: Path, progress: Progress) -> dict[str, Any]:
+    """``parts``: sms, unlimited, webhooks. Raises Unavailable."""
+    found: dict[str, Any] = {}
+    if "sms" in parts:
+        found["sms"] = await messages(wanted, on, folder / "sms", progress)
+    if "unlimited" in parts:
+        free = replace(wanted, rate=0.0, contacts=min(wanted.contacts, 30_000))
+        found["unlimited"] = await messages(free, on, folder / "unlimited", progress)
+    if "webhooks" in parts:
+        found["webhooks"] = await webhooks(wanted, on, folder / "webhooks", progress)
+    return found
+
+
+PARTS = ("sms", "unlimited", "webhooks")
+
+
+def document(found: dict[str, Any], where: str, wanted: Wanted) -> dict[str, Any]:
+    """For ``--json``; what was not measured is not among the figures."""
+    sms, free, posted = (found.get(name, {}) for name in PARTS)
+    figures = {
+        "sms_per_second": free.get("sms_per_second", sms.get("sms_per_second")),
+        "rate_used_fraction": sms.get("rate_used_fraction"),
+        "deadline_inversion_s_max": sms.get("deadline_inversion_s_max"),
+        "memory_mb": max([part["memory_mb"] for part in found.values()], default=None),
+        "live_webhooks_done_s": posted.get("live_webhooks_done_s"),
+        "missed": sum(part.get("missed", 0) for part in found.values()),
+        "doubled": sum(part.get("doubled", 0) for part in found.values()),
+    }
+    database = wanted.database.partition(":")[0] or "sqlite"
+    told = {name: value for name, value in figures.items() if value is not None}
+    return {"figures": told, "measured": found, "broker": where, "database": database}
+
+
+def tables(found: dict[str, Any], where: str, wanted: Wanted) -> list[Table]:
+    """Bars, and what was measured."""
+    figures = document(found, where, wanted)["figures"]
+    wants = [
+        Bar("SMS/s when the centre allows all", found.get("unlimited", {}).get("sms_per_second"), least=1000),
+        Bar("part used of the rate that it allows", figures.get("rate_used_fraction"), least=0.95),
+        Bar("s behind a later deadline, longest", figures.get("deadline_inversion_s_max"), most=5),
+        Bar("MB of the dispatcher, most", figures.get("memory_mb"), most=400),
+        Bar("s until all live webhooks were done", figures.get("live_webhooks_done_s"), most=30),
+        Bar("contacts missed", figures["missed"], most=0),
+        Bar("messages doubled", figures["doubled"], most=0),
+    ]
+    rows = [
+        (part, name.replace("_", " "), f"{value:,}") for part, told in found.items() for name, value in told.items() if value is not None
+    ]
+    return [bars(f"Dispatch of one alert, {where}", wants), Table("Measured", ("part", "figure", "value"), tuple(rows))]
