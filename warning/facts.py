@@ -278,10 +278,7 @@ class Undelivered(Fact):
 
 @dataclass(frozen=True, slots=True)
 class DocumentSealed(Fact):
-    """A CAP document left the house. ``outcome``: signed, or why it is not: no_key, key_expired, database, conflict, internal.
-
-    ``ends_s``: when the certificate that signed it ends, Unix seconds.
-    """
+    """A CAP document left: signed (its certificate ends at ``ends_s``), or no_key, key_expired, database, conflict, internal."""
 
     outcome: str
     ends_s: float | None = None
@@ -289,25 +286,19 @@ class DocumentSealed(Fact):
 
 @dataclass(frozen=True, slots=True)
 class CodeAsked(Fact):
-    """Somebody asked about a code. ``answer``: a state of ``proof.register``, or malformed, rate_limited, unavailable."""
-
-    answer: str
+    answer: str  # a state of proof.register, or malformed, rate_limited, unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class CashMoved(Fact):
-    """An order to the payment system, or a case (``phase`` case), has another state."""
-
     phase: str  # case | readiness | activation | stand_down
     state: str
 
 
 @dataclass(frozen=True, slots=True)
 class CashWaiting(Fact):
-    """Cases that wait for a person, and orders whose outcome is not known; told about once a second."""
-
-    approvals: int
-    unsettled: int
+    approvals: int  # cases that wait for a person
+    unsettled: int  # orders whose outcome is not known
 
 
 # --- api
