@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.deployment import Deployment
-from warning.dispatch import exported
-from warning.dispatch.database import READS, connect
+from warning.dispatch import database, exported
 from warning.dispatch.reconcile import STATES, Found, Said, reconcile
-from warning.errors import ConfigError, Problem, Unavailable
+from warning.errors import ConfigError, Problem
 from warning.model import Receipt
 from warning.people import tables as people
 from warning.people.directory import Directory
@@ -34,17 +31,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # what centres call them, in small l
 
 
 @asynccontextmanager
-async def reading(deployment: Deployment) -> AsyncIterator[AsyncConnection]:
-    """One connection that only asks. Raises Unavailable, also where there is no ledger yet: to ask makes no file."""
+async def reading(deployment: Deployment) -> AsyncIterator[Any]:
+    """One connection that only asks. Raises Unavailable, and ConfigError where there is no ledger yet: to ask makes no file."""
     _there(deployment)
-    engine = await connect(deployment.database)
-    try:
-        async with engine.execution_options(**{READS: True}).connect() as connection:
-            yield connection
-    except (DBAPIError, OSError) as error:
-        raise Unavailable(f"the ledger does not answer: {error}", reason="database") from error
-    finally:
-        await engine.dispose()
+    async with database.reading(deployment.database) as connection:
+        yield connection
 
 
 def _there(deployment: Deployment) -> None:
@@ -65,13 +56,8 @@ async def reconciled(
     """
     said = list(_said(report, columns, {**STATES, **{word.upper(): "" if to == "pending" else to for word, to in states.items()}}))
     _there(deployment)
-    engine = await connect(deployment.database)
-    try:
+    async with database.opened(deployment.database) as engine:
         return await reconcile(engine, region.id, said, clock_ms(), write=write)
-    except (DBAPIError, OSError) as error:
-        raise Unavailable(f"the ledger does not answer: {error}; run it again", reason="database") from error
-    finally:
-        await engine.dispose()
 
 
 def _said(report: Path, columns: Mapping[str, str], states: Mapping[str, str]) -> Iterator[Said]:
@@ -135,7 +121,7 @@ async def export(region: Region, deployment: Deployment, file: Path, *, with_con
     return seq
 
 
-async def _contacts(out: Any, connection: AsyncConnection, deployment: Deployment, salt: str) -> None:
+async def _contacts(out: Any, connection: Any, deployment: Deployment, salt: str) -> None:
     directory = Directory(people.address(deployment))
     try:
         async for each in exported.contacts(connection):

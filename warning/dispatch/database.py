@@ -8,6 +8,8 @@ import logging
 import os
 import time
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,25 @@ async def connect(url: str) -> AsyncEngine:
                 await engine.dispose()
                 raise Unavailable(f"the database {make_url(url).render_as_string()} does not answer: {error}") from error
         await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[AsyncEngine]:
+    """For a command: an engine that is closed again. Raises Unavailable, also for what the database says in between."""
+    engine = await connect(url)
+    try:
+        yield engine
+    except (DBAPIError, OSError) as error:
+        raise Unavailable(f"the ledger does not answer: {error}", reason="database") from error
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def reading(url: str) -> AsyncIterator[AsyncConnection]:
+    """For a command that only asks: one connection. Raises Unavailable."""
+    async with opened(url) as engine, engine.execution_options(**{READS: True}).connect() as connection:
+        yield connection
 
 
 async def _create(engine: AsyncEngine) -> None:
