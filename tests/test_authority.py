@@ -75,7 +75,7 @@ async def test_an_alert_by_hand_is_raised_corrected_and_cancelled(bootstrap: str
         await settled(where, region)
         with pytest.raises(InputError, match="is over"):
             await desk.correct(first.alert.identifier, Level.LOW, "again", 6, "A. Khan", world.now_ms() + 3000)
-        acts = await desk._decisions.acts()
+        acts = await desk.decisions.acts()
     assert Counter(number for number, _ in texts(telecom)) == {"1": 3, "2": 2}
     assert [(act.kind, act.by, act.key) for act in reversed(acts)] == [
         ("raise", "A. Khan", ""),
@@ -119,7 +119,7 @@ async def test_an_automatic_alert_that_a_person_cancels_goes_nowhere_until_it_ri
             await world.publish(where, [event])
             await world.until(lambda number=number: len(telecom.messages) == number, what=event.alert.kind.value)
         await settled(where, region)
-        acts = await desk._decisions.acts()
+        acts = await desk.decisions.acts()
     assert manual.by_hand(cancel.alert) and parse(cancel.cap).references[0][1] == auto.alert.identifier
     assert [act.kind for act in reversed(acts)] == ["cancel", "resumed"]
     assert acts[0].by == "rule:higher_class" and acts[0].what["identifier"] == higher.alert.identifier
@@ -177,7 +177,7 @@ async def test_operators_hear_that_an_alert_waits_and_two_persons_release_it(boo
             await desk.approve(event.alert.identifier, Level.HIGH, "B. Shah", world.now_ms())
             await world.until(lambda: len(telecom.messages) == 1, what="released")
             await world.until(lambda: [one for one in facts if isinstance(one, ApprovalsWaiting)][-1].chains == 0, what="nothing waits")
-        acts = [act for act in await desk._decisions.acts() if act.kind == "asked"]
+        acts = [act for act in await desk.decisions.acts() if act.kind == "asked"]
     assert len(receiver.records) == 1
     assert [act.what["operators"] for act in acts] == [["c9"]]
     assert any(isinstance(one, ApprovalsWaiting) and one.chains == 1 for one in facts)
@@ -195,14 +195,14 @@ async def test_when_nobody_answers_the_regions_rule_decides_and_says_so(bootstra
         await world.until(lambda: _ruled(desk), what="the rule is entered")
         if unanswered == "send":
             await world.until(lambda: len(telecom.messages) == 1, what="it goes")
-        ruled = [act for act in await desk._decisions.acts() if act.kind == "unanswered"]
+        ruled = [act for act in await desk.decisions.acts() if act.kind == "unanswered"]
         await asyncio.sleep(2.2)
     assert len(telecom.messages) == (unanswered == "send")
     assert [(act.by, act.subject) for act in ruled] == [(f"rule:unanswered={unanswered}", chain_of(event.alert.identifier))]
 
 
 async def _ruled(desk: Authority) -> bool:
-    return any(act.kind == "unanswered" for act in await desk._decisions.acts())
+    return any(act.kind == "unanswered" for act in await desk.decisions.acts())
 
 
 async def test_a_silence_ends_early(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
@@ -270,11 +270,11 @@ async def test_what_is_refused_before_it_is_entered(tmp_path: Path) -> None:
             with pytest.raises(InputError) as caught:
                 await asked
             assert caught.value.field == field and caught.value.fix
-        assert await desk._decisions.acts() == []
+        assert await desk.decisions.acts() == []
         first = await desk.raise_alert("A", Level.HIGH, "x", 6, "A", now_ms)
         with pytest.raises(InputError, match="somebody else"):
             await desk.raise_alert("A", Level.HIGH, "y", 6, "B", now_ms)
-        assert json.loads((await desk._decisions.acts())[0].what["event"])["alert"]["identifier"] == first.alert.identifier
+        assert json.loads((await desk.decisions.acts())[0].what["event"])["alert"]["identifier"] == first.alert.identifier
     async with authority(region, replace(where, replay=True)) as desk:
         with pytest.raises(InputError, match="replay"):
             await desk.raise_alert("A", Level.HIGH, "x", 6, "A", now_ms)

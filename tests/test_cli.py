@@ -156,10 +156,21 @@ def test_people_decide(tmp_path: Path) -> None:
     assert "ews.indus.IND-GUDDU.20250908T070000Z up to EXCEPTIONAL: released by A. Officer" in done.stdout
     quiet = ("silence", "IND-GUDDU", *where, "--level", "low", "--hours", "2", "--by", "A. Officer")
     assert warning(*quiet, "--reason", "gauge is being moved").returncode == 0
-    assert warning(*quiet, "--reason", " ").returncode == ExitCode.CONFIG
-    assert (
-        warning("silence", "NOWHERE", *where, "--level", "low", "--hours", "2", "--by", "x", "--reason", "y").returncode == ExitCode.CONFIG
+    refused = warning(*quiet, "--reason", " ")
+    assert (refused.returncode, "a silence needs its reason" in refused.stderr) == (ExitCode.FAILED, True)
+    nowhere = warning("silence", "NOWHERE", *where, "--level", "low", "--hours", "2", "--by", "x", "--reason", "y", "--contact", "nobody")
+    assert (nowhere.returncode, "there is no contact 'nobody'" in nowhere.stderr) == (ExitCode.FAILED, True)
+    made = warning(
+        "alert", "raise", *where, "--zone", "IND-GUDDU", "--level", "high", "--reason", "breach", "--expires-h", "6", "--by", "B"
     )
+    assert made.stdout.startswith("ews.indus.manual.IND-GUDDU."), made.stderr
+    assert warning("silences", "end", "2", *where, "--by", "B. Officer").returncode == 0
+    assert warning("silences", "list", *where).stdout == ""
+    key = warning("access", "new", *where, "--name", "B. Officer", "--role", "approver", "--by", "A. Officer").stdout
+    assert key.startswith("wk_")
+    listed = warning("decisions", *where, "--json").stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in listed] == ["key", "silence_end", "raise", "silence", "approve"]
+    assert key.strip() not in " ".join(listed)
 
 
 EVENING = ("150000", "160000", "210000", "220000", "-999", "oops", "360000", "380000")  # cusec at Guddu, hour by hour

@@ -14,7 +14,9 @@ import typer
 
 from warning import (
     __version__,
+    cli_access,
     cli_audit,
+    cli_authority,
     cli_bench,
     cli_cash,
     cli_check,
@@ -49,6 +51,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(cli_access.access, name="access")
+app.add_typer(cli_authority.alert, name="alert")
+app.add_typer(cli_authority.silences, name="silences")
 app.add_typer(cli_people.keys, name="keys")
 app.add_typer(cli_audit.audit, name="audit")
 app.add_typer(cli_bench.bench, name="bench")
@@ -64,8 +69,10 @@ app.add_typer(cli_signing.signing, name="signing")
 app.command()(cli_check.check)
 app.command()(cli_words.words)
 app.command("travel-times")(cli_check.travel_times)
-app.command()(cli_people.approve)
-app.command()(cli_people.silence)
+app.command()(cli_authority.approve)
+app.command()(cli_authority.silence)
+app.command()(cli_authority.resend)
+app.command()(cli_authority.decisions)
 app.command()(cli_field.flag)
 app.command()(cli_replay.replay)
 app.command()(cli_replay.demo)

@@ -1,4 +1,4 @@
-"""What people decide: who may send readings, which warnings may go out, who is left in peace for a while."""
+"""Keys: who may send readings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 
 from warning.cli_options import Database, Directory, Prefix, RegionName, deployment_of
 from warning.errors import ConfigError, Problem
-from warning.model import Level
 from warning.region import Region
 
 keys = typer.Typer(help="Keys of devices and providers that may send readings.", no_args_is_help=True, rich_markup_mode=None)
@@ -19,7 +18,6 @@ keys = typer.Typer(help="Keys of devices and providers that may send readings.",
 PerMinute = Annotated[
     int | None, typer.Option("--per-minute", min=0, help="readings it may send; 0: no limit; default: 6,000 with --station, else 600,000")
 ]
-By = Annotated[str, typer.Option("--by", help="your name: it stands in the ledger")]
 
 
 def _region(name: str) -> Region:
@@ -119,66 +117,3 @@ def revoke_key(
     """End a key for good; it works for two seconds more at most."""
     ended = _with_keys(lambda store: store.revoke(key), _region(region), prefix=prefix, directory=directory, database_url=database)
     print(f"{ended.id} of {ended.provider} is revoked")
-
-
-def _with_ledger(work: Callable[[Any], Awaitable[Any]], region: Region, **given: Any) -> None:
-    from warning.dispatch.ledger import Ledger
-
-    async def run() -> None:
-        ledger = await Ledger.open(deployment_of(region, **given).database, region.id)
-        try:
-            await work(ledger)
-        finally:
-            await ledger.close()
-
-    asyncio.run(run())
-
-
-def approve(
-    region: RegionName,
-    alert: Annotated[str, typer.Argument(help="identifier of an alert; the answer is for its chain")],
-    level: Annotated[Level, typer.Option("--level", case_sensitive=False, help="up to this class; a higher one is asked again")],
-    by: By,
-    refuse: Annotated[bool, typer.Option("--refuse", help="it must not go out")] = False,
-    prefix: Prefix = None,
-    directory: Directory = None,
-    database: Database = None,
-) -> None:
-    """Release a warning that waits for a person, or refuse it. The dispatcher acts within a second."""
-    from warning.alerts.lifecycle import chain_of
-    from warning.alerts.rules import Approval
-    from warning.wiring import clock_ms
-
-    answer = Approval(chain_of(alert), level, by, clock_ms(), not refuse)
-    _with_ledger(lambda ledger: ledger.approve(answer), _region(region), prefix=prefix, directory=directory, database_url=database)
-    print(f"{answer.chain} up to {level.value}: {'refused' if refuse else 'released'} by {by}")
-
-
-def silence(
-    region: RegionName,
-    zone: Annotated[str, typer.Argument(help="the zone's id")],
-    level: Annotated[Level, typer.Option("--level", case_sensitive=False, help="up to this class; a higher one goes out")],
-    hours: Annotated[float, typer.Option("--hours", min=0.1, max=24.0)],
-    by: By,
-    reason: Annotated[str, typer.Option("--reason", help="why; stands in the ledger")],
-    contact: Annotated[str, typer.Option("--contact", help="for this contact only")] = "",
-    prefix: Prefix = None,
-    directory: Directory = None,
-    database: Database = None,
-) -> None:
-    """Keep quiet about a zone for some hours, up to a class."""
-    from warning.alerts.rules import Silence
-    from warning.wiring import clock_ms
-
-    found = _region(region)
-    problems = [] if zone in found.zone_by_id else [Problem(zone, f"region {found.id} has no such zone", "see /v1/zones")]
-    if contact and contact not in {each.id for each in found.contacts}:
-        problems.append(Problem(f"--contact {contact}", f"region {found.id} has no such contact", "see contacts.csv"))
-    now_ms = clock_ms()
-    wish = Silence(zone, level, now_ms, now_ms + int(hours * 3_600_000), by, reason, contact)
-    if not problems and not wish.valid:
-        problems.append(Problem("silence", "needs a name and a reason", "--by NAME --reason WORDS"))
-    if problems:
-        raise ConfigError(problems)
-    _with_ledger(lambda ledger: ledger.silence(wish), found, prefix=prefix, directory=directory, database_url=database)
-    print(f"{zone} up to {level.value} is silent until {_at(wish.until_ms)}")

@@ -23,7 +23,7 @@ Older = Callable[[], Awaitable[tuple[tuple[Approval, ...], tuple[Silence, ...]]]
 
 @dataclass
 class Decided:
-    """Keeps ``people`` true. ``older``: what stands in the tables of before 0.7, which nobody writes any more."""
+    """Keeps ``people`` true. ``older``: what stands in the tables of before 0.7."""
 
     decisions: Decisions
     people: People
@@ -33,7 +33,7 @@ class Decided:
     def __post_init__(self) -> None:
         self.standing = Standing()
         self._resumed: dict[str, tuple[CallOff, AlertEvent]] = {}  # chain -> what is still to be entered
-        self._old: tuple[tuple[Approval, ...], tuple[Silence, ...]] | None = None
+        self._old: tuple[tuple[Approval, ...], tuple[Silence, ...]] = (), ()
 
     def see(self, event: AlertEvent) -> None:
         """A revision is being planned."""
@@ -47,8 +47,7 @@ class Decided:
 
     async def refresh(self) -> None:
         """Raises Unavailable: what was known stays."""
-        if self._old is None:
-            self._old = await self.older()
+        self._old = await self.older()
         for chain, (off, event) in list(self._resumed.items()):
             what = {"identifier": event.alert.identifier, "level": event.alert.level.value, "sent_ms": event.alert.sent_ms}
             await self.decisions.decide("resumed", RESUMED, self.now_ms(), chain, what, once=f"resumed:{chain}:{off.at_ms}")
@@ -58,7 +57,7 @@ class Decided:
         self._apply()
 
     def _apply(self) -> None:
-        approvals, silences = self._old or ((), ())
+        approvals, silences = self._old
         self.people.approvals = (*approvals, *self.standing.approvals)
         self.people.silences = (*silences, *self.standing.silences.values())
         self.people.call_offs = tuple(map(self._with_resumed, self.standing.call_offs))

@@ -35,7 +35,7 @@ class Authority:
     """``url``: ``Deployment.database``. ``replay``: a replay takes no alert by hand, its log is history's."""
 
     def __init__(self, region: Region, url: str, decisions: Decisions, *, replay: bool = False) -> None:
-        self._region, self._decisions, self._replay = region, decisions, replay
+        self._region, self.decisions, self._replay = region, decisions, replay
         self._ledger = Tables(url, sql.MetaData(), "the ledger")
 
     async def close(self) -> None:
@@ -50,7 +50,7 @@ class Authority:
             fix = f"an identifier of /v1/alerts, or its chain; it begins {self._region.namespace}."
             raise InputError(f"{identifier[:100]!r} is no alert of {self._region.id}", reason="alert", field="alert", fix=fix)
         kind, subject, what = approval(identifier, level, granted)
-        await self._decisions.decide(kind, by, at_ms, subject, what, key=key)
+        await self.decisions.decide(kind, by, at_ms, subject, what, key=key)
         return Approval(subject, level, by, at_ms, granted, key)
 
     async def silence(self, wish: Silence, *, key: str = "") -> int:
@@ -70,17 +70,17 @@ class Authority:
             "reason": wish.reason,
             "contact": wish.contact,
         }
-        number = await self._decisions.decide("silence", wish.by, wish.from_ms, wish.zone, what, key=key)
+        number = await self.decisions.decide("silence", wish.by, wish.from_ms, wish.zone, what, key=key)
         assert number is not None
         return number
 
     async def end_silence(self, number: int, by: str, at_ms: int, *, key: str = "", reason: str = "") -> Silence:
         """Ends it now."""
         _named(by)
-        found = (await self._decisions.standing(at_ms)).silences.get(number)
+        found = (await self.decisions.standing(at_ms)).silences.get(number)
         if found is None or found.until_ms <= at_ms:
             raise InputError(f"no silence {number} is in force", reason="silence", field="silence", fix="see `warning silence list`")
-        await self._decisions.decide("silence_end", by, at_ms, str(number), {"zone": found.zone, "reason": reason}, key=key)
+        await self.decisions.decide("silence_end", by, at_ms, str(number), {"zone": found.zone, "reason": reason}, key=key)
         return found
 
     async def raise_alert(
@@ -157,7 +157,7 @@ class Authority:
         if at_ms >= alert.expires_ms or alert.kind is EventKind.EXPIRE:
             raise InputError(f"{alert.identifier} is over", reason="over", field="alert", fix="nothing that expired is sent")
         what = {"identifier": alert.identifier, "contacts": sorted(set(contacts)), "districts": sorted(set(districts)), "reason": reason}
-        await self._decisions.decide("resend", by, at_ms, alert.identifier, what, key=key)
+        await self.decisions.decide("resend", by, at_ms, alert.identifier, what, key=key)
         return alert
 
     async def newest(self, identifier: str, at_ms: int) -> Alert:
@@ -172,7 +172,7 @@ class Authority:
                 raise
             rows = ()  # no dispatcher ever ran here
         found |= {row.revision: bytes(row.value) for row in rows}
-        for name, value in (await self._decisions.standing(at_ms)).manual.items():
+        for name, value in (await self.decisions.standing(at_ms)).manual.items():
             if chain_of(name) in chains:
                 found.setdefault(int(name.rpartition(".")[2]), value)
         if not found:
@@ -214,7 +214,7 @@ class Authority:
             what["replaces"] = before.identifier
             if off is not None and not manual.by_hand(before):
                 subject, what["calls_off"] = chain_of(before.identifier), off.value
-        if await self._decisions.decide(kind, by, at_ms, subject, what, key=key, once=f"manual:{once}") is None:
+        if await self.decisions.decide(kind, by, at_ms, subject, what, key=key, once=f"manual:{once}") is None:
             fix = "look at what there is now (`warning decisions`), and decide again"
             raise InputError(f"somebody else has just decided about {alert.zone}", reason="decided", field="alert", fix=fix)
 
