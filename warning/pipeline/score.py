@@ -109,36 +109,59 @@ def score(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) 
     return Scores(zones, seen, expectation, course, line, wave_from, peak, np.where(np.isinf(peak), 0, knot_s[highest]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The K series of Z zones as they stand, (Z, K): row of the state, whether it counts, its newest reading and the one that waits."""
+
+    row: Index
+    there: NDArray[np.bool_]
+    time_s: NDArray[np.int64]
+    value: NDArray[np.float64]
+    heard_s: NDArray[np.int64]
+    pending_s: NDArray[np.int64]
+    made: derived.Members | None
+
+    @staticmethod
+    def of(plan: Plan, state: State, zones: Index) -> _Members:
+        s, rows = state.s, plan.zone_series[zones]
+        there = (rows >= 0) & ~s["out"][rows]
+        times = np.where(there, s["last_t"][rows].astype(np.int64), 0)
+        last, heard, pending = s["last_v"][rows], s["heard_t"][rows].astype(np.int64), s["pending_t"][rows].astype(np.int64)
+        made = None if plan.derived is None else derived.members(plan.derived, s, state.r, zones, rows)
+        if made is not None:
+            times[made.at], last[made.at], heard[made.at], pending[made.at] = made.time, made.value, made.heard, 0
+        return _Members(rows, there, times, last, heard, pending, made)
+
+    def before(self, state: State, here: Index, deciding: Index) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Time and value of the reading before the newest of the ``deciding`` series of each zone; 0: none."""
+        row = self.row[here, deciding]
+        time_s, value = state.s["before_t"][row].astype(np.int64), state.s["before_v"][row]
+        if self.made is not None:
+            mine = np.arange(len(self.made.at)), deciding[self.made.at]
+            time_s[self.made.at], value[self.made.at] = self.made.before_t[mine], self.made.before[mine]
+        return time_s, value
+
+
 def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int) -> Observed:
     """What the gauges of ``zones`` say now."""
-    s, rules = state.s, plan.region.alert
-    rows = plan.zone_series[zones]  # (Z, K)
-    there = (rows >= 0) & ~s["out"][rows]
-    times = np.where(there, s["last_t"][rows].astype(np.int64), 0)
-    last, heard_t, pending_t = s["last_v"][rows], s["heard_t"][rows].astype(np.int64), s["pending_t"][rows].astype(np.int64)
-    made = None if plan.derived is None else derived.members(plan.derived, s, state.r, zones, rows)
-    if made is not None:
-        times[made.at], last[made.at], heard_t[made.at], pending_t[made.at] = made.time, made.value, made.heard, 0
+    members, rules = _Members.of(plan, state, zones), plan.region.alert
+    times, silent_s = members.time_s, plan.zone_silent_s[zones]
     newest = times.max(axis=1)
     used = (times > 0) & (times >= newest[:, None] - PAIR_S)
-    values = np.where(used, last, -np.inf)
+    values = np.where(used, members.value, -np.inf)
     here, deciding = np.arange(len(zones)), values.argmax(axis=1)
     spoke = newest > 0
-    row = np.where(spoke, rows[here, deciding], -1)
+    row = np.where(spoke, members.row[here, deciding], -1)
     value = _number(np.where(spoke, values[here, deciding], np.nan))
-    heard = np.where(used, heard_t, 0).max(axis=1)
-    silent = ~spoke | (now_s - heard > plan.zone_silent_s[zones])
+    silent = ~spoke | (now_s - np.where(used, members.heard_s, 0).max(axis=1) > silent_s)
     limits, resolution = plan.zone_limits[zones], plan.resolution[zones]
     cleared = np.where(silent, -1, hazard.rank(value, plan.zone_cleared[zones], resolution)).astype(np.int8)
-    before_t, before_v = s["before_t"][rows[here, deciding]].astype(np.int64), s["before_v"][rows[here, deciding]]
-    if made is not None:
-        mine = np.arange(len(made.at)), deciding[made.at]
-        before_t[made.at], before_v[made.at] = made.before_t[mine], made.before[mine]
-    before = np.where(spoke & (before_t > 0) & (newest - before_t <= plan.zone_silent_s[zones]), before_v, np.nan)
+    before_t, before_v = members.before(state, here, deciding)
+    before = np.where(spoke & (before_t > 0) & (newest - before_t <= silent_s), before_v, np.nan)
     others = values.copy()
     others[here, deciding] = -np.inf
-    waiting = there & (pending_t > 0) & (pending_t >= now_s - plan.zone_silent_s[zones][:, None])
-    doubted = np.where(waiting, s["pending_v"][rows], -np.inf)
+    waiting = members.there & (members.pending_s > 0) & (members.pending_s >= now_s - silent_s[:, None])
+    doubted = np.where(waiting, state.s["pending_v"][members.row], -np.inf)
     # The class of the newest reading, of the one before it, of a twin's, and of the highest suspect reading that waits for confirmation
     # (one that nothing followed for long waits for nothing).
     each = np.stack((value, before, _number(others.max(axis=1)), _number(doubted.max(axis=1))))

@@ -58,20 +58,8 @@ class Curves:
         self._value = np.full(self._time.shape, np.nan)
         self._there = np.ones(self._time.shape, np.bool_)
         self._time[:, 0], self._time[:, -1], self._time[:, self._told_now] = -_BOUND_S, _BOUND_S, 0.0
-        seen, told_at = arrays["h_t"][at], told[:, slot]
-        for part, times, values, held in (
-            (self._readings, seen, "h_v", (seen > 0) & (seen <= observed_s[:, None])),
-            (self._estimates, told_at, "e_v", told_at > observed_s[:, None]),
-        ):
-            self._time[:, part] = times.astype(np.int64) - now_s
-            self._value[:, part] = arrays[values][at]
-            self._there[:, part] = held
-        end = np.minimum(observed_s + hold_s, now_s)
-        self._holds = (observed_s > 0) & ~(told > observed_s[:, None]).any(axis=1)
-        self._time[:, self._held] = (end - now_s)[:, None] + np.arange(2)
-        self._value[:, self._held.start] = value
-        self._value[:, self._held.start + 1] = np.where(end == now_s, value, np.nan)
-        known_to = np.where(self._holds, np.maximum(end + 1 - now_s, 0), 0)
+        self._measured(arrays, at, told)
+        known_to = self._carried_on(told, value, hold_s)
         self._time[:, self._knots] = knot_s - now_s
         self._ahead = self._time[:, self._knots] > known_to[:, None]
         self._ahead_of_now = self._time[:, self._knots] > 0
@@ -79,6 +67,28 @@ class Curves:
         shift = np.concatenate([np.arange(part.stop - part.start) % _AT_ONCE for part in parts])[:, None] * (2.0 * _BOUND_S)
         self._time += shift
         self._asked = asked + shift
+
+    def _measured(self, arrays: Arrays, at: tuple[NDArray[np.intp], NDArray[np.intp]], told: NDArray[Any]) -> None:
+        """The readings and, newer than the last of them, the estimates, of the histories' places ``at``."""
+        seen, told_at = arrays["h_t"][at], told[:, at[1][0]]
+        newest = self._observed_s[:, None]
+        for part, times, values, held in (
+            (self._readings, seen, "h_v", (seen > 0) & (seen <= newest)),
+            (self._estimates, told_at, "e_v", told_at > newest),
+        ):
+            self._time[:, part] = times.astype(np.int64) - self._now_s
+            self._value[:, part] = arrays[values][at]
+            self._there[:, part] = held
+
+    def _carried_on(self, told: NDArray[Any], value: NDArray[np.float64], hold_s: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The newest reading, held where nothing was estimated since. Returns until when that is known, s from now (R,)."""
+        observed_s, now_s = self._observed_s, self._now_s
+        end = np.minimum(observed_s + hold_s, now_s)
+        self._holds = (observed_s > 0) & ~(told > observed_s[:, None]).any(axis=1)
+        self._time[:, self._held] = (end - now_s)[:, None] + np.arange(2)
+        self._value[:, self._held.start] = value
+        self._value[:, self._held.start + 1] = np.where(end == now_s, value, np.nan)
+        return np.where(self._holds, np.maximum(end + 1 - now_s, 0), 0)
 
     def expect(self, part: slice, median: NDArray[np.float64], told: NDArray[Any]) -> None:
         """Of the zones upstream of ``part`` of the reaches: their forecasts ``median`` (r, L), and what was ``told`` (r,) for now.

@@ -187,15 +187,7 @@ def _shift(
     over = said & (back | beyond | (age > SHIFT_HELD_S) | (early & ~stays))
     left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
     keeps = watched & ~over & ~left
-    size, usually = np.abs(change), STEP_FACTOR * old["usual"]
-    free = known & ~keeps & ~(watched & back) & ~np.isnan(own["spike_factor"])
-    unit = free & (size > np.fmax(own["shift"] / 3.0, usually)) & ~(moved >= SHARED * size)
-    unit[unit] = other_unit(old["v"][unit], value[unit], old["usual"][unit])
-    begins = unit | (free & (size > np.fmax(own["shift"], usually)) & ~np.isnan(own["shift"]))
-    some = np.flatnonzero(begins)
-    if len(some):
-        begins[some] = calm(some)
-        unit &= begins
+    unit, begins = _begins(own, old, value, change, moved, known & ~keeps & ~(watched & back), calm)
     shifted = (keeps & (said | now_said)) | unit
     out.shifted[at] = np.where(shifted, np.sign(np.where(unit, change, by)), 0)
     if shifted.any():
@@ -209,3 +201,19 @@ def _shift(
         ("shift_said", unit, said | now_said),
     ):
         now[name][which] = np.where(begins, fresh, np.where(keeps, stay, 0)).astype(FIELDS[name][0])
+
+
+def _begins(
+    own: Arrays, old: Arrays, value: Floats, change: Floats, moved: Floats, free: Bools, calm: Callable[[NDArray[np.intp]], Bools]
+) -> tuple[Bools, Bools]:
+    """Where a shift of the unit begins, and where any; of those that are ``free`` to begin one."""
+    size, usually = np.abs(change), STEP_FACTOR * old["usual"]
+    free = free & ~np.isnan(own["spike_factor"])
+    unit = free & (size > np.fmax(own["shift"] / 3.0, usually)) & ~(moved >= SHARED * size)
+    unit[unit] = other_unit(old["v"][unit], value[unit], old["usual"][unit])
+    begins = unit | (free & (size > np.fmax(own["shift"], usually)) & ~np.isnan(own["shift"]))
+    some = np.flatnonzero(begins)
+    if len(some):
+        begins[some] = calm(some)
+        unit &= begins
+    return np.asarray(unit), np.asarray(begins)

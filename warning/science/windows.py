@@ -100,14 +100,27 @@ def _fold(
     count = end - start + 1
     total = np.bincount(segment, weights=value, minlength=len(start))  # adds one after the other: the same on every CPU
     least, greatest = np.minimum.reduceat(value, start), np.maximum.reduceat(value, start)
-    last, last_t = value[end], time_s[end]
     old = {name: arrays[name][seg_row, slot] for name in FIELDS}
     same = old["w_last_t"] // width == seg_bucket
+    return Change(seg_row, slot, _merged(old, same, count, total, least, greatest, value[end], time_s[end]))
+
+
+def _merged(
+    old: Arrays,
+    same: NDArray[np.bool_],
+    count: NDArray[np.intp],
+    total: NDArray[Any],
+    least: NDArray[np.float64],
+    greatest: NDArray[np.float64],
+    last: NDArray[np.float64],
+    last_t: NDArray[np.int64],
+) -> Arrays:
+    """Buckets as they are with these readings; ``same``: the slot holds the same bucket already, else it begins anew."""
     newer = ~same | (last_t >= old["w_last_t"])
     count = count + np.where(same, old["w_count"], 0)
-    total += np.where(same, _sum(old), 0.0)
+    total = total + np.where(same, _sum(old), 0.0)
     lowest = np.where(same, np.minimum(old["w_min"], least), least).astype(np.float32)
-    fields: Arrays = {
+    return {
         "w_count": count.astype(np.uint16),
         "w_min": lowest,
         "w_max": np.where(same, np.maximum(old["w_max"], greatest), greatest).astype(np.float32),
@@ -115,7 +128,6 @@ def _fold(
         "w_last": np.where(newer, last, old["w_last"]).astype(np.float32),
         "w_last_t": np.where(newer, last_t, old["w_last_t"]).astype(np.uint32),
     }
-    return Change(seg_row, slot, fields)
 
 
 def _sum(bucket: Arrays) -> NDArray[np.float64]:
