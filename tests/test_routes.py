@@ -45,7 +45,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
     )
     asks = Asks(words, keep, lambda name: lambda up: facts.append(ChannelState(name, up)), facts.append)
     (channel,) = build(region, Deployment(sms_sender="8080"), routes, asks).channels
-    channel.look_s = 0.05
+    channel.look_s, channel.bind_s = 0.05, 0.0
     for way in channel.ways:
         way.link.answer_within_s = 2.0
     await channel.start()
@@ -95,6 +95,22 @@ async def test_the_first_carries_again_when_it_has_been_well_for_some_time(side:
     told = [(fact.route, fact.up) for fact in side.facts if isinstance(fact, RouteState)]
     assert told[0] == ("first", False) and told[-1] == ("first", True)
     assert [fact.up for fact in side.facts if isinstance(fact, ChannelState)][-1] is True
+
+
+async def test_while_both_bind_at_the_start_the_first_is_waited_for_and_then_carries(side: Side) -> None:
+    channel = Routed("sms", side.channel.ways, lambda contact: contact.phone, lambda up: None, lambda fact: None, 60.0, look_s=0.01)
+    watch = asyncio.create_task(channel._watch())
+    await asyncio.sleep(0.1)
+    assert channel.choose(channel.ways).name == "second", "the first is not there"
+    await side.first.start()
+    await world.until(lambda: channel.choose(channel.ways).name == "first", what="it was only binding")
+    await side.first.stop()
+    await world.until(lambda: channel.choose(channel.ways).name == "second", what="it is gone")
+    await side.first.start()
+    await world.until(lambda: side.channel.ways[0].up, what="it is back")
+    await asyncio.sleep(0.1)
+    assert channel.choose(channel.ways).name == "second", "what was lost once must stay well"
+    watch.cancel()
 
 
 async def test_what_was_under_way_on_a_route_that_died_is_unknown_and_goes_soon_over_the_other(side: Side) -> None:

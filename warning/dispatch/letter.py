@@ -53,7 +53,6 @@ def letter(sending: Sending, region: Region, route: MailRoute, address: str) -> 
     thread = hashlib.blake2b(f"{chain_of(alert.identifier)} {sending.contact.id}".encode(), digest_size=8).hexdigest()
     mail["References"] = f"<{thread}@{domain}>"  # the mails of one chain stand together
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers
-    mail["Content-Language"] = language
     if alert.active and alert.level >= Level.HIGH:
         mail["Importance"] = "high"
     if route.unsubscribe:
@@ -65,6 +64,7 @@ def letter(sending: Sending, region: Region, route: MailRoute, address: str) -> 
     if event.cap:
         name = f"{alert.identifier}.cap.xml"
         mail.add_attachment(event.cap.encode(), maintype="application", subtype="cap+xml", filename=name)
+    mail["Content-Language"] = language  # at the end: each part that is added takes such a header of the whole with it
     return mail
 
 

@@ -31,6 +31,7 @@ IDLE_S = 20.0  # relays close what is silent for longer
 LATER_S = 300.0  # greylisting: never before this
 SHUTTING = 421
 Letter = Callable[[Sending, MailRoute, str], EmailMessage]
+REFUSED_US = (aiosmtplib.SMTPAuthenticationError, aiosmtplib.SMTPNotSupported)  # wrong password, or it offers no STARTTLS
 BROKEN = (aiosmtplib.SMTPServerDisconnected, ConnectionError, OSError)
 
 
@@ -73,8 +74,8 @@ class MailWay:
             if client is None:
                 client = await self._connected()
             outcome = await self._hand_over(client, mail, message_id(sending), sending.contact.email)
-        except aiosmtplib.SMTPAuthenticationError as error:
-            return await self._failed(client, Outcome(DeliveryState.WAITING, "refused_us", detail=f"{error.code} {error.message[:100]}"))
+        except REFUSED_US as error:
+            return await self._failed(client, Outcome(DeliveryState.WAITING, "refused_us", detail=repr(error)[:200]))
         except (aiosmtplib.SMTPException, ssl.SSLError, OSError, ValueError) as error:  # before the mail itself: certainly not sent
             return await self._failed(client, Outcome(DeliveryState.WAITING, "connect", soon=True, detail=repr(error)[:200]))
         if client.is_connected:
@@ -105,7 +106,11 @@ class MailWay:
             tls_context=None if route.tls == "none" else self._context,
         )
         await client.connect()
+        if client.is_ehlo_or_helo_needed:
+            await _greeted(client)  # before its extensions are asked for
         if route.user:
+            if not client.supports_extension("auth"):
+                raise aiosmtplib.SMTPNotSupported("no AUTH over this connection")
             await client.login(route.user, route.password)
         return client
 
@@ -151,6 +156,13 @@ class MailWay:
         if client is not None:
             client.close()
         return outcome
+
+
+async def _greeted(client: SMTP) -> None:
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        await client.helo()
 
 
 async def _quit(client: SMTP) -> None:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 CLOSED = {"unavailable", "connect", "stopped", "refused_us", "timeout", "reset", "server_error", "gateway_error"}  # the route's fault
 GONE = (DeliveryState.ACCEPTED, DeliveryState.DELIVERED, DeliveryState.UNKNOWN)  # a part in one of these may not go by another route
 LOOK_S = 1.0
+BIND_S = 10.0  # so long after the start a route that was never up is not in trouble: it is binding
 
 
 class Way(Protocol):
@@ -53,6 +54,7 @@ class Health:
 
     up: bool = True
     trouble_at: float = float("-inf")
+    was_up: bool = False
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Routed:
     well_s: float = 60.0
     clock: Callable[[], float] = time.monotonic
     look_s: float = LOOK_S
+    bind_s: float = BIND_S
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -112,11 +115,13 @@ class Routed:
                 return replace(outcome, soon=outcome.soon or (len(self.ways) > 1 and outcome.reason in CLOSED))
 
     def choose(self, among: Sequence[Way]) -> Way:
-        """The first that is open and has been well for ``well_s``; else the first that is open; else the first."""
+        """The first that is open and has been well for ``well_s``; else the open one that has been well longest; else the first."""
         now = self.clock()
         open_now = [way for way in among if self._open(way)]
         steady = [way for way in open_now if now - self._health[way.name].trouble_at >= self.well_s]
-        return (steady or open_now or list(among))[0]
+        if open_now and not steady:
+            return min(open_now, key=lambda way: self._health[way.name].trouble_at)
+        return (steady or list(among))[0]
 
     def _open(self, way: Way) -> bool:
         return way.up and self._health[way.name].up
@@ -131,14 +136,16 @@ class Routed:
         return replace(outcome, route=way.name, parts=tuple(_part(way.name, part) for part in outcome.parts))
 
     async def _watch(self) -> None:
+        began = self.clock()
         while True:
             self._tell()
             for way in self.ways:
                 health = self._health[way.name]
                 if not health.up:
                     health.up = await way.well()
-                elif not way.up:
+                elif not way.up and (self.clock() - began > self.bind_s or health.was_up):
                     health.trouble_at = self.clock()
+                health.was_up = health.was_up or way.up
             await asyncio.sleep(self.look_s)
 
     def _tell(self) -> None:
