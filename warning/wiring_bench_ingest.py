@@ -29,7 +29,7 @@ from warning.wiring_supervisor import Command, Supervisor
 SERIES = 1000
 PARTITIONS = 4
 BATCH = 100
-BATCHED_CONNECTIONS, SINGLE_CONNECTIONS = 8, 64
+BATCHED_CONNECTIONS, SINGLE_CONNECTIONS = 32, 64  # 8 at once leave the brokers 200 readings a request, 32 leave 500
 WARM_S = 2.0
 
 
