@@ -229,8 +229,10 @@ async def test_410_is_remembered_with_the_address(ledger: Ledger, tmp_path: Path
     await ledger.import_contacts([someone])
     (item,) = await planned(ledger, tmp_path, someone)
     await ledger.write([Claim(item.id, NOW)])
-    await ledger.write([Close(item.id, Outcome(State.FAILED, "gone", switch_off=True), NOW)])
+    await ledger.write([Close(item.id, Outcome(State.FAILED, "gone", switch_off=True, address="rehearsal:x"), NOW)])
     assert await ledger.endpoints_off() == {("c1", "rehearsal:x")}
+    await ledger.endpoint_on("c1")
+    assert await ledger.endpoints_off() == set()
 
 
 async def test_contacts_follow_the_configuration_and_what_people_decide_is_kept(ledger: Ledger) -> None:

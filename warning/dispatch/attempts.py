@@ -110,8 +110,8 @@ async def _close(connection: AsyncConnection, trail: Trail, closes: Sequence[Clo
     await change(connection, rows, trail)
     ids = {close.delivery: tuple(part.message_id for part in close.outcome.parts if part.message_id) for close in closes}
     trail.told(rows, ids)
-    off = [row for row in rows if by_id[row["id"]].outcome.switch_off]
-    await _switch_off(connection, off)
+    off = {row["id"]: by_id[row["id"]].outcome.address for row in rows if by_id[row["id"]].outcome.switch_off}
+    await _switch_off(connection, [row for row in rows if row["id"] in off], off)
     opened = {row["id"]: (Open.of(row),) for row in rows if row["state"] in OPEN and row["next_attempt_ms"] is not None}
     return {**opened, **replaced}
 
@@ -272,12 +272,10 @@ async def _keep_strays(connection: AsyncConnection, arrived: Sequence[Arrived]) 
         await connection.execute(insert(t.strays).values(**values, at_ms=entry.now_ms))
 
 
-async def _switch_off(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """410: remembered with the address, so that a new address in the configuration is tried again."""
+async def _switch_off(connection: AsyncConnection, rows: Sequence[Row], addresses: Mapping[int, str]) -> None:
+    """410: remembered with the address, so that a new address is tried again."""
     for row in rows:
-        address = (
-            await connection.execute(select(t.contacts.c.webhook).where(t.contacts.c.id == row["contact"]))
-        ).scalar_one_or_none() or ""
+        address = addresses[row["id"]]
         where = (t.endpoints_off.c.contact == row["contact"]) & (t.endpoints_off.c.address == address)
         if (await connection.execute(select(t.endpoints_off).where(where))).first() is None:
             await connection.execute(insert(t.endpoints_off).values(contact=row["contact"], address=address, at_ms=row["changed_ms"]))

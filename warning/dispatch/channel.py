@@ -45,7 +45,8 @@ class Outcome:
     reason: str = ""
     retry_after_s: float | None = None
     parts: tuple[Part, ...] = ()
-    switch_off: bool = False  # the receiver wants nothing any more (410)
+    switch_off: bool = False  # the receiver wants nothing any more (410) ...
+    address: str = ""  # ... at this address
     soon: bool = False  # the way was closed, not the receiver: try again in seconds, as often as it takes
     detail: str = ""
     route: str = ""  # by which of the channel's routes; "": it has one

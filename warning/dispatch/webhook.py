@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -88,7 +88,8 @@ class WebhookChannel:
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         """One signed POST; ``identifier`` is the webhook-id, the same on every retry."""
         answer = await self.exchange(contact, identifier, body)
-        return answer if isinstance(answer, Outcome) else outcome_of(answer, self.now())
+        outcome = answer if isinstance(answer, Outcome) else outcome_of(answer, self.now())
+        return replace(outcome, address=contact.webhook) if outcome.switch_off else outcome
 
     async def exchange(self, contact: Contact, identifier: str, body: str) -> httpx.Response | Outcome:
         """The same, for who reads the answer (its first ``MOST_ANSWER`` bytes). An Outcome where there is none."""
