@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from warning import __version__, facts
 from warning.deployment import Deployment
 from warning.errors import Unavailable
-from warning.operate import bulletins, check, decisions, resources, schema
+from warning.operate import bulletins, check, decisions, resources, schema, subscriptions
 from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
@@ -80,6 +80,7 @@ def create_app(
     signed, codes = Signed(deployment, tell), Register(region, deployment)
     desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, watch, signed, clock)
     office = decisions.Office(region, deployment, desk)
+    agencies = subscriptions.Counter(desk, office.admission)
     reader = Reader(deployment, view, store, tell, days=days)
 
     @contextlib.asynccontextmanager
@@ -88,14 +89,17 @@ def create_app(
         reading = asyncio.create_task(reader.run())
         closing = asyncio.Event()
         watching = asyncio.create_task(watch.run(closing))
+        releasing = asyncio.create_task(agencies.released.run())
         reading.add_done_callback(lambda task: None if closing.is_set() else _ended(task, tell))
         try:
             yield
         finally:
             closing.set()
             reading.cancel()
-            await asyncio.gather(reading, watching, return_exceptions=True)
+            releasing.cancel()
+            await asyncio.gather(reading, watching, releasing, return_exceptions=True)
             await gate.close()
+            await agencies.close()
             await office.close()
             await signed.close()
             await codes.close()
@@ -106,6 +110,7 @@ def create_app(
     app.include_router(bulletins.router(desk))
     app.include_router(resources.router(desk, office.admission))
     app.include_router(decisions.router(office))
+    app.include_router(subscriptions.router(agencies))
     decisions.answers(app)
     app.include_router(check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed))
     app.include_router(router(own, registry or CollectorRegistry()))

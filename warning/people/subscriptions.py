@@ -206,6 +206,17 @@ class Subscriptions:
         """Anew, with another token."""
         await self._set(id, {"state": "pending", "reason": "", "changed_ms": self._clock()} | _challenge(self._clock()))
 
+    async def confirm(self, id: str, by: str) -> Subscription:
+        """A person has made sure that an e-mail address is the owner's. Raises InputError where nothing waits for that."""
+        found = await self._present(id)
+        if found.channel != "email" or found.state not in ("pending", "paused"):
+            raise InputError(
+                f"{id} is {found.state}, by {found.channel}", reason="state", field="state", fix="only a pending one by e-mail"
+            )
+        values = {"state": "active", "reason": f"confirmed by {by}"[:300], "errand": "", "changed_ms": self._clock()}
+        await self._set(id, values)
+        return await self._present(id)
+
     async def test(self, id: str) -> None:
         """The dispatcher sends a test event within seconds."""
         await self._set(id, {"errand": "test", "errand_ms": self._clock(), "errand_tries": 0})
@@ -246,7 +257,7 @@ class Subscriptions:
 
     async def errands(self, most: int = 50) -> list[Subscription]:
         """Whom a challenge or a test is due to be sent."""
-        due = sql.and_(_COLUMNS.errand != "", _COLUMNS.errand_ms <= self._clock(), _COLUMNS.state != "ended")
+        due = sql.and_(_COLUMNS.errand != "", _COLUMNS.channel == "webhook", _COLUMNS.errand_ms <= self._clock(), _COLUMNS.state != "ended")
         return await self._read(sql.select(_SUBSCRIPTIONS).where(due).order_by(_COLUMNS.errand_ms).limit(most))
 
     async def ran(self, one: Subscription, outcome: str, detail: str, *, state: str = "", again_ms: int | None = None) -> None:

@@ -44,6 +44,7 @@ class Receiver:
     host: str = "127.0.0.1"
     port: int = 0
     record: Path | None = None
+    challenges: bool = True  # gives a subscription's challenge back, as its owner must
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
 
@@ -104,6 +105,8 @@ class Receiver:
         headers = {"Retry-After": behaviour.retry_after} if behaviour.retry_after else {}
         if behaviour.location:
             headers["Location"] = behaviour.location
+        if self.challenges and status < 300 and (challenge := _challenge(body)):
+            return web.json_response({"challenge": challenge}, headers=headers)
         return web.Response(status=status, headers=headers)
 
     def _verified(self, name: str, body: str, request: web.Request) -> bool:
@@ -134,6 +137,15 @@ class Receiver:
         if self._file:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
+
+
+def _challenge(body: str) -> str:
+    """Of a subscription that begins; "" in every other webhook."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return ""
+    return str(content["data"]["challenge"]) if content.get("type") == "subscription.challenge" else ""
 
 
 async def serve(receiver: Receiver) -> None:
