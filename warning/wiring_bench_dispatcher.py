@@ -31,7 +31,7 @@ async def run(settings: dict[str, object], where: Deployment) -> None:
     def listen(fact: Fact) -> None:
         watched(fact)
         if isinstance(fact, Ready) and fact.part == "dispatch":
-            tell(ready=fact.ready)
+            tell(ready=fact.ready, cpu_ready_s=time.process_time())
 
     endpoints, loopback = settings["endpoints"], settings["loopback"]
     assert isinstance(endpoints, dict) and isinstance(loopback, list)

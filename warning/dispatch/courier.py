@@ -55,6 +55,7 @@ class Courier:
         self._dropped: set[int] = set()  # shared by the lanes' queues
         self._running: list[asyncio.Task[None]] = []
         self._events: OrderedDict[str, AlertEvent] = OrderedDict()
+        self._opening = asyncio.Lock()
 
     def route(self, item: Open, contact: Contact | None, *, first: bool = False) -> None:
         """Into its lane; what is held waits for a person. ``contact`` None: it is none any more."""
@@ -180,13 +181,16 @@ class Courier:
         return replace(close, next_attempt_ms=self.wall_ms() + wait_ms, due_ms=due_ms)
 
     async def _event(self, identifier: str) -> AlertEvent:
-        event = self._events.pop(identifier, None)
+        event = self._events.get(identifier)
         if event is None:
-            event = DECODER.decode(await self.ledger.alert(identifier))
-            event = await self.seal(event) if self.seal else event
-        self._events[identifier] = event
-        if len(self._events) > MOST_EVENTS:
-            self._events.popitem(last=False)
+            async with self._opening:  # many wait for the same one
+                event = self._events.get(identifier)
+                if event is None:
+                    event = DECODER.decode(await self.ledger.alert(identifier))
+                    event = self._events[identifier] = await self.seal(event) if self.seal else event
+                    if len(self._events) > MOST_EVENTS:
+                        self._events.popitem(last=False)
+        self._events.move_to_end(identifier)
         return event
 
 

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 
 import smsutil
 from aiosmpplib import NPI, TON, GSM7BitCodec, PhoneNumber, SmppCommandStatus, SubmitSm
@@ -130,7 +131,7 @@ class SmsChannel:
 
     def _submit(self, sending: Sending, text: Text, number: int) -> SubmitSm:
         content, parts = text.parts[number - 1], len(text.parts)
-        encoded = content.encode("utf-16-be") if text.unicode else GSM7BitCodec.get_codec_info().encode(content)[0]
+        encoded = _encoded(content, text.unicode)
         if parts > 1:
             encoded = bytes((5, 0, 3, reference(sending), parts, number)) + encoded
         validity_s = min(max(sending.valid_ms // 1000, LEAST_VALIDITY_S), MOST_VALIDITY_S)
@@ -152,6 +153,13 @@ class SmsChannel:
             return  # ENROUTE, ACCEPTD: on its way still
         reason = "" if state is DeliveryState.DELIVERED else receipt.stat.lower()
         await self.on_receipt(PartReceipt(self.name, receipt.message_id, state, reason))
+
+
+@lru_cache(maxsize=256)
+def _encoded(content: str, unicode: bool) -> bytes:
+    """The same text goes to thousands, and the codec looks at every letter."""
+    encoded: bytes = content.encode("utf-16-be") if unicode else GSM7BitCodec.get_codec_info().encode(content)[0]
+    return encoded
 
 
 def check(where: Deployment) -> None:
