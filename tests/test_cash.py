@@ -371,6 +371,9 @@ async def lives(w: World, dies_at: int) -> bool:
             await w.desk.close()
             w.desk = w.new()
             w.now_ms += LEASE_MS + 1000  # its lease has to run out
+        if w.payments.paid() and set((await w.orders()).values()) == {"confirmed"}:
+            await w.beats(2)  # and nothing more comes
+            break
     return died
 
 

@@ -15,7 +15,7 @@ from warning.errors import InputError
 _ONLY = SignatureConfiguration(
     signature_methods=frozenset((SignatureMethod.ECDSA_SHA256,)),
     digest_algorithms=frozenset((DigestAlgorithm.SHA256,)),
-    location="./{http://www.w3.org/2000/09/xmldsig#}Signature",
+    location="./",  # the signature stands right under the root: what stands elsewhere signs something else
 )
 
 
