@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import services
@@ -28,25 +29,52 @@ def programs() -> Path | None:
     )
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """One that runs. ``url``: of its empty database."""
+
+    programs: Path
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder} -c shared_buffers=16MB"
+        _run(self.programs / "pg_ctl", "-D", self.folder / "d", "-l", self.folder / "log", "-o", options, "-w", "start", user=_user())
+
+    def stop(self) -> None:
+        """As a crash ends it: every session is cut, what was committed stays."""
+        _run(self.programs / "pg_ctl", "-D", self.folder / "d", "-m", "immediate", "-w", "stop", user=_user())
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
     """The URL of an empty database. Skips (or fails) where PostgreSQL is not installed."""
+    with cluster() as running:
+        yield running.url
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """The same, for tests that restart it."""
     where = programs()
     if where is None or not (where / "initdb").exists():
         services.absent("PostgreSQL", "make services (Debian: postgresql)")
         raise AssertionError  # absent() does not return
-    folder, port = Path(tempfile.mkdtemp(prefix="postgres-")), free_port()
-    user = _user()
+    folder, user = Path(tempfile.mkdtemp(prefix="postgres-")), _user()
     if user:
         os.chown(folder, user.pw_uid, user.pw_gid)
     try:
         _run(where / "initdb", "-D", folder / "d", "-A", "trust", "-U", "postgres", "-N", user=user)
-        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c shared_buffers=16MB"
-        _run(where / "pg_ctl", "-D", folder / "d", "-l", folder / "log", "-o", options, "-w", "start", user=user)
+        running = Cluster(where, folder, free_port())
+        running.start()
         try:
-            yield f"postgresql+asyncpg://postgres@127.0.0.1:{port}/postgres"
+            yield running
         finally:
-            _run(where / "pg_ctl", "-D", folder / "d", "-m", "immediate", "-w", "stop", user=user)
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

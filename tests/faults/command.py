@@ -7,9 +7,14 @@ import asyncio
 import json
 import logging
 import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-from . import results
+import channel_postgres
+import services
+
+from . import dispatching, results
 from .breaks_field import Field
 from .breaks_processes import Kill9
 from .cluster import Brokers
@@ -27,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=DESCRIPTION)
     parser.add_argument("--list", action="store_true", help="print the faults and end")
     parser.add_argument("--field", action="store_true", help="as --fault field: over all ways in, while gateway, Mosquitto and brokers die")
+    parser.add_argument(
+        "--dispatch", action="store_true", help="two dispatchers on one ledger, killed, and all around them fails (runs of 25 kills)"
+    )
+    parser.add_argument("--outage", type=float, default=30.0, help="seconds that the SMS centre is away in each run of --dispatch")
     parser.add_argument("--fault", action="append", help="name of a fault; again for more; default: all")
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the next ones count on from it")
     parser.add_argument("--runs", type=int, default=1, help="of each fault")
@@ -58,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("Apache Kafka is not installed: make services")
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
+    if options.dispatch:
+        sys.exit(asyncio.run(_dispatch(options)))
     recorded = results.read(options.results)
     asyncio.run(_run_all(options, names, home, recorded))
     print(results.table(recorded))
@@ -81,6 +92,23 @@ async def _run_all(options: argparse.Namespace, names: list[str], home: Path, re
                     recorded.append(as_json(result))
                     results.append(options.results, recorded[-1])
                     print(json.dumps(recorded[-1]), flush=True)
+
+
+async def _dispatch(options: argparse.Namespace) -> int:
+    """Exit code 0 if nobody was missed and nothing went twice without its mark."""
+    done = []
+    with channel_postgres.cluster() as database, services.apache_kafka() as broker:
+        for seed in range(options.seed, options.seed + options.runs):
+            with tempfile.TemporaryDirectory(prefix="faults-dispatch-", dir=options.keep, ignore_cleanup_errors=True) as folder:
+                kills, gap_s = options.kills or dispatching.Plan.kills, options.gap or dispatching.Plan.gap_s
+                plan = dispatching.Plan(seed, kills, gap_s, options.outage, folder=Path(folder))
+                done.append(await dispatching.once(plan, broker.bootstrap, database))
+            print(json.dumps(asdict(done[-1])), flush=True)
+    figures = results.dispatch_figures(done)
+    print(json.dumps(figures))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 1 if any(one.wrong for one in done) else 0
 
 
 def _plan(options: argparse.Namespace, fault: Fault, seed: int) -> Plan:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from .dispatching import Result
 
 Line = dict[str, Any]
 
@@ -85,3 +87,12 @@ def _by_fault(lines: Iterable[Line]) -> dict[str, list[Line]]:
     for line in lines:
         found.setdefault(line["fault"], []).append(line)
     return found
+
+
+def dispatch_figures(runs: Sequence[Result]) -> dict[str, Any]:
+    """``kills, missed, doubled_unmarked`` over all runs of ``--dispatch``, and how long a takeover took."""
+    takeovers = sorted(each for run in runs for each in run.takeover_s)
+    names = ("kills", "missed", "doubled_unmarked", "alerts", "deliveries", "doubled_marked")
+    total = {name: sum(getattr(run, name) for run in runs) for name in names}
+    times = {"takeover_s_p50": takeovers[len(takeovers) // 2], "takeover_s_max": takeovers[-1]} if takeovers else {}
+    return {**total, "runs": len(runs), "not_passed": sum(bool(run.wrong) for run in runs), **times}

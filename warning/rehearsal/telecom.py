@@ -321,10 +321,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--password", default="pw")
     parser.add_argument("--record", type=Path)
     parser.add_argument("--rate", type=float, default=0.0, help="submits per second; more are throttled")
+    parser.add_argument("--behave", type=json.loads, default={}, help="fields of Behaviour from the start on, as JSON")
     parser.add_argument("--control", action="store_true", help="take JSON lines on standard input")
     options = parser.parse_args(arguments)
     telecom = Telecom(options.user, options.password, port=options.port, record=options.record)
-    telecom.behaviour.rate_per_s = options.rate
+    telecom.behaviour = Behaviour(**{"rate_per_s": options.rate, **options.behave})
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(serve(telecom, options.control))
 
