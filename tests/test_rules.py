@@ -329,3 +329,35 @@ def test_what_rises_above_the_class_that_was_called_off_speaks_again():
     resumed = off(resumed_ms=T0 + 40_000)
     assert say(lower, DRILL, call_offs=(resumed,)).allowed
     assert say(HIGH, DRILL, call_offs=(resumed,)).reason == "called_off"  # of before
+
+
+# --- an exercise by the other channels
+
+
+@pytest.mark.parametrize("status", [Status.EXERCISE, Status.TEST])
+@pytest.mark.parametrize(
+    ("email", "allowed"),
+    [
+        ("", True),
+        ("duty@ddma.example", True),
+        ("duty@ddma.EXAMPLE.", True),
+        ("duty@example.org", True),
+        ("duty@ddma.test", True),
+        ("duty@ndma.gov.pk", False),
+        ("duty@example.org.pk", False),
+        ("duty@notexample.org", False),
+        ("duty@example.org, chief@ndma.gov.pk", False),
+        ("example.org", True),  # no address at all: no mail goes there
+        ("duty@ndma.gov.pk\u200b.example@ndma.gov.pk", False),
+    ],
+)
+def test_an_exercise_goes_to_no_address_that_somebody_has(status, email, allowed):
+    verdict = say(as_(HIGH, status=status), replace(DRILL, email=email))
+    assert verdict.reason == ("allowed" if allowed else "routable_address")
+    assert say(HIGH_ACTUAL, replace(LIVE, email=email), actual()).allowed
+
+
+@pytest.mark.parametrize("status", [Status.EXERCISE, Status.TEST])
+def test_an_exercise_never_goes_by_cell_broadcast(status):
+    assert say(as_(HIGH, status=status), replace(DRILL, channels=("broadcast",), phone="")).reason == "exercise_broadcast"
+    assert say(HIGH_ACTUAL, replace(LIVE, channels=("broadcast",), phone=""), actual()).allowed

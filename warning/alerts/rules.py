@@ -5,8 +5,8 @@ In order, the first that applies:
 1. **Whose it is.** An alert of another region, a replay or an embedded broker that says Actual, an Actual alert of a region that is not
    Actual: refused.
 2. **Whom it would reach.** Exercise and Test reach only contacts that are not live *and* whose number begins with the region's prefix of
-   numbers that cannot be dialled; Actual reaches only live contacts outside of that prefix. Both marks must agree: one wrong cell in a
-   table is not enough to wake a town for a drill.
+   numbers that cannot be dialled, with an e-mail address that nobody has, and never by cell broadcast; Actual reaches only live contacts
+   outside of that prefix. Both marks must agree: one wrong cell in a table is not enough to wake a town for a drill.
 3. **Whether it says anything.** EXPIRE has no document; an expired or overtaken revision says nothing; RENEW and CERTAINTY are for
    feeds, not for phones, unless they stand in for an earlier revision that this contact never got; no end is told of what was never told.
 4. **Silences.** A person may silence a zone, with name, reason and an end within 24 h, up to a class. A silence never holds back the
@@ -43,6 +43,8 @@ REASONS: dict[str, str] = {
     "status_mismatch": "the region is not Actual",
     "live_contact": "an exercise never reaches a live contact",
     "dialable_number": "an exercise only goes to numbers that cannot be dialled",
+    "routable_address": "an exercise only goes to e-mail addresses that nobody has (.example, .test, .invalid)",
+    "exercise_broadcast": "an exercise never goes to a cell broadcast: each phone around would ring",
     "exercise_contact": "an Actual alert does not go to a contact for exercises",
     "exercise_number": "the number cannot be dialled",
     "no_document": "an alert that ran out has no document",
@@ -58,6 +60,7 @@ REASONS: dict[str, str] = {
     "approval_unanswered": "nobody answered in time, and the region's rules say: hold",
 }
 
+RESERVED, RESERVED_TOP = ("example.com", "example.org", "example.net"), ("example", "test", "invalid", "localhost")
 HELD = ("approval_pending", "approval_second", "approval_unanswered")
 
 
@@ -175,7 +178,17 @@ def _reach(alert: Alert, contact: Contact | None, region: Region) -> str:
         return "exercise_number" if contact.phone and _undialable(contact.phone, region, strict=False) else ""
     if contact.live:
         return "live_contact"
-    return "dialable_number" if contact.phone and not _undialable(contact.phone, region, strict=True) else ""
+    if contact.phone and not _undialable(contact.phone, region, strict=True):
+        return "dialable_number"
+    if contact.email and not _unroutable(contact.email):
+        return "routable_address"
+    return "exercise_broadcast" if "broadcast" in contact.channels else ""
+
+
+def _unroutable(email: str) -> bool:
+    """The domain is one of those that no mail is ever delivered to (RFC 2606, RFC 6761)."""
+    domain = email.rpartition("@")[2].strip().rstrip(".").lower()
+    return domain.isascii() and (domain in RESERVED or domain.rpartition(".")[2] in RESERVED_TOP)
 
 
 def _undialable(phone: str, region: Region, *, strict: bool) -> bool:
