@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warning import config_datastreams, config_readers
 from warning.deployment import Deployment
@@ -15,6 +15,11 @@ from warning.facts import Listener
 from warning.ingest.gateway import Gateway
 from warning.ingest.keys import KeyStore
 from warning.region import Region
+
+if TYPE_CHECKING:
+    from warning.ingest.rate import Limits
+    from warning.ingest.reader_memory import Memory
+    from warning.ingest.two_way import TwoWay
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +33,7 @@ async def readers(
     keys: KeyStore,
     clock: Callable[[], int],
     listen: Listener,
+    limits: Limits,
 ) -> None:
     """Routes for the server, and a session with the SMS centre that ``stack`` ends. Raises ConfigError."""
     from warning.ingest import kannel_in
@@ -42,11 +48,11 @@ async def readers(
     known = config_readers.load(region.folder, region)
     memory = Memory(deployment.database)
     stack.push_async_callback(memory.close)
-    sms = SmsIn(region, known, gateway, memory, clock, listen)
-    add_routes(kannel_in.routes(sms, gateway, keys, listen))
-    add_routes(Form(region, known, gateway, keys, deployment.directory / "photos", listen).routes())
+    sms = SmsIn(region, known, gateway, memory, clock, listen, _two_way(stack, region, deployment, memory))
+    add_routes(kannel_in.routes(sms, gateway, keys, listen, limits))
+    add_routes(Form(region, known, gateway, keys, deployment.directory / "photos", listen, limits).routes())
     things = Things.of(region, config_datastreams.load(region.folder, region))
-    add_routes(SensorThings(things, gateway, keys, listen).routes())
+    add_routes(SensorThings(things, gateway, keys, listen, limits).routes())
     if deployment.readers_smpp_host:
         where = (
             deployment.readers_smpp_host,
@@ -63,6 +69,27 @@ async def readers(
 
         stack.push_async_callback(end)
         log.info("SMS of %d readers from %s:%d", len(known), *where[:2])
+
+
+def _two_way(stack: AsyncExitStack, region: Region, deployment: Deployment, memory: Memory) -> TwoWay:
+    """Keywords by SMS, on the database of contacts, the ledger's and that of codes; each is opened when it is first needed."""
+    from warning.ingest.two_way import TwoWay
+    from warning.people.acknowledged import Acknowledgements
+    from warning.people.directory import Directory
+    from warning.people.enrolment import Enrolment
+    from warning.people.standing import Standing
+    from warning.people.tables import address
+    from warning.proof.register import Register
+
+    directory = Directory(address(deployment), region)
+    acknowledgements, standing, register = (
+        Acknowledgements(deployment.database),
+        Standing(deployment.database),
+        Register(region, deployment),
+    )
+    for one in (directory, acknowledgements, standing, register):
+        stack.push_async_callback(one.close)
+    return TwoWay(region, Enrolment(directory, region), acknowledgements, register, standing, memory)
 
 
 def allowed(deployment: Deployment) -> None:

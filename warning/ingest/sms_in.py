@@ -29,6 +29,7 @@ from warning.ingest.reader_level import Levels
 from warning.ingest.reader_memory import DAY_MS, Memory
 from warning.ingest.sms_grammar import Message, Said, When, of_a_discharge, read
 from warning.ingest.sms_names import Names, spellings
+from warning.ingest.two_way import TwoWay
 from warning.model import Parameter, Reading
 from warning.region import Region
 
@@ -64,8 +65,10 @@ class SmsIn:
         memory: Memory,
         clock: Callable[[], int],
         listen: Listener = nobody,
+        two_way: TwoWay | None = None,
     ) -> None:
         self._region, self._gateway, self._memory, self._clock, self._listen = region, gateway, memory, clock, listen
+        self._two_way = two_way
         self._by_phone = by_phone(tuple(readers))
         self._names_of_all = spellings(region)
         self._names: dict[str, Names] = {}
@@ -78,6 +81,10 @@ class SmsIn:
         began, now_ms = time.monotonic(), self._clock()
         phone = e164(sender, self._region.country)
         reader = self._by_phone.get(phone)
+        if self._two_way is not None:
+            answer = await self._two_way.take(phone, text, now_ms, reader=reader is not None)
+            if answer is not None:
+                return self._answer(phone, answer) if answer else ""
         if reader is None:
             return await self._stranger(phone, text, now_ms, began)
         asked = await self._asked(reader, text, now_ms, sent_ms)
@@ -257,6 +264,8 @@ class SmsIn:
         if not due or full:
             return ""
         self._strangers_answered.append(now_ms)
+        if self._two_way is not None:
+            return await self._two_way.not_understood(phone, text, now_ms)
         return sms_words.stranger(self._region, any("\u0600" <= letter <= "\u06ff" for letter in text))
 
 

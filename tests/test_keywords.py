@@ -1,0 +1,432 @@
+"""Keywords by SMS in ten languages: the grammar, the words of answers, and what becomes of it in SQL, by SMPP too."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from alert_region import T0, H, raised
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_readers import PHONE, Desk, clerk
+from test_readers_smpp import bound, said, until
+
+from warning import config
+from warning.alerts.languages import LANGUAGES
+from warning.database import Tables
+from warning.dispatch import tables as ledger
+from warning.errors import Unavailable
+from warning.ingest.smpp_session import OK, TRY_AGAIN
+from warning.ingest.sms_in import SmsIn
+from warning.ingest.two_way import MOST_ANSWERS, MOST_ENROLLED, MOST_TO_STRANGERS, TwoWay
+from warning.model import AlertEvent, EventKind, Level, to_json
+from warning.people.acknowledged import Acknowledgements
+from warning.people.consent import history
+from warning.people.directory import Directory
+from warning.people.enrolment import Enrolment
+from warning.people.imports import CONFIG, merge
+from warning.people.keywords import Places, command, language
+from warning.people.replies import Replies, own_name, parts
+from warning.people.spelling import folded
+from warning.people.standing import Standing
+from warning.people.tables import address
+from warning.people.vocabulary import KEYWORDS, KINDS, LANGUAGE_NAMES, REPLIES
+from warning.proof.codes import code_of
+from warning.proof.register import Register
+from warning.region import Contact, Region
+
+ROOT = Path(__file__).parent.parent
+VILLAGER, OFFICER = "+923001234567", "+99910000042"
+
+
+@pytest.fixture(scope="module")
+def indus() -> Region:
+    return config.load(ROOT / "config" / "indus")
+
+
+# --- the grammar
+
+
+def test_every_language_has_every_keyword_and_reply() -> None:
+    assert set(KEYWORDS) == set(REPLIES) == set(LANGUAGE_NAMES) == set(LANGUAGES)
+    fields = {which: {name for _, name, _, _ in string.Formatter().parse(text) if name} for which, text in REPLIES["en"].items()}
+    for spoken in LANGUAGES:
+        assert set(KEYWORDS[spoken]) == set(KINDS)
+        own = {which: {name for _, name, _, _ in string.Formatter().parse(text) if name} for which, text in REPLIES[spoken].items()}
+        assert own == fields, spoken
+
+
+def test_no_word_means_two_things() -> None:
+    meant: dict[str, str] = {}
+    for kinds in KEYWORDS.values():
+        for kind, words in kinds.items():
+            for word in words.split():
+                key = folded(word.replace("_", ""))
+                assert key and meant.setdefault(key, kind) == kind, word
+    called: dict[str, str] = {}
+    for spoken, names in LANGUAGE_NAMES.items():
+        for name in names.split():
+            assert called.setdefault(folded(name.replace("_", "")), spoken) == spoken, name
+
+
+@pytest.mark.parametrize("spoken", sorted(KEYWORDS))
+def test_each_word_is_its_command(spoken: str) -> None:
+    for kind, words in KEYWORDS[spoken].items():
+        for word in words.split():
+            typed = word.replace("_", " ")
+            for text in (typed, f"  {typed.upper()}. ", typed.lower(), f"\u200f{typed}\u200f"):
+                found = command(text)
+                assert found is not None and (found.kind, found.argument) == (kind, "") and spoken in found.languages, text
+
+
+@pytest.mark.parametrize("spoken", sorted(KEYWORDS))
+def test_the_answers_name_words_that_work(spoken: str) -> None:
+    """Whoever writes what an answer tells him to write is understood."""
+    named = {which: REPLIES[spoken][which] for which in ("joined", "stopped", "which", "no_code")}
+    for which, kind in (("joined", "stop"), ("stopped", "subscribe"), ("which", "subscribe"), ("no_code", "check")):
+        assert KEYWORDS[spoken][kind].split()[0] in named[which], which
+    for kind in ("subscribe", "status", "check", "language", "stop"):
+        assert KEYWORDS[spoken][kind].split()[0] in REPLIES[spoken]["help"], kind
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "argument"),
+    [
+        ("join Sukkur", "subscribe", "Sukkur"),
+        ("شامل سکھر", "subscribe", "سکھر"),
+        ("订阅苏库尔", "subscribe", "苏库尔"),
+        ("to’xtat", "stop", ""),
+        ("Toʻxtat iltimos", "stop", None),
+        ("STOP sending me this", "stop", None),
+        ("بند کریں", "stop", None),
+        ("۱", "acknowledge", ""),
+        ("1.", "acknowledge", ""),
+        ("مل گیا", "acknowledge", ""),
+        ("1 abcdefg", "acknowledge", "abcdefg"),
+        ("check ABC DEFG", "check", "ABC DEFG"),
+        ("LANGUAGE urdu", "language", "urdu"),
+    ],
+)
+def test_commands(text: str, kind: str, argument: str | None) -> None:
+    found = command(text)
+    assert found is not None and found.kind == kind and argument in (None, found.argument)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1 2",
+        "10",
+        "1 metre of water",
+        "54.2 ft",
+        "سکھر ۵۴٫۲ فٹ",
+        "help me",
+        "joining",
+        "Sukkur join",
+        "بند ٹوٹ گیا",
+        "پانی آ گیا",
+        "x" * 300,
+    ],
+)
+def test_what_is_no_command(text: str) -> None:
+    """Above all: «the embankment broke» is not «stop»."""
+    assert command(text) is None
+
+
+_WORDS = st.builds(" ".join, st.lists(st.sampled_from(["1", "۱", "بند", "STOP", "退订", "join", "சேர", "х", "5.5"]), max_size=6))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=250),
+        _WORDS,
+    )
+)
+def test_any_text_is_a_command_or_none(text: str) -> None:
+    found = command(text)
+    assert found is None or (found.kind in KINDS and found.languages and len(found.argument) <= 2 * len(text) + 8)
+
+
+def test_languages_go_by_their_names_and_codes() -> None:
+    assert [language(one) for one in ("Urdu", "اردو", "PS", "prs", "O‘zbek", "中文", "தமிழ்", "Klingon", "")] == [
+        *("ur", "ur", "ps", "fa", "uz", "zh", "ta", "", "")
+    ]
+
+
+@pytest.mark.parametrize("spoken", sorted(REPLIES))
+def test_no_answer_is_over_two_parts(indus: Region, spoken: str) -> None:
+    region = replace(indus, reviewed_languages=tuple(LANGUAGES))
+    replies = Replies(region, spoken)
+    assert replies.language == spoken
+    for which, template in REPLIES[spoken].items():
+        names = [name for _, name, _, _ in string.Formatter().parse(template) if name]
+        for long in names or [""]:
+            text = replies.say(which, **{name: "م" * (400 if name == long else 12) for name in names})
+            assert parts(text) <= 2 and text.encode("utf-16-be")
+    for level in (Level.LOW, Level.EXCEPTIONAL):
+        assert parts(replies.about("replaced", event_of(region, region.zones[0].id, level, T0))) <= 2
+
+
+def test_places_are_districts_first_and_never_guessed(indus: Region) -> None:
+    places = Places(indus)
+    [sukkur] = places.called("sukkur")
+    assert sukkur.districts == ("sukkur",) and sukkur.zones == ("IND-GUDDU",)
+    assert places.zones("Sukkur") == ("IND-GUDDU", "IND-SUKKUR"), "the district's, and the barrage's of that name"
+    assert [one.id for one in places.called("سکھر")] == ["sukkur"] and [one.id for one in places.called("IND-SUKKUR")] == ["IND-SUKKUR"]
+    assert places.called("Sukur") == [] and {one.id for one in places.like("Sukur")} == {"sukkur"}
+    assert places.called("") == places.like("x") == []
+
+
+# --- what becomes of it
+
+
+class House:
+    """Two-way SMS on real SQL beside an SmsIn on a fake log."""
+
+    def __init__(self, region: Region, folder: Path, desk: Desk) -> None:
+        self.region, self.desk, self.place = region, desk, desk.place
+        self.directory, self.acknowledgements = Directory(address(self.place), region), Acknowledgements(address(self.place))
+        self.register, self.standing = Register(region, self.place), Standing(self.place.database)
+        self.enrolment = Enrolment(self.directory, region)
+        self.ledger = Tables(self.place.database, ledger.metadata, "ledger")
+        self.two_way = TwoWay(region, self.enrolment, self.acknowledgements, self.register, self.standing, desk.memory)
+        readers = desk.readers
+        desk.sms = SmsIn(region, readers, desk.gateway, desk.memory, lambda: desk.now_ms, desk.facts.append, self.two_way)
+
+    async def say(self, text: str, phone: str = VILLAGER) -> str:
+        return await self.desk.take(text, phone)
+
+    async def told(self, event: AlertEvent, attempts: int = 1) -> None:
+        """As the dispatcher enters it."""
+        alert = event.alert
+        row = {
+            "identifier": alert.identifier,
+            "chain": alert.identifier.rpartition(".")[0],
+            "zone": alert.zone,
+            "revision": alert.revision,
+            "digest": "",
+        }
+        row |= {"kind": alert.kind.value, "level": alert.level.value, "sent_ms": alert.sent_ms, "expires_ms": alert.expires_ms}
+        await self.ledger.run(self.ledger.insert(ledger.alerts).values({**row, "value": to_json(event)}))
+        said = {
+            "alert": alert.identifier,
+            "revision": 0,
+            "chain": alert.identifier.rpartition(".")[0],
+            "zone": alert.zone,
+            "level": "",
+            "contact": "c",
+        }
+        said |= {"channel": "sms", "language": "en", "state": "sent", "reason": "", "attempts": attempts, "due_ms": 0, "expires_ms": 0}
+        said |= {"doubled": False, "handed": True, "parts": 1, "parts_delivered": 0, "created_ms": 0, "changed_ms": 0}
+        await self.ledger.run(self.ledger.insert(ledger.deliveries).values(said))
+
+    async def close(self) -> None:
+        for one in (self.directory, self.acknowledgements, self.register, self.standing, self.ledger):
+            await one.close()
+
+
+@asynccontextmanager
+async def house(region: Region, folder: Path) -> AsyncIterator[House]:
+    desk = Desk(region, (clerk(),), folder)
+    made = House(region, folder, desk)
+    await made.ledger.run(ledger.plans.delete())  # the dispatcher has made its tables
+    try:
+        yield made
+    finally:
+        await made.close()
+        await desk.memory.close()
+
+
+def event_of(region: Region, zone: str, level: Level, sent_ms: int) -> AlertEvent:
+    alert = raised(region, region.zone_by_id[zone], sent_ms, observed=level)
+    return AlertEvent(alert=alert, cap="", config="", code="")
+
+
+async def test_subscribe_is_told_and_stop_ends_it_for_good(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        assert await at.say("join Sukkur") == "EXERCISE. You will get flood warnings for Sukkur. To end them write STOP."
+        [contact] = await at.directory.by_phone(VILLAGER)
+        assert (contact.role, contact.districts, contact.language, contact.live) == ("public", ("sukkur",), "en", True)
+        event, zone = event_of(indus, "IND-GUDDU", Level.HIGH, at.desk.now_ms), indus.zone_by_id["IND-GUDDU"]
+        chunks = [one.id async for chunk in at.directory.concerned(event, zone) for one in chunk]
+        assert contact.id in chunks
+        assert "Ghotki" in await at.say("شامل Ghotki") and (await at.directory.by_phone(VILLAGER))[0].districts == ("sukkur", "ghotki")
+        said = await at.say("STOP")
+        assert said.startswith("EXERCISE. You will get no more warnings") and "JOIN" in said
+        assert await at.say("stop") == await at.say("بند") == ""  # confirmed once
+        assert [one.consent for one in await at.directory.by_phone(VILLAGER)] == [False]
+        assert not [one async for chunk in at.directory.concerned(event, zone) for one in chunk if one.phone == VILLAGER]
+        again = Contact("v", "V", "public", "en", ("sukkur",), Level.LOW, VILLAGER)
+        await merge(at.directory, [again], CONFIG, at.desk.now_ms, by="test")
+        assert [one.consent for one in await at.directory.by_phone(VILLAGER)] == [False, False], "a file brings nobody back"
+        assert "again" in await at.say("JOIN")
+        assert all(one.consent for one in await at.directory.by_phone(VILLAGER))
+        words = [(one.given, one.how, one.by) for one in await history(at.directory, [VILLAGER])]
+        assert words[0] == (True, "sms", VILLAGER) and (False, "sms", VILLAGER) in words and words[-1][0]
+        assert at.desk.rejected == [] and at.desk.readings == []
+
+
+async def test_a_number_that_never_was_here_can_say_stop(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        assert "no more warnings" in await at.say("stop")
+        await merge(at.directory, [Contact("v", "V", "public", "en", ("sukkur",), Level.LOW, VILLAGER)], "file", 1, by="test")
+        assert [one.consent for one in await at.directory.by_phone(VILLAGER)] == [False]
+
+
+async def test_nothing_is_chosen_for_anybody(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        assert "Which place?" in await at.say("join") and "Which place?" in await at.say("join Atlantis")
+        assert "(sukkur)" in await at.say("join Sukur"), "asked about, not taken"
+        assert await at.directory.by_phone(VILLAGER) == []
+        village = {"village": "Goth Ahmed", "lat": 27.7, "lon": 68.9}
+        first = replace(Contact("a", "A", "official", "en", ("sukkur",), Level.LOW, "+99910000071"), **village)
+        await merge(at.directory, [first], "file", 1, by="test")
+        assert "Goth Ahmed" in await at.say("join goth ahmed")
+        [made] = await at.directory.by_phone(VILLAGER)
+        assert (made.village, made.districts, made.lat) == ("Goth Ahmed", ("sukkur",), 27.7)
+        await merge(at.directory, [replace(first, id="b", phone="+99910000072", districts=("ghotki",))], "file", 1, by="test")
+        assert "Which one" in await at.say("join goth ahmed", "+923001234568"), "two villages of that name"
+
+
+async def test_who_an_office_entered_is_moved_by_the_office(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        await merge(at.directory, [Contact("o", "O", "official", "ur", ("sukkur",), Level.LOW, OFFICER)], CONFIG, 1, by="test")
+        assert await at.say("شامل گھوٹکی", OFFICER) == "مشق: " + REPLIES["ur"]["office"]
+        assert await at.say("زبان English", OFFICER) == "EXERCISE. From now on we write to you in English."
+        [officer] = await at.directory.by_phone(OFFICER)
+        assert (officer.language, officer.districts) == ("en", ("sukkur",))
+
+
+async def test_a_draft_language_is_remembered_and_the_public_told_in_urdu(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        await at.say("join Sukkur")
+        assert await at.say("LANGUAGE Pashto") == "مشق: " + REPLIES["ur"]["language"].format(language=own_name("ur"))
+        assert [one.language for one in await at.directory.by_phone(VILLAGER)] == ["ps"]
+        assert await at.say("حالت") == (await at.say("status")) != ""
+        reviewed = Replies(replace(indus, reviewed_languages=("ps",)), "ps")
+        assert reviewed.say("noted").endswith(REPLIES["ps"]["noted"])
+
+
+async def test_status_is_what_people_were_told_and_no_warning_is_no_all_clear(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        now = at.desk.now_ms
+        nothing = await at.say("status Sukkur")
+        assert "Sukkur: no warning in force (2 Sep 11:00)" in nothing and "If you see the water rise, go to high ground" in nothing
+        event = event_of(indus, "IND-SUKKUR", Level.HIGH, now - H)
+        await at.told(event, attempts=0)
+        assert await at.say("status Sukkur") == nothing, "what waits for a person is nobody's business"
+        other = event_of(indus, "IND-GUDDU", Level.LOW, now - H)
+        await at.told(other, attempts=0)
+        await at.ledger.run(ledger.deliveries.update().values(attempts=1))
+        text = await at.say("status Sukkur", "+923001234569")
+        secret = await at.register.secret()
+        assert "High Flood at Sukkur" in text and code_of(secret, event.alert.identifier) in text and text.endswith("Guddu: Low Flood")
+        await at.say("join Sukkur", "+923001234570")
+        assert "Low Flood at Guddu" in await at.say("status", "+923001234570")
+        at.desk.now_ms = event.alert.expires_ms + 1
+        assert "no warning in force" in await at.say("status Sukkur", "+923001234571")
+
+
+async def test_a_chain_that_ended_is_not_in_force(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        event = event_of(indus, "IND-SUKKUR", Level.HIGH, at.desk.now_ms - H)
+        await at.told(event)
+        end = msgspec.structs.replace(event.alert, revision=1, kind=EventKind.CLEAR, level=Level.NORMAL)
+        end = msgspec.structs.replace(end, identifier=event.alert.identifier[:-1] + "1")
+        await at.told(AlertEvent(alert=end, cap="", config="", code=""))
+        assert await at.standing.of(["IND-SUKKUR"], at.desk.now_ms) == [] == await at.standing.of([], at.desk.now_ms)
+
+
+async def test_a_code_is_confirmed_by_sms_and_a_forged_one_named(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        event = event_of(indus, "IND-SUKKUR", Level.HIGH, at.desk.now_ms - H)
+        await at.told(event)
+        code = code_of(await at.register.secret(), event.alert.identifier)
+        assert "This warning is ours: High Flood at Sukkur" in await at.say(f"check {code[:3].lower()} {code[3:]}")
+        assert await at.say(f"تصدیق {code}", "+923009999999") == (await at.say(f"تصدیق {code}", "+923009999998"))
+        assert "We did NOT send this code" in await at.say("check AAAAAAA")
+        assert "CHECK" in await at.say("check") and "CHECK" in await at.say("check this is no code")
+        assert "NOT" in await at.say("check AAAAAAA", PHONE), "a gauge reader may ask as well"
+
+
+async def test_an_acknowledgement_is_kept_and_only_offices_are_answered(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        assert "JOIN" in await at.say("1"), "nobody's answer"
+        await merge(at.directory, [Contact("o", "O", "official", "ur", ("sukkur",), Level.LOW, OFFICER)], CONFIG, 1, by="test")
+        assert await at.say("مل گیا", OFFICER) == "مشق: " + REPLIES["ur"]["noted"]
+        await at.say("join Sukkur", "+923001234570")
+        assert await at.say("1 abcdefg", "+923001234570") == ""
+        kept = [(one.phone, one.code, one.how, one.at_ms) for one in await at.acknowledgements.unsettled()]
+        assert kept == [(OFFICER, "", "sms", at.desk.now_ms), ("+923001234570", "ABCDEFG", "sms", at.desk.now_ms)]
+
+
+async def test_a_readers_numbers_stay_readings(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        await merge(at.directory, [Contact("o", "O", "official", "en", ("sukkur",), Level.LOW, PHONE)], CONFIG, 1, by="test")
+        await at.say("Sukkur inflow 554,000", PHONE)
+        await at.say("river Sukkur 554,100", PHONE)
+        assert len(at.desk.readings) == 1 and len(at.desk.rejected) == 1
+        assert "Not taken" in await at.say("1", PHONE) and await at.acknowledgements.unsettled() == []
+        assert await at.say("ack", PHONE) == "EXERCISE. Noted, thank you."
+
+
+async def test_a_number_costs_so_much_a_day_and_no_more(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        answers = [await at.say("help") for _ in range(MOST_TO_STRANGERS + 3)]
+        assert [bool(one) for one in answers] == [True] * MOST_TO_STRANGERS + [False] * 3
+        assert await at.say("stop") == "" and await at.enrolment.stopped(VILLAGER), "a stop counts, answered or not"
+        for _ in range(MOST_ENROLLED + 2):
+            await at.say("join Sukkur", "+923001234570")
+            await at.say("stop", "+923001234570")
+        assert await at.enrolment.stopped("+923001234570")
+        assert sum([bool(await at.say("help", "+923001234570")) for _ in range(30)]) <= MOST_ANSWERS
+        at.desk.now_ms += 24 * H
+        assert await at.say("help")
+
+
+async def test_who_writes_something_else_is_kept_and_told_how(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        assert await at.say("بند ٹوٹ گیا ہے") == "مشق: " + REPLIES["ur"]["help"]
+        assert len(at.desk.rejected) == 1 and not await at.enrolment.stopped(VILLAGER)
+        assert await at.say("the water is coming") == "", "once a day"
+        assert len(at.desk.rejected) == 2
+
+
+async def test_without_sql_nothing_is_acknowledged(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+
+        async def away(*_: object, **__: object) -> None:
+            raise Unavailable("the database is away", reason="database", retry_after_s=5.0)
+
+        at.enrolment.known = away  # type: ignore[method-assign,assignment]
+        with pytest.raises(Unavailable):
+            await at.say("stop")
+
+
+async def test_by_smpp_it_is_acknowledged_after_sql_has_it(tmp_path: Path) -> None:
+    async with bound(tmp_path) as (telecom, desk, running):
+        at = House(desk.region, tmp_path, desk)
+        running()._readers = desk.sms
+        try:
+            await at.ledger.run(ledger.plans.delete())  # the dispatcher has made its tables
+            assert await telecom.say(said("check AAAAAAA")) == OK
+            await until(lambda: bool(telecom.messages))
+            assert "We did NOT send this code" in str(telecom.messages[0]["text"])
+            known = at.enrolment.known
+
+            async def away(*_: object) -> list[Contact]:
+                raise Unavailable("the database is away", reason="database", retry_after_s=5.0)
+
+            at.enrolment.known = away  # type: ignore[method-assign]
+            assert await telecom.say(said("stop")) == TRY_AGAIN
+            at.enrolment.known = known  # type: ignore[method-assign]
+            assert await telecom.say(said("stop")) == OK and await at.enrolment.stopped(PHONE)
+        finally:
+            await at.close()

@@ -1,0 +1,199 @@
+"""Keywords by SMS: subscribe, stop, language, status, acknowledge, check, help. Whatever carries them (SMPP, Kannel).
+
+What is done is in SQL before it is answered; without the database nothing is acknowledged, and the centre sends it again. All of it may
+come twice. A number gets so many answers a day and no more, for each costs and senders can be forged; a stop counts all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from warning.errors import InputError, Unavailable
+from warning.ingest.reader_memory import DAY_MS, Memory
+from warning.people.acknowledged import Acknowledgements
+from warning.people.enrolment import ORIGIN, Enrolment
+from warning.people.keywords import Command, Place, Places, command, language
+from warning.people.replies import Replies, own_name, script_of, spoken
+from warning.people.standing import Standing
+from warning.proof.codes import code_of
+from warning.proof.guesses import Guesses
+from warning.proof.register import Register
+from warning.region import Contact, Region
+
+MOST_ANSWERS = 20  # a day to a contact
+MOST_TO_STRANGERS = 5  # a day to a number that is none
+MOST_ENROLLED = 5  # times a day by one number
+MOST_STRANGERS = 5000  # numbers a day that are answered although nobody knows them: by one process
+
+_log = logging.getLogger(__name__)
+
+
+class TwoWay:
+    """``take`` each message first; None: it is no command, and somebody else's. Raises Unavailable: then it must come again."""
+
+    def __init__(
+        self,
+        region: Region,
+        enrolment: Enrolment,
+        acknowledgements: Acknowledgements,
+        register: Register,
+        standing: Standing,
+        memory: Memory,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._region, self._places = region, Places(region)
+        self._enrolment, self._acknowledgements, self._register, self._standing = enrolment, acknowledgements, register, standing
+        self._memory = memory
+        self._guesses = Guesses(clock_s)
+        self._strangers: dict[str, int] = {}
+        self._strangers_day = 0
+
+    async def take(self, phone: str, text: str, now_ms: int, *, reader: bool = False) -> str | None:
+        """The answer, "" for none. ``phone``: E.164. ``reader``: his numbers are readings, and so is "1"."""
+        found = command(text)
+        if found is None or not phone.startswith("+") or (reader and _of_a_reader(found, text)):
+            return None
+        contacts = await self._enrolment.known(phone)
+        if found.kind == "acknowledge" and not contacts:
+            return None
+        role = contacts[0].role if contacts else "public"
+        replies = Replies(self._region, spoken(contacts, found.languages, self._region), role)
+        answer = await self._done(found, phone, contacts, replies, now_ms)
+        _log.info("an SMS: %s", found.kind)
+        return await self._limited(phone, answer, bool(contacts), now_ms)
+
+    async def not_understood(self, phone: str, text: str, now_ms: int) -> str:
+        """What one who writes no command is told: how to write one. He was heard elsewhere."""
+        contacts = await self._enrolment.known(phone)
+        replies = Replies(self._region, spoken(contacts, (script_of(text, self._region),), self._region))
+        return await self._limited(phone, replies.say("help"), bool(contacts), now_ms)
+
+    async def _done(self, found: Command, phone: str, contacts: list[Contact], replies: Replies, now_ms: int) -> str:
+        match found.kind:
+            case "stop":
+                return await self._stop(phone, replies, now_ms)
+            case "subscribe":
+                return await self._subscribe(found, phone, contacts, replies, now_ms)
+            case "language":
+                return await self._language(found, phone, contacts, replies, now_ms)
+            case "status":
+                return await self._status(found, contacts, replies, now_ms)
+            case "acknowledge":
+                await self._acknowledgements.acknowledge(by=phone, how="sms", at_ms=now_ms, phone=phone, code=found.argument.upper())
+                return "" if contacts[0].role == "public" else replies.say("noted")  # in a flood the lines belong to the warnings
+            case "check":
+                return await self._check(found, phone, replies, now_ms)
+        return replies.say("help")
+
+    async def _stop(self, phone: str, replies: Replies, now_ms: int) -> str:
+        """Confirmed once: who said it already gets no more messages, not even that one."""
+        if await self._enrolment.stopped(phone):
+            return ""
+        await self._enrolment.stop(phone, now_ms)
+        return replies.say("stopped")
+
+    async def _subscribe(self, found: Command, phone: str, contacts: list[Contact], replies: Replies, now_ms: int) -> str:
+        if not found.argument:
+            if not contacts:
+                return self._which(replies)
+            await self._enrolment.resume(phone, now_ms)
+            return replies.say("back")
+        if any(not contact.id.startswith(f"{ORIGIN}:") for contact in contacts):
+            return replies.say("office")
+        places = self._places.called(found.argument)
+        villages = [] if places else await self._enrolment.villages(found.argument)
+        place, village = (places[0] if places else None), (villages[0] if villages else None)
+        if len(places) + len(villages) != 1 or (place and not place.districts):
+            return self._which(replies, places or [self._places.districts[one.districts[0]] for one in villages], found.argument)
+        if not await self._counted(phone, "enrolled", MOST_ENROLLED, now_ms):
+            return ""
+        districts = place.districts if place else village.districts if village else ()
+        spoken_in = contacts[0].language if contacts else replies.language
+        if await self._enrolment.enter(phone, districts, spoken_in, now_ms, village) is None:
+            return replies.say("full")
+        return replies.say("joined", place=place.name(replies.language) if place else village.village if village else "")
+
+    def _which(self, replies: Replies, places: list[Place] | None = None, typed: str = "") -> str:
+        """Asks which place is meant. Nothing is chosen for anybody."""
+        meant = places or (self._places.like(typed) if typed else [])
+        if meant:
+            names = dict.fromkeys(f"{place.name(replies.language)} ({place.id})" for place in meant[:3])
+            return replies.say("which_of", names="; ".join(names))
+        example = next(iter(self._places.districts.values()), None)
+        return replies.say("which", example=example.name(replies.language) if example else "")
+
+    async def _language(self, found: Command, phone: str, contacts: list[Contact], replies: Replies, now_ms: int) -> str:
+        wanted = language(found.argument)
+        if not wanted:
+            return replies.say("which_language", names=replies.languages())
+        if not contacts:
+            return self._which(Replies(self._region, wanted))
+        await self._enrolment.speak(phone, wanted, now_ms)
+        told = Replies(self._region, wanted, contacts[0].role)
+        return told.say("language", language=own_name(told.language))
+
+    async def _status(self, found: Command, contacts: list[Contact], replies: Replies, now_ms: int) -> str:
+        if found.argument:
+            places, zones = self._places.called(found.argument), self._places.zones(found.argument)
+            if not zones:
+                return self._which(replies, places, found.argument)
+            name = places[0].name(replies.language)
+        else:
+            wanted = dict.fromkeys(district for contact in contacts for district in contact.districts)
+            places = [self._places.districts[one] for one in wanted if one in self._places.districts]
+            if not places:
+                return self._which(replies)
+            zones = tuple(dict.fromkeys(zone for place in places for zone in place.zones))
+            name = ", ".join(place.name(replies.language) for place in places)
+        events = await self._standing.of(zones, now_ms)
+        if not events:
+            return replies.no_warning(name, now_ms)
+        return replies.standing(events, code_of(await self._register.secret(), events[0].alert.identifier))
+
+    async def _check(self, found: Command, phone: str, replies: Replies, now_ms: int) -> str:
+        try:
+            self._guesses.take(phone)
+        except Unavailable:  # too often: silence, for the message must not come again
+            return ""
+        try:
+            answer = await self._register.verify(found.argument, now_ms)
+        except InputError:
+            return replies.say("no_code")
+        shown = answer.by if answer.state == "replaced" else answer.event
+        if shown is None:
+            return replies.say("unknown")
+        return replies.about({"in_force": "genuine"}.get(answer.state, answer.state), shown)
+
+    # --- how much
+
+    async def _limited(self, phone: str, answer: str, known: bool, now_ms: int) -> str:
+        if not answer or (not known and not self._room_for(phone, now_ms)):
+            return ""
+        return answer if await self._counted(phone, "answers", MOST_ANSWERS if known else MOST_TO_STRANGERS, now_ms) else ""
+
+    def _room_for(self, phone: str, now_ms: int) -> bool:
+        if self._strangers_day != now_ms // DAY_MS:
+            self._strangers, self._strangers_day = {}, now_ms // DAY_MS
+        if phone not in self._strangers and len(self._strangers) >= MOST_STRANGERS:
+            return False
+        self._strangers[phone] = self._strangers.get(phone, 0) + 1
+        return True
+
+    async def _counted(self, phone: str, what: str, most: int, now_ms: int) -> bool:
+        """Whether there is one more today; it is taken."""
+        before = await self._memory.get("keyword", phone)
+        counts: dict[str, Any] = dict(before[1]) if before and before[0] // DAY_MS == now_ms // DAY_MS else {}
+        if int(counts.get(what, 0)) >= most:
+            return False
+        await self._memory.put("keyword", phone, now_ms, {**counts, what: int(counts.get(what, 0)) + 1})
+        return True
+
+
+def _of_a_reader(found: Command, text: str) -> bool:
+    """What a gauge reader most likely means as a reading: anything with a number, but for a code."""
+    if found.kind == "check":
+        return False
+    return any(letter.isdigit() for letter in text)

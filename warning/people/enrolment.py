@@ -1,0 +1,93 @@
+"""Who asked by SMS to be told: a contact of role public, with consent recorded. Only its own number can enter, move or end it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sqlalchemy as sql
+
+from warning.people import tables as t
+from warning.people.consent import history, say
+from warning.people.directory import Directory
+from warning.people.rows import contact_row, district_rows
+from warning.region import Contact, Region
+
+ORIGIN = "sms"
+MOST_DISTRICTS = 5  # of one number
+_MOST_VILLAGES = 20
+
+
+class Enrolment:
+    """``directory``: whose contacts they become. Raises Unavailable when the database is away."""
+
+    def __init__(self, directory: Directory, region: Region) -> None:
+        self._directory, self._region = directory, region
+
+    async def known(self, phone: str) -> list[Contact]:
+        """The contacts of that number, also those that said stop."""
+        return await self._directory.by_phone(phone)
+
+    async def stopped(self, phone: str) -> bool:
+        """Whether its last word was stop."""
+        said = await history(self._directory, [phone])
+        return bool(said) and not said[-1].given
+
+    async def stop(self, phone: str, at_ms: int) -> None:
+        """No more messages to that number, whoever entered it, and whoever enters it again."""
+        await say(self._directory, phone, given=False, at_ms=at_ms, by=phone, how="sms")
+
+    async def resume(self, phone: str, at_ms: int) -> None:
+        await say(self._directory, phone, given=True, at_ms=at_ms, by=phone, how="sms")
+
+    async def enter(
+        self, phone: str, districts: tuple[str, ...], language: str, at_ms: int, village: Contact | None = None
+    ) -> Contact | None:
+        """Told of these districts from now on, beside those that it had; None: that would be too many. Its word to be told comes first."""
+        before = next((one for one in await self.known(phone) if one.id == f"{ORIGIN}:{phone}"), None)
+        wanted = tuple(dict.fromkeys((*(before.districts if before else ()), *districts)))
+        if not districts or len(wanted) > MOST_DISTRICTS:
+            return None
+        made = before or Contact(
+            id=f"{ORIGIN}:{phone}",
+            name=phone,
+            role="public",
+            language=language,
+            districts=wanted,
+            level=self._region.alert.warn_from,
+            phone=phone,
+            live=not phone.startswith(self._region.exercise_numbers),
+        )
+        made = replace(made, districts=wanted, consent=True)
+        if village is not None:
+            made = replace(made, village=village.village, lat=village.lat, lon=village.lon)
+        await self.resume(phone, at_ms)
+        await self._write(made, at_ms)
+        return made
+
+    async def speak(self, phone: str, language: str, at_ms: int) -> None:
+        """The language of all contacts of that number, until their file says another."""
+        these = sql.and_(t.contacts.c.phone == phone, t.contacts.c.active)
+        await self._directory.tables.run(sql.update(t.contacts).where(these).values(language=language, changed_ms=at_ms))
+        self._directory.forget()
+
+    async def villages(self, name: str) -> list[Contact]:
+        """One contact of each village of that name that somebody entered with its districts: where the village lies."""
+        query = sql.select(t.contacts).where(sql.func.lower(t.contacts.c.village) == name.lower(), t.contacts.c.active)
+        rows = await self._directory.tables.run(query.order_by(t.contacts.c.id).limit(_MOST_VILLAGES))
+        found: dict[str, Contact] = {}
+        for row in rows:
+            if row.village and row.districts:
+                one = Contact(row.id, row.name, row.role, row.language, tuple(row.districts.split()), self._region.alert.warn_from)
+                found.setdefault(row.districts, replace(one, village=row.village, lat=row.lat, lon=row.lon))
+        return list(found.values())
+
+    async def _write(self, contact: Contact, at_ms: int) -> None:
+        row = contact_row(contact, ORIGIN, at_ms) | {"stopped": False}
+        directory = self._directory
+        async with directory.tables.together() as connection:
+            insert = directory.tables.insert(t.contacts).values(row)
+            values = {name: insert.excluded[name] for name in row if name != "id"}
+            await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
+            await connection.execute(sql.delete(t.districts).where(t.districts.c.contact == contact.id))
+            await connection.execute(sql.insert(t.districts), district_rows(contact))
+        directory.forget()
