@@ -22,7 +22,6 @@ from warning.errors import ConfigError, ExitCode, Problem, Unavailable
 from warning.facts import Listener, nobody
 from warning.model import Status
 from warning.region import Region
-from warning.stream import memory
 
 if TYPE_CHECKING:
     from warning.ingest.log import KafkaLog
@@ -117,6 +116,8 @@ def readings_log(
 def settled() -> None:
     """For a process that is set up and takes many small things from now on: what is there is not looked through again for garbage, and
     memory that a request has freed stays. A quarter less CPU a reading."""
+    from warning.stream import memory
+
     memory.keep()
     gc.collect()
     gc.freeze()
@@ -130,6 +131,7 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
     from warning.ingest.gateway import Gateway
     from warning.ingest.inbox import Inbox
     from warning.ingest.keys import KeyStore
+    from warning.ingest.rate import Limits
     from warning.operate import health
     from warning.operate.devices import Devices
     from warning.operate.observed import observe
@@ -146,11 +148,12 @@ async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) ->
         await readings.start()
         stack.push_async_callback(readings.stop)
         gateway = Gateway(region, deployment, readings, clock_ms)
-        app = http.create_app(gateway, keys, observed, formats=pushed.shipped())
+        limits = Limits(time.monotonic)  # of a key, whichever way it sends
+        app = http.create_app(gateway, keys, observed, limits=limits, formats=pushed.shipped())
         app.middlewares.append(edge_report.middleware(observed))
         app.add_routes(health.routes(observed.health, observed.registry))
-        sensors = wiring_devices.sensors(app.add_routes, region, deployment, gateway, keys, clock_ms, observed)
-        await wiring_readers.readers(stack, app.add_routes, region, deployment, gateway, keys, clock_ms, observed)
+        sensors = wiring_devices.sensors(app.add_routes, region, deployment, gateway, keys, clock_ms, observed, limits)
+        await wiring_readers.readers(stack, app.add_routes, region, deployment, gateway, keys, clock_ms, observed, limits)
         try:
             server = await serving.serve(app, deployment.host, deployment.ingest_port)
         except OSError as error:

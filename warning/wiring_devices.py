@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from warning.ingest.gateway import Clock, Gateway
     from warning.ingest.keys import KeyStore
     from warning.ingest.mqtt import Mqtt
+    from warning.ingest.rate import Limits
 
 
 def sensors(
@@ -24,6 +25,7 @@ def sensors(
     keys: KeyStore,
     clock: Clock,
     listen: Listener,
+    limits: Limits,
 ) -> tuple[Mqtt, ...]:
     """Adds the routes of LoRaWAN networks; the reader of MQTT, to be run, where the deployment names a broker.
 
@@ -35,7 +37,7 @@ def sensors(
 
     devices = config_devices.load(Path(region.folder), region)
     uplinks = Uplinks(devices, clock)
-    add_routes(lorawan_http.routes(gateway, keys, uplinks, listen))
+    add_routes(lorawan_http.routes(gateway, keys, uplinks, listen, limits))
     if not deployment.mqtt_url or deployment.replay:  # what is sent meanwhile is of today
         return ()
     from warning.ingest.mqtt import Mqtt

@@ -34,6 +34,7 @@ from warning.ingest.formats import GAUGE_ZERO, Item, item
 from warning.ingest.gateway import Gateway, Sender, Taken
 from warning.ingest.http import key_of, problem, problem_of
 from warning.ingest.keys import Key, KeyStore
+from warning.ingest.rate import PHOTO, Limits
 from warning.ingest.reader_level import Levels
 from warning.model import Level, Status
 from warning.region import Region, Series, Station
@@ -74,9 +75,17 @@ class Form:
     """``routes`` for the server. ``folder``: where photos are kept."""
 
     def __init__(
-        self, region: Region, readers: Sequence[Reader], gateway: Gateway, keys: KeyStore, folder: Path, listen: Listener = nobody
+        self,
+        region: Region,
+        readers: Sequence[Reader],
+        gateway: Gateway,
+        keys: KeyStore,
+        folder: Path,
+        listen: Listener = nobody,
+        limits: Limits | None = None,
     ) -> None:
         self._region, self._gateway, self._keys, self._listen = region, gateway, keys, listen
+        self._limits = limits or Limits(time.monotonic)
         self._readers = {reader.id: reader for reader in readers}
         self._photos, self._writing = kept.Photos(folder), asyncio.Lock()
         self._levels = Levels.of(region)
@@ -189,6 +198,10 @@ class Form:
     async def _post(self, request: web.Request) -> web.Response:
         began = time.monotonic()
         key = await key_of(request, self._keys)
+        with self._limits.holding(key, PHOTO):
+            return await self._take(request, key, began)
+
+    async def _take(self, request: web.Request, key: Key, began: float) -> web.Response:
         sender = Sender(key.provider, key.stations)
         parts: dict[str, bytes] = {}
         try:

@@ -35,9 +35,9 @@ from warning.facts import DeviceHeard, Listener, Received, nobody
 from warning.ingest import csv_upload
 from warning.ingest.body import MOST_BYTES, MOST_ITEMS, inflate, split
 from warning.ingest.formats import Refusal, items
-from warning.ingest.gateway import MOST_KEPT_BYTES, Gateway, Sender, Taken
+from warning.ingest.gateway import Gateway, Sender, Taken
 from warning.ingest.keys import Key, KeyStore
-from warning.ingest.rate import RATE_LIMITED, Bucket, Limits
+from warning.ingest.rate import RATE_LIMITED, Bucket, Limits, worth
 
 if TYPE_CHECKING:
     from warning.ingest.pushed import Parser
@@ -46,7 +46,6 @@ PATH = "/v1/readings"
 
 _BODY_WITHIN_S = 20.0  # 1 MB at 400 kbit/s
 _JSON = "application/json"
-_READING_BYTES = 200  # of JSON, about
 _STATUS = {"too_large": 413, "too_many": 413, "media_type": 415, "content_encoding": 415, "body_slow": 408}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -138,8 +137,7 @@ class _Readings:
             raise
 
     async def _keep(self, body: bytes, error: InputError, sender: Sender, bucket: Bucket | None) -> None:
-        """A body that is none counts as the readings that would be so long: a device gone mad must not fill ``readings.rejected``."""
-        count = 1 + min(len(body), MOST_KEPT_BYTES) // _READING_BYTES
+        count = worth(body)
         if bucket is not None:
             bucket.take(count)
         try:

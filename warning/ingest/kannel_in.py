@@ -17,6 +17,7 @@ for us in its memory; a centre bound by SMPP (``smpp_in``) keeps it on its disk.
 
 from __future__ import annotations
 
+import time
 from urllib.parse import parse_qsl, urlencode
 
 import smsutil
@@ -27,6 +28,7 @@ from warning.facts import Listener, Received, nobody
 from warning.ingest.gateway import Gateway, Sender
 from warning.ingest.http import problem_of
 from warning.ingest.keys import KeyStore
+from warning.ingest.rate import Limits
 from warning.ingest.sms_in import SmsIn
 
 PATH = "/v1/sms/kannel"
@@ -35,8 +37,9 @@ PROVIDER = "kannel"
 _CHARSETS = {"": "utf-8", "utf-8": "utf-8", "utf8": "utf-8", "utf-16be": "utf-16-be", "ucs-2": "utf-16-be", "iso-8859-1": "latin-1"}
 
 
-def routes(readers: SmsIn, gateway: Gateway, keys: KeyStore, listen: Listener = nobody) -> list[web.RouteDef]:
-    """The one route."""
+def routes(readers: SmsIn, gateway: Gateway, keys: KeyStore, listen: Listener = nobody, limits: Limits | None = None) -> list[web.RouteDef]:
+    """The one route. A key that sends too much gets 429, which Kannel tries again as it does after 503."""
+    buckets = limits or Limits(time.monotonic)
 
     async def asked(request: web.Request) -> web.Response:
         try:
@@ -51,6 +54,10 @@ def routes(readers: SmsIn, gateway: Gateway, keys: KeyStore, listen: Listener = 
         key = await keys.verify(query.pop("key", ""))
         if key.provider != PROVIDER:
             raise AuthError("this key is not Kannel's", reason="forbidden")
+        with buckets.holding(key, 1):
+            return await _heard(query)
+
+    async def _heard(query: dict[str, str]) -> web.Response:
         try:
             phone, raw = query["from"].strip(), query["text"].encode("latin-1")
         except KeyError as error:

@@ -7,18 +7,22 @@ forgotten when it restarts. Memory is bounded: of more keys than ``MOST_KEYS`` t
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
 from warning.errors import Unavailable
 from warning.ingest.body import MOST_ITEMS
+from warning.ingest.gateway import MOST_KEPT_BYTES
 from warning.ingest.keys import Key
 
 DEVICE_PER_MINUTE = 6_000  # a key for some stations: a month of minutes in under eight
 PROVIDER_PER_MINUTE = 600_000  # a key for all of them
 MOST_KEYS = 10_000
+PHOTO = 100  # readings that one counts as
 
+_READING_BYTES = 200  # of JSON, about
 
 RATE_LIMITED = "rate_limited"
 
@@ -55,12 +59,30 @@ class Bucket:
         return {"RateLimit-Policy": policy, "RateLimit": f'"readings";r={max(0, int(self.left))};t={to_full_s}'}
 
 
+def worth(body: bytes) -> int:
+    """A body that is none counts as the readings that would be so long: a device gone mad must not fill ``readings.rejected``."""
+    return 1 + min(len(body), MOST_KEPT_BYTES) // _READING_BYTES
+
+
 class Limits:
     """The buckets of one gateway. ``clock_s``: monotonic."""
 
     def __init__(self, clock_s: Callable[[], float], *, device: int = DEVICE_PER_MINUTE, provider: int = PROVIDER_PER_MINUTE) -> None:
         self._clock_s, self._device, self._provider = clock_s, device, provider
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    @contextmanager
+    def holding(self, key: Key, readings: int) -> Iterator[None]:
+        """Takes them before the work within, and gives them back where that finds the log away. Raises Unavailable (``rate_limited``)."""
+        bucket = self.bucket(key)
+        if bucket is not None:
+            bucket.take(readings)
+        try:
+            yield
+        except Unavailable:
+            if bucket is not None:
+                bucket.give_back(readings)
+            raise
 
     def bucket(self, key: Key) -> Bucket | None:
         """As it is now; None: no limit."""

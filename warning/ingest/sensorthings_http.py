@@ -38,10 +38,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class SensorThings:
     """``routes`` for the server."""
 
-    def __init__(self, things: Things, gateway: Gateway, keys: KeyStore, listen: Listener = nobody) -> None:
+    def __init__(self, things: Things, gateway: Gateway, keys: KeyStore, listen: Listener = nobody, limits: Limits | None = None) -> None:
         self._things, self._gateway, self._keys, self._listen = things, gateway, keys, listen
         self._entities = Entities(things.region)
-        self._limits = Limits(time.monotonic)
+        self._limits = limits or Limits(time.monotonic)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -101,15 +101,8 @@ class SensorThings:
         return web.Response(status=201, body=msgspec.json.encode(links), content_type="application/json")
 
     async def _offer(self, parts: Sequence[Part], key: Key, began: float) -> Taken:
-        bucket = self._limits.bucket(key)
-        if bucket is not None:
-            bucket.take(len(parts))
-        try:
+        with self._limits.holding(key, len(parts)):
             taken = await self._gateway.offer(parts, Sender(key.provider, key.stations))
-        except Unavailable:
-            if bucket is not None:
-                bucket.give_back(len(parts))
-            raise
         self._listen(DeviceHeard(key.id, "sensorthings", taken.received_ms))
         self._listen(Received(taken.accepted, taken.reasons, 201 if taken.accepted else 422, time.monotonic() - began))
         return taken
