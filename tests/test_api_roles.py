@@ -64,6 +64,10 @@ WHOSE: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/alerts/{identifier}/cancellation"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/resend"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/approval"): APPROVERS,
+    ("GET", "/v1/alerts/{identifier}/unreached"): READERS,
+    ("POST", "/v1/alerts/{identifier}/acknowledgement"): OPERATORS,
+    ("GET", "/acknowledge/{chain}/{contact}/{token}"): EVERYBODY,  # who has the link
+    ("POST", "/acknowledge/{chain}/{contact}/{token}"): EVERYBODY,
     ("POST", "/v1/subscriptions"): AGENCIES,
     ("GET", "/v1/subscriptions"): AGENCIES | READERS,
     ("GET", "/v1/subscriptions/{id}"): AGENCIES | READERS,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import doctest
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import channel_world as world
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from test_dispatch import bootstrap, dispatching, outside  # noqa: F401 - a fixture among them
 
+from warning.alerts.lifecycle import chain_of
 from warning.dispatch import steps
 from warning.dispatch import tables as t
 from warning.dispatch.closures import Closures
@@ -22,9 +25,11 @@ from warning.dispatch.steps import Others, Stood, overdue, step
 from warning.facts import Escalated, Fact
 from warning.model import DeliveryState as State
 from warning.model import EventKind, Level
+from warning.operate import api
 from warning.people.acknowledged import Acknowledgements
 from warning.people.tables import address
 from warning.region import Contact, Region
+from warning.wiring_unreached import unreached
 
 MINUTE_MS = 60_000
 AFTER_MS = 5 * MINUTE_MS
@@ -185,3 +190,41 @@ async def test_zero_means_never(bootstrap: str, tmp_path: Path) -> None:  # noqa
             await world.until(lambda: len(telecom.messages) == 1, what="the chief's message")
             await asyncio.sleep(2.0)
     assert len(telecom.messages) == 1 and await rows(where, region) == []
+
+
+# --- who was not reached, and answers by link
+
+
+async def test_the_report_names_who_was_not_reached_until_he_answers_by_the_link_that_only_a_post_uses(
+    bootstrap: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    contacts = [replace(CHIEF, voice=False, email="", channels=()), world.contact(5, hook="agency", phone=False)]
+    region = world.region(tmp_path, contacts)
+    region = replace(region, urls={**region.urls, "acknowledge": "https://page.example/acknowledge/"})
+    where = await world.deployment(bootstrap, tmp_path, "report")
+    event, bodies = world.event(region, "A", sent_ms=world.now_ms()), []
+    async with outside() as (telecom, receiver):
+        telecom.behaviour.receipts = 0
+        async with dispatching(region, where, telecom, receiver) as dispatcher:
+            send = dispatcher._webhooks.post
+            dispatcher._webhooks.post = lambda contact, name, body: (bodies.append(json.loads(body)), send(contact, name, body))[1]
+            await world.publish(where, [event])
+            await world.until(lambda: len(telecom.messages) == 1 and len(receiver.taken) == 1, what="both")
+    chain = chain_of(event.alert.identifier)
+    answers = Acknowledgements(address(where))
+    link = f"/acknowledge/{chain}/c1/{await answers.token(chain, 'c1')}"
+    assert bodies[0]["acknowledge"] == f"https://page.example/acknowledge/{chain}/c5/{await answers.token(chain, 'c5')}"
+    app = api.create_app(region, where)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        assert [(one.contact, [t.state for t in one.tried]) async for one in unreached(where)] == [("c1", ["accepted"])]
+        assert (await client.get(link[:-1] + "A" if link[-1] != "A" else link[:-1] + "B")).status_code == 404
+        assert (await client.post(link.replace("/c1/", "/c5/"))).status_code == 404
+        page = await client.get(link)
+        assert page.status_code == 200 and "<form method" in page.text and "form-action 'self'" in page.headers["content-security-policy"]
+        assert await answers.answered(chain) == set(), "who only looks at the link has not answered"
+        assert "Thank you" in (await client.post(link)).text
+        assert await answers.answered(chain) == {"c1"}
+        assert "<form" not in (await client.get(link)).text
+    await answers.close()
+    assert [one async for one in unreached(where, event.alert.identifier)] == []

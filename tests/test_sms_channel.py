@@ -156,7 +156,11 @@ async def test_throttling_halves_the_pace_and_acceptance_raises_it() -> None:
     assert pace.rate == 25.0
     for _ in range(25):
         pace.accepted()
-    assert 26.5 < pace.rate < 27.5, "2 % of the most, a second"
+    assert 25.0 < pace.rate < 25.3, "slowly near where it was cut"
+    now[0] = 31.0
+    for _ in range(25):
+        pace.accepted()
+    assert pace.rate > 50.0, "and ever faster when that is long ago"
 
 
 async def test_a_wrong_password_is_said_and_nothing_is_sent(tmp_path: Path) -> None:

@@ -112,6 +112,34 @@ def list_deliveries(
     _asked(deployment, work)
 
 
+@deliveries.command("unreached")
+def unreached(
+    name: Name,
+    alert: Alert = "",
+    as_json: AsJson = False,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+) -> None:
+    """List who has not been reached: no receipt and no answer; of one alert, or of all that hold now."""
+    from warning.wiring_unreached import unreached as found
+
+    _, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+
+    async def run() -> None:
+        number = 0
+        async for one in found(deployment, alert):
+            number += 1
+            tried = "; ".join(
+                f"{t.channel} {t.state}{t.reason and ' ' + t.reason}{t.step and f' -> {t.step} {t.to}'}".rstrip() for t in one.tried
+            )
+            typer.echo(json.dumps(asdict(one)) if as_json else f"{one.alert}  {one.contact}  since {utc(one.since_ms)}  {tried}")
+        if not as_json:
+            typer.echo(f"{number} not reached")
+
+    asyncio.run(run())
+
+
 @deliveries.command("counts")
 def counts(
     name: Name,

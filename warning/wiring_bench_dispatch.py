@@ -162,7 +162,7 @@ class Watched:
 @asynccontextmanager
 async def dispatcher(folder: Path, region: Path, where: Deployment, rate: float, **more: Any) -> AsyncIterator[Watched]:
     """While it runs, ready for alerts."""
-    settings = {"region": str(region), "deployment": asdict(where), "rate": rate, "endpoints": {}, "loopback": [], **more}
+    settings = {"region": str(region), "deployment": asdict(where), "rate": rate, "endpoints": "", "loopback": [], **more}
     async with child("warning.wiring_bench_dispatcher", settings, folder) as process:
         ready = await process.until(lambda told: bool(told.get("ready")), 600.0)
         watched = Watched(process, ready)
@@ -260,9 +260,11 @@ async def webhooks(wanted: Wanted, on: Broker, folder: Path, progress: Progress)
         every = max(1, wanted.endpoints // max(1, wanted.dead))
         gone = [f"h{number}" for number in range(0, wanted.endpoints, every)][: wanted.dead]
         urls |= {name: f"{dead[number % len(dead)]}/{name}" for number, name in enumerate(gone)}
+        endpoints = folder / "endpoints.json"
+        endpoints.write_text(json.dumps(urls))
         where = replace(await on.deployment(folder, 1, "hooks"), database_url=wanted.database)
         loopback = [["127.0.0.1", one] for one in (port, *ports)]
-        running = await stack.enter_async_context(dispatcher(folder, home, where, 1000.0, endpoints=urls, loopback=loopback))
+        running = await stack.enter_async_context(dispatcher(folder, home, where, 1000.0, endpoints=str(endpoints), loopback=loopback))
         region = await asyncio.to_thread(config.load, str(home))
         begun, live = time.time(), set(urls) - set(gone)
         await publish(where, event(region, clock_ms() + 1000))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import gc
 import json
 import os
 import resource
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from warning import config, wiring, wiring_logging
@@ -21,7 +23,7 @@ from warning.wiring_bench_child import rss_bytes, tell
 EVERY_S = 0.5
 
 
-async def run(settings: dict[str, object], where: Deployment) -> None:
+async def run(settings: dict[str, object], where: Deployment, endpoints: dict[str, str]) -> None:
     """Until SIGTERM."""
     region = config.load(str(settings["region"]), kept_in=where.directory)
     gc.collect()
@@ -33,8 +35,8 @@ async def run(settings: dict[str, object], where: Deployment) -> None:
         if isinstance(fact, Ready) and fact.part == "dispatch":
             tell(ready=fact.ready, cpu_ready_s=time.process_time())
 
-    endpoints, loopback = settings["endpoints"], settings["loopback"]
-    assert isinstance(endpoints, dict) and isinstance(loopback, list)
+    loopback = settings["loopback"]
+    assert isinstance(loopback, list)
     allowed = frozenset((host, port) for host, port in loopback)
     rate = float(str(settings["rate"]))
     dispatcher = Dispatcher(region, where, listen, endpoints=endpoints, allow_loopback=allowed, sms_per_s=rate)
@@ -55,17 +57,15 @@ async def _tell() -> None:
 
 
 def main() -> int:
+    """As a program; ``BENCH_PROFILE``: file for what cProfile found."""
     settings = json.loads(sys.argv[1])
-    where = settings["deployment"]
+    where = Deployment(**{**settings["deployment"], "directory": Path(settings["deployment"]["directory"])})
+    endpoints = json.loads(Path(settings["endpoints"]).read_text(encoding="utf-8")) if settings["endpoints"] else {}
     wiring_logging.configure("dispatch", "WARNING")
-    if profile := os.environ.get("BENCH_PROFILE"):
-        import cProfile
-
-        with cProfile.Profile() as found:
-            asyncio.run(run(settings, Deployment(**{**where, "directory": Path(where["directory"])})))
-        found.dump_stats(profile)
-        return 0
-    asyncio.run(run(settings, Deployment(**{**where, "directory": Path(where["directory"])})))
+    with cProfile.Profile() if os.environ.get("BENCH_PROFILE") else nullcontext() as found:
+        asyncio.run(run(settings, where, endpoints))
+    if found is not None:
+        found.dump_stats(os.environ["BENCH_PROFILE"])
     return 0
 
 

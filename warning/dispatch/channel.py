@@ -21,6 +21,7 @@ class Sending:
     attempt: int
     valid_ms: int  # how long the message is worth delivering, from now
     skip: tuple[int, ...] = ()
+    acknowledge: str = ""  # URL where this contact answers this chain; "": the region names no such page
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Courier:
     wall_ms: Callable[[], int]
     listen: Listener
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    link: Callable[[str, str], Awaitable[str]] | None = None  # chain, contact -> the URL where it answers, "" if there is none
     seal: Callable[[AlertEvent], Awaitable[AlertEvent]] | None = None  # gives the event with the document that leaves the house
 
     def __post_init__(self) -> None:
@@ -136,7 +137,8 @@ class Courier:
         if not claimed.attempt:
             return ()  # overtaken, or delivered after all
         started = time.monotonic()
-        sending = Sending(item.id, event, contact, item.language, claimed.attempt, item.expires_ms - at_ms, claimed.skip)
+        link = await self.link(item.chain, item.contact) if self.link else ""
+        sending = Sending(item.id, event, contact, item.language, claimed.attempt, item.expires_ms - at_ms, claimed.skip, link)
         outcome = await self._send(channel, sending)
         close = self._closing(item, claimed.attempt, outcome, at_ms)
         answer = await self.journal.put(close)

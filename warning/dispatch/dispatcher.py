@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from urllib.parse import quote
 
 from sqlalchemy.exc import DBAPIError
 
@@ -173,6 +174,7 @@ class Dispatcher:
             ledger, self._journal, self._planner, self._channels, contacts, replay, self.now_ms, self._wall_ms, self._listen
         )
         self._courier.seal = self._signed.seal
+        self._courier.link = self._link
         await ledger.import_contacts(self._region.contacts)
         await self._following.start(ledger)
         crashed = await ledger.recover(self.now_ms())
@@ -266,6 +268,18 @@ class Dispatcher:
     def _routed(self, opened: Sequence[tuple[Open, Contact]]) -> None:
         for item, contact in opened:
             self._courier.route(item, contact)
+
+    async def _link(self, chain: str, contact: str) -> str:
+        """Where a contact answers; no page, no link. A database that is away holds up no message."""
+        base = self._region.urls.get("acknowledge", "").rstrip("/")
+        if not base:
+            return ""
+        try:
+            token = await self._answers.token(chain, contact)
+        except Unavailable as error:
+            log.error("a message goes without its link: %s", error)
+            return ""
+        return f"{base}/{quote(chain, safe='')}/{quote(contact, safe='')}/{token}"
 
     def _escalation(self, ledger: Ledger) -> Escalation:
         code_of_alert = partial(code_of, self._code_secret)

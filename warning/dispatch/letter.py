@@ -35,7 +35,7 @@ PAGE = """\
 <div style="padding:20px 24px">
 <p style="font-size:21px;font-weight:bold;margin:0 0 12px">{instruction}</p>
 <p style="font-size:16px;margin:0 0 12px">{description}</p>
-<p style="font-size:13px;color:#5a6875;margin:0"><bdi dir="ltr">{identifier}</bdi></p>
+<p style="font-size:13px;color:#5a6875;margin:0;font-family:Arial,sans-serif"><bdi dir="ltr">{identifier}</bdi></p>{answer}
 </div></div></body></html>
 """
 
@@ -59,8 +59,8 @@ def letter(sending: Sending, region: Region, route: MailRoute, address: str) -> 
         mail["List-Unsubscribe"] = f"<{route.unsubscribe}>"
         if route.unsubscribe.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
-    mail.set_content(plain(alert, region, language), cte="base64")
-    mail.add_alternative(page(alert, region, language), subtype="html", cte="base64")
+    mail.set_content(plain(alert, region, language, sending.acknowledge), cte="base64")
+    mail.add_alternative(page(alert, region, language, sending.acknowledge), subtype="html", cte="base64")
     if event.cap:
         name = f"{alert.identifier}.cap.xml"
         mail.add_attachment(event.cap.encode(), maintype="application", subtype="cap+xml", filename=name)
@@ -74,17 +74,18 @@ def message_id(sending: Sending) -> str:
     return f"{sending.delivery}.{hashlib.blake2b(about.encode(), digest_size=8).hexdigest()}"
 
 
-def plain(alert: Alert, region: Region, language: str) -> str:
+def plain(alert: Alert, region: Region, language: str, acknowledge: str = "") -> str:
     parts = (
         message.headline(alert, region, language),
         message.instruction(alert, region, language),
         message.description(alert, region, language),
         alert.identifier,
+        *([f"✓ {acknowledge}"] if acknowledge else []),
     )
     return "\n\n".join(parts) + "\n"
 
 
-def page(alert: Alert, region: Region, language: str) -> str:
+def page(alert: Alert, region: Region, language: str, acknowledge: str = "") -> str:
     """The HTML: nothing is fetched, so it is whole in any mail client and tells nobody that it was read."""
     texts, level = phrases(language), alert.level if alert.active else Level.NORMAL
     mark = {"Exercise": texts.exercise, "Test": texts.test}.get(alert.status.value, "")
@@ -101,6 +102,8 @@ def page(alert: Alert, region: Region, language: str) -> str:
         "identifier": alert.identifier,
     }
     safe = {name: escape(value) for name, value in shown.items()}
+    link = f'<p style="font-size:16px"><a href="{escape(acknowledge)}"><bdi dir="ltr">✓ {escape(acknowledge)}</bdi></a></p>'
+    safe["answer"] = link if acknowledge else ""
     rtl = right_to_left(language)
     look = {
         "language": escape(language),

@@ -83,7 +83,7 @@ class WebhookChannel:
         return
 
     async def send(self, sending: Sending) -> Outcome:
-        return await self.post(sending.contact, message_id(sending.event, sending.contact), body_of(sending.event))
+        return await self.post(sending.contact, message_id(sending.event, sending.contact), body_of(sending.event, sending.acknowledge))
 
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         """One signed POST; ``identifier`` is the webhook-id, the same on every retry."""
@@ -155,11 +155,12 @@ def message_id(event: AlertEvent, contact: Contact) -> str:
     return f"{event.alert.identifier}:{contact.id}".replace(".", "~")
 
 
-def body_of(event: AlertEvent) -> str:
-    """``type``, ``timestamp``, ``data`` as the specification recommends; ``data`` is the event with its CAP document."""
+def body_of(event: AlertEvent, acknowledge: str = "") -> str:
+    """``type``, ``timestamp``, ``data`` as the specification recommends; ``data`` is the event with its CAP document.
+    ``acknowledge``: where a person of the receiver's answers."""
     alert = event.alert
     sent = datetime.fromtimestamp(alert.sent_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
-    head = json.dumps({"type": f"alert.{alert.kind.value}", "timestamp": sent})
+    head = json.dumps({"type": f"alert.{alert.kind.value}", "timestamp": sent} | ({"acknowledge": acknowledge} if acknowledge else {}))
     return f'{head[:-1]}, "data": {to_json(event).decode()}}}'
 
 

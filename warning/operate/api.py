@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from warning import __version__, facts
 from warning.deployment import Deployment
 from warning.errors import Unavailable
-from warning.operate import bulletins, check, decisions, resources, schema, subscriptions
+from warning.operate import answers, bulletins, check, decisions, resources, schema, subscriptions
 from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
@@ -81,6 +81,7 @@ def create_app(
     desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, watch, signed, clock)
     office = decisions.Office(region, deployment, desk)
     agencies = subscriptions.Counter(desk, office.admission)
+    replies = answers.Answers(deployment, desk, office.admission)
     reader = Reader(deployment, view, store, tell, days=days)
 
     @contextlib.asynccontextmanager
@@ -101,6 +102,7 @@ def create_app(
             await gate.close()
             await agencies.close()
             await office.close()
+            await replies.close()
             await signed.close()
             await codes.close()
             await store.close()
@@ -111,6 +113,7 @@ def create_app(
     app.include_router(resources.router(desk, office.admission))
     app.include_router(decisions.router(office))
     app.include_router(subscriptions.router(agencies))
+    app.include_router(answers.router(replies))
     decisions.answers(app)
     app.include_router(check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed))
     app.include_router(router(own, registry or CollectorRegistry()))

@@ -1,0 +1,127 @@
+"""Who has not been reached by a warning: no receipt of any message, and no answer. Read from the ledger, for commands and the API.
+
+Of a chain, the newest revision that contacts heard of counts. Machines (webhook, broadcast) are not people. The tables are the
+dispatcher's (``dispatch.tables``); here they are only read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
+
+from warning.database import open_engine
+from warning.errors import Unavailable
+from warning.model import DeliveryState, EventKind
+from warning.people.acknowledged import Acknowledgements
+
+MACHINES = ("webhook", "broadcast")
+MOST = 500
+WITHIN_S = 10.0
+_METADATA = sql.MetaData()
+_ALERTS = sql.Table(
+    "alerts",
+    _METADATA,
+    *(sql.Column(name, sql.String) for name in ("identifier", "chain", "kind")),
+    *(sql.Column(name, sql.BigInteger) for name in ("revision", "expires_ms", "sent_ms")),
+)
+_DELIVERIES = sql.Table(
+    "deliveries",
+    _METADATA,
+    sql.Column("id", sql.BigInteger),
+    *(sql.Column(name, sql.String) for name in ("alert", "chain", "contact", "channel", "state", "reason")),
+    sql.Column("created_ms", sql.BigInteger),
+)
+_ESCALATIONS = sql.Table(
+    "escalations",
+    _METADATA,
+    sql.Column("delivery", sql.BigInteger),
+    *(sql.Column(name, sql.String) for name in ("alert", "contact", "step", "why", "to_contact", "to_channel")),
+    sql.Column("at_ms", sql.BigInteger),
+)
+_TOLD = tuple(kind.value for kind in EventKind if kind.told and kind is not EventKind.CLEAR)
+_UNTOLD = tuple(kind.value for kind in EventKind if not kind.told)
+_NEVER = (DeliveryState.REFUSED.value, DeliveryState.OVERTAKEN.value)  # nobody tried
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One message. ``step``, ``why``, ``to``: what was done because it brought no receipt; "": nothing yet."""
+
+    channel: str
+    state: str
+    reason: str
+    step: str = ""
+    why: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A contact that a warning has not reached so far, and since when it is tried (ms)."""
+
+    alert: str
+    contact: str
+    since_ms: int
+    tried: tuple[Tried, ...]
+
+
+class Unreached:
+    """``url``: of the ledger's database. Raises Unavailable when it is away, or no dispatcher has made its tables yet."""
+
+    def __init__(self, url: str, answers: Acknowledgements) -> None:
+        self._engine, self._answers = open_engine(url, WITHIN_S), answers
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def alerts(self, now_ms: int) -> list[str]:
+        """Identifiers of what contacts were told and holds now, a chain once, the newest first."""
+        newer, a = _ALERTS.alias("newer"), _ALERTS.c
+        later = sql.exists().where(newer.c.chain == a.chain, newer.c.revision > a.revision, newer.c.kind.notin_(_UNTOLD))
+        query = sql.select(a.identifier).where(a.kind.in_(_TOLD), a.expires_ms > now_ms, ~later).order_by(a.sent_ms.desc())
+        return [str(row.identifier) for row in await self._read(query)]
+
+    async def of(self, alert: str, after: str = "", most: int = MOST) -> list[Missed]:
+        """Of one alert, by contact, those behind ``after``; fewer than ``most``: there are no more."""
+        d, done = _DELIVERIES.c, _DELIVERIES.alias("done")
+        reached = sql.exists().where(
+            done.c.alert == alert,
+            done.c.contact == d.contact,
+            done.c.state == DeliveryState.DELIVERED.value,
+            done.c.channel.notin_(MACHINES),
+        )
+        found: list[Missed] = []
+        while len(found) < most:
+            query = sql.select(d.contact, sql.func.min(d.created_ms).label("since"), sql.func.min(d.chain).label("chain"))
+            query = query.where(d.alert == alert, d.channel.notin_(MACHINES), d.state.notin_(_NEVER), d.contact > after, ~reached)
+            rows = await self._read(query.group_by(d.contact).order_by(d.contact).limit(most))
+            if not rows:
+                break
+            answered = await self._answers.answered(rows[0].chain, min(row.since for row in rows))
+            tried = await self._tried(alert, [row.contact for row in rows])
+            found += [Missed(alert, row.contact, row.since, tuple(tried[row.contact])) for row in rows if row.contact not in answered]
+            after = rows[-1].contact
+            if len(rows) < most:
+                break
+        return found[:most]
+
+    async def _tried(self, alert: str, contacts: Sequence[str]) -> dict[str, list[Tried]]:
+        d, e = _DELIVERIES.c, _ESCALATIONS.c
+        query = sql.select(d.contact, d.channel, d.state, d.reason, e.step, e.why, e.to_contact).outerjoin(_ESCALATIONS, e.delivery == d.id)
+        query = query.where(d.alert == alert, d.contact.in_(contacts), d.channel.notin_(MACHINES)).order_by(d.id)
+        tried: dict[str, list[Tried]] = defaultdict(list)
+        for row in await self._read(query):
+            tried[row.contact].append(Tried(row.channel, row.state, row.reason, row.step or "", row.why or "", row.to_contact or ""))
+        return tried
+
+    async def _read(self, query: sql.Select[tuple[object, ...]]) -> Sequence[sql.Row[tuple[object, ...]]]:
+        try:
+            async with self._engine.connect() as connection:
+                return (await connection.execute(query)).all()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            words = f"the ledger is away, or no dispatcher has run yet: {getattr(error, 'orig', None) or error}"
+            raise Unavailable(words, reason="database") from error
