@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 libs=$root/.services/kafka/libs
-packages=(kannel kannel-extras mosquitto mosquitto-clients prometheus prometheus-alertmanager chromium fonts-noto-core postgresql faketime espeak-ng)
+packages=(kannel kannel-extras mosquitto mosquitto-clients prometheus prometheus-alertmanager chromium fonts-noto-core postgresql faketime espeak-ng xmlsec1)
 command -v java >/dev/null || packages+=(default-jre-headless)
 command -v mvn >/dev/null || packages+=(maven)
 
