@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import ssl
@@ -69,7 +70,8 @@ class Gateway:
         for task in self._later:
             task.cancel()
         await self._client.aclose()
-        await self._runner.cleanup()
+        with contextlib.suppress(TimeoutError):  # an aborted TLS connection is never reported as closed (Python 3.11)
+            await asyncio.wait_for(self._runner.cleanup(), 2.0)
 
     async def _serve(self, request: web.Request) -> web.Response:
         body, behaviour = await request.read(), self.behaviour

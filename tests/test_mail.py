@@ -232,7 +232,7 @@ async def test_the_urdu_mail_in_a_real_browser_runs_from_the_right(tmp_path: Pat
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         try:
-            view = await browser.new_page(viewport={"width": 720, "height": 900}, device_scale_factor=2)
+            view = await browser.new_page(viewport={"width": 680, "height": 400}, device_scale_factor=1.5)
             await view.set_content(page(event.alert, region, "ur"))
             assert await view.evaluate("getComputedStyle(document.documentElement).direction") == "rtl"
             box = await view.evaluate(

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 MOST_OCTETS = 1 << 20  # of an answer
 SHOWN = 200
+CLOSE_WITHIN_S = 5.0
 OUR_FAULT = {401, 402, 403, 404, 407}  # key, credit, address: of the route, whoever the message is for
 AMBIGUOUS = {500, 502, 504}  # it may have been taken before somebody fell over
 
@@ -39,8 +40,12 @@ class Poster:
         self._client = httpx.AsyncClient(timeout=self.timeout_s, limits=limits, follow_redirects=False, trust_env=False, verify=self.verify)
 
     async def stop(self) -> None:
+        """Bounded: a gateway that does not answer the end of a TLS session does not hold up ours."""
         if self._client:
-            await self._client.aclose()
+            try:
+                await asyncio.wait_for(self._client.aclose(), CLOSE_WITHIN_S)
+            except (TimeoutError, httpx.HTTPError, OSError) as error:
+                log.warning("a gateway's connections did not close: %s", _words(error))
 
     async def ask(self, method: str, url: str, **request: Any) -> httpx.Response | Outcome:
         """The answer, or what no answer means."""

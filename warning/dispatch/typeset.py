@@ -52,7 +52,7 @@ class Run:
 
     @property
     def width(self) -> float:
-        return self.font.getlength(self.text, direction="rtl" if self.rtl else "ltr", language=self.language)
+        return _length(self.font, self.text, self.rtl, self.language)
 
 
 def require_shaping() -> None:
@@ -85,7 +85,7 @@ def fit(text: str, language: str, width: int, height: int, most: int) -> tuple[i
         lines = broken(text, language, size, width)
         if size <= LEAST or (len(lines) * leading(language) * size <= height and all(_wide(line, size) <= width for line in lines)):
             return size, lines
-        size = max(LEAST, size - max(2, size // 16))
+        size = max(LEAST, size - max(2, size // 10))
 
 
 def broken(text: str, language: str, size: int, width: int) -> list[list[Run]]:
@@ -146,6 +146,12 @@ def _wide(line: list[Run], size: int) -> float:
 
 def _space(size: int, language: str) -> float:
     return 0.0 if language == "zh" else size * 0.27
+
+
+@functools.lru_cache(maxsize=8192)
+def _length(font: ImageFont.FreeTypeFont, text: str, rtl: bool, language: str) -> float:
+    """Shaping Nastaliq takes a millisecond a word, and a line is measured again with each word that it gets."""
+    return font.getlength(text, direction="rtl" if rtl else "ltr", language=language)
 
 
 @functools.lru_cache(maxsize=200)

@@ -69,7 +69,7 @@ class VoiceWay:
 
     async def send(self, sending: Sending) -> Outcome:
         if not NUMBER.fullmatch(sending.contact.phone):
-            return Outcome(DeliveryState.FAILED, "malformed", detail="no international number")
+            return Outcome(DeliveryState.FAILED, "rejected", detail="no international number")
         words, language = self._said(sending)
         try:
             self._sounds.mkdir(parents=True, exist_ok=True)
