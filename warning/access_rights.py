@@ -44,47 +44,51 @@ PROCESSES = ("worker", "ingest", "grids", "pull", "rejected", "dispatch", "api",
 def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
     """What a process needs, and nothing else. Nobody may delete or alter. ``export`` also stands for benchmarks and evidence: it only
     reads. ``replay`` feeds a log of its own, under prefixes that begin with ``replay-``. Raises KeyError for an unknown process."""
-    to = deployment
+    return (_of_ways_in(deployment) | _of_what_decides_and_sends(deployment) | _of_readers(deployment))[process]
 
-    def topic(name: str, why: str, *operations: Operation) -> Right:
-        return Right("topic", name, operations, why)
 
-    table = {
+def _topic(name: str, why: str, *operations: Operation) -> Right:
+    return Right("topic", name, operations, why)
+
+
+def _of_ways_in(to: Deployment) -> dict[str, tuple[Right, ...]]:
+    return {
+        "ingest": (
+            _topic(to.readings, "readings in", WRITE),
+            _topic(to.rejected, "what it cannot take", WRITE),
+            _topic(to.inbox, "readings of those who have Kafka", READ),
+            Right("group", f"{to.prefix}inbox", (READ,), "how far the inbox is read"),
+        ),
+        "grids": (_topic(to.readings, "readings of catchments in", WRITE), _topic(to.rejected, "what it cannot take", WRITE)),
+        "pull": (_topic(to.readings, "readings of agencies in", WRITE), _topic(to.rejected, "what it cannot take", WRITE)),
+        "rejected": (_topic(to.rejected, "what was not taken", READ), _topic(to.readings, "what was mended in", WRITE)),
+    }
+
+
+def _of_what_decides_and_sends(to: Deployment) -> dict[str, tuple[Right, ...]]:
+    return {
         "worker": (
-            topic(to.readings, "the log; its ticks", READ, WRITE),
-            topic(to.checkpoints, "its state", READ, WRITE),
-            topic(to.alerts, "what it decides; after a crash what was published", READ, WRITE),
-            topic(to.hazards, "what it decides", WRITE),
-            topic(to.rejected, "what it cannot read", WRITE),
+            _topic(to.readings, "the log; its ticks", READ, WRITE),
+            _topic(to.checkpoints, "its state", READ, WRITE),
+            _topic(to.alerts, "what it decides; after a crash what was published", READ, WRITE),
+            _topic(to.hazards, "what it decides", WRITE),
+            _topic(to.rejected, "what it cannot read", WRITE),
             Right("group", to.group, (READ,), "shares the partitions out"),
             Right("topic", to.prefix, (CREATE,), "makes the topics at its first start", prefixed=True),
         ),
-        "ingest": (
-            topic(to.readings, "readings in", WRITE),
-            topic(to.rejected, "what it cannot take", WRITE),
-            topic(to.inbox, "readings of those who have Kafka", READ),
-            Right("group", f"{to.prefix}inbox", (READ,), "how far the inbox is read"),
-        ),
-        "grids": (
-            topic(to.readings, "readings of catchments in", WRITE),
-            topic(to.rejected, "what it cannot take", WRITE),
-        ),
-        "pull": (
-            topic(to.readings, "readings of agencies in", WRITE),
-            topic(to.rejected, "what it cannot take", WRITE),
-        ),
-        "rejected": (
-            topic(to.rejected, "what was not taken", READ),
-            topic(to.readings, "what was mended in", WRITE),
-        ),
         "dispatch": (
-            topic(to.alerts, "warnings to send; what people raise by hand", READ, WRITE),
-            topic(to.hazards, "silent gauges, for the operators", READ),
-            topic(to.receipts, "what became of each message", WRITE),
+            _topic(to.alerts, "warnings to send; what people raise by hand", READ, WRITE),
+            _topic(to.hazards, "silent gauges, for the operators", READ),
+            _topic(to.receipts, "what became of each message", WRITE),
         ),
-        "api": tuple(topic(name, "to be shown", READ) for name in (to.readings, to.hazards, to.alerts, to.receipts, to.rejected)),
+    }
+
+
+def _of_readers(to: Deployment) -> dict[str, tuple[Right, ...]]:
+    return {
+        "api": tuple(_topic(name, "to be shown", READ) for name in (to.readings, to.hazards, to.alerts, to.receipts, to.rejected)),
         "export": (
-            *(topic(each.name, "evidence", READ) for each in to.topics if each.name != to.inbox),
+            *(_topic(each.name, "evidence", READ) for each in to.topics if each.name != to.inbox),
             Right("group", to.group, (DESCRIBE,), "how far the worker is"),
         ),
         "replay": (
@@ -92,7 +96,6 @@ def rights(deployment: Deployment, process: str) -> tuple[Right, ...]:
             Right("group", "replay-", (READ,), "its workers", prefixed=True),
         ),
     }
-    return table[process]
 
 
 def commands(deployment: Deployment, process: str, principal: str, bootstrap: str) -> Iterator[str]:

@@ -39,10 +39,7 @@ def grids(
     """Average grids of rain over catchments, and write them to the log as readings of the stations whose rain is of grids."""
     from warning import config, wiring, wiring_grids, wiring_logging
 
-    if not files and watch is None:
-        raise ConfigError([Problem("warning grids", "no file and no folder to watch", "warning grids REGION FILE ... or --watch FOLDER")])
-    if watch is not None and not watch.is_dir():
-        raise ConfigError([Problem(f"--watch {watch}", "is no folder", "name the folder that the files come into")])
+    _can_begin(files, watch)
     asked = _asked(variable, units, interval)
     wiring_logging.configure("grids", "INFO" if watch else "WARNING")
     found = config.load(region)
@@ -68,6 +65,13 @@ def grids(
     print(_sentence(fed))
     if fed.rejected and watch is None:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _can_begin(files: list[Path] | None, watch: Path | None) -> None:
+    if not files and watch is None:
+        raise ConfigError([Problem("warning grids", "no file and no folder to watch", "warning grids REGION FILE ... or --watch FOLDER")])
+    if watch is not None and not watch.is_dir():
+        raise ConfigError([Problem(f"--watch {watch}", "is no folder", "name the folder that the files come into")])
 
 
 def _asked(variable: str, units: str, interval: str) -> Asked:
