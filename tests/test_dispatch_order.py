@@ -18,6 +18,7 @@ from warning.dispatch.deadlines import CREDIT_MS, deadline_ms, travel_ms
 from warning.dispatch.lane import BAND_MS, Queue
 from warning.dispatch.pace import Pace
 from warning.dispatch.rows import Open
+from warning.dispatch.slots import Slots
 from warning.model import Level
 
 NOW = 1_756_260_000_000
@@ -212,3 +213,33 @@ async def test_turns_are_spaced_and_a_stall_is_made_good_for_a_tenth_of_a_second
 
 async def _noted(delays: list[float], delay: float) -> None:
     delays.append(delay)
+
+
+# --- places of requests
+
+
+async def test_what_hangs_gives_its_place_back_and_never_twice() -> None:
+    slots, done, never = Slots(most=4, quick_s=0.05), [], asyncio.Event()
+
+    async def ask(number: int) -> None:
+        async with slots.one():
+            if number % 2:
+                await never.wait()
+            done.append(number)
+
+    asked = [asyncio.create_task(ask(number)) for number in range(40)]
+    await world.until(lambda: len(done) == 20, 10, "the live ones do not wait for the dead")
+    never.set()
+    await asyncio.gather(*asked)
+    under_way, most = 0, 0
+
+    async def count() -> None:
+        nonlocal under_way, most
+        async with slots.one():
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+
+    await asyncio.gather(*(count() for _ in range(40)))
+    assert most == 4

@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from warning.dispatch.channel import Outcome, Part, Sending
+from warning.dispatch.slots import Slots
 from warning.model import AlertEvent, DeliveryState, to_json
 from warning.region import Contact
 
@@ -51,6 +52,9 @@ class WebhookChannel:
     per_endpoint: int = 4
     now: Callable[[], datetime] = wall_clock
     name: str = field(default="webhook", init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = Slots()
 
     async def start(self) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
@@ -102,7 +106,10 @@ class WebhookChannel:
             return Outcome(DeliveryState.FAILED, "secret", detail=f"{contact.id}: secret: {error} (whsec_ and base64 of 24 to 64 bytes)")
         client = self._rehearsal if contact.webhook.startswith(REHEARSAL) else self._strict
         try:
-            async with asyncio.timeout(self.whole_s):  # the client's own is per read: one byte a second would keep us for hours
+            async with (
+                self._slots.one(),
+                asyncio.timeout(self.whole_s),
+            ):  # the client's own is per read: one byte a second would keep us for hours
                 return await _asked(client, url, body.encode(), headers)
         except SSRFProtectionError as error:
             return Outcome(DeliveryState.FAILED, "forbidden_address", detail=str(error))

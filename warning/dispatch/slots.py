@@ -1,0 +1,41 @@
+"""So many requests at once, of which those that hang do not count: one dead endpoint in ten must not fill the places of the live ones.
+
+All five thousand at once would be slower: an HTTP client looks at all its connections for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+
+@dataclass
+class Slots:
+    """``most`` under way; one that takes longer than ``quick_s`` goes on beside them, and its place is another's."""
+
+    most: int = 128
+    quick_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._free = asyncio.Semaphore(self.most)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Waits for a place."""
+        await self._free.acquire()
+        held = True
+
+        def give_back() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._free.release()
+
+        slow = asyncio.get_running_loop().call_later(self.quick_s, give_back)
+        try:
+            yield
+        finally:
+            slow.cancel()
+            give_back()
