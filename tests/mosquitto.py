@@ -17,18 +17,20 @@ from services import HOST, ROOT, Certificates, absent, free_port, listening
 from warning.stream.broker import end_with_parent
 
 PASSWORD = "secret-of-"  # and the user's name
-LINES = ("per_listener", "allow_anonymous", "persistence ", "autosave", "max_", "persistent_client")
 
 
 class Mosquitto:
-    """``users``: names beside ``gateway`` and ``chirpstack``. The settings are those of deploy/mosquitto, but for paths and the port."""
+    """``users``: names beside ``gateway`` and ``chirpstack``. The settings are those of deploy/mosquitto, but for paths and ports.
+
+    ``port``: of gateways, where tests connect; ``devices_port``: of devices, where a session has its user's name."""
 
     def __init__(self, folder: Path, users: tuple[str, ...] = ()) -> None:
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         if program is None:
             absent("Mosquitto", "make services (apt-get install mosquitto)")
         assert program is not None
-        self.program, self.folder, self.port = program, folder, free_port()
+        self.program, self.folder = program, folder
+        self.port, self.devices_port = free_port(), free_port()
         folder.mkdir(parents=True, exist_ok=True)
         certificates = Certificates(folder / "certificates")
         certificate, key = certificates.issue("mosquitto")
@@ -38,13 +40,19 @@ class Mosquitto:
         subprocess.run([shutil.which("mosquitto_passwd") or "mosquitto_passwd", "-U", str(passwords)], check=True)
         shipped = ROOT / "deploy" / "mosquitto"
         shutil.copy(shipped / "acl", folder / "acl")
-        kept = [line for line in (shipped / "mosquitto.conf").read_text().splitlines() if line.startswith(LINES)]
-        me = pwd.getpwuid(os.geteuid()).pw_name
-        own = [
-            *(f"user {me}", f"listener {self.port} {HOST}", f"certfile {certificate}", f"keyfile {key}", f"password_file {passwords}"),
-            *(f"acl_file {folder / 'acl'}", f"persistence_location {folder}/", f"log_dest file {folder / 'mosquitto.log'}"),
-        ]
-        (folder / "mosquitto.conf").write_text("\n".join([*kept, *own]) + "\n")
+        ours = {
+            "listener 8884": f"listener {self.port} {HOST}",
+            "listener 8883": f"listener {self.devices_port} {HOST}",
+            "certfile": f"certfile {certificate}",
+            "keyfile": f"keyfile {key}",
+            "password_file": f"password_file {passwords}",
+            "acl_file": f"acl_file {folder / 'acl'}",
+            "persistence_location": f"persistence_location {folder}/",
+        }
+        lines = [f"user {pwd.getpwuid(os.geteuid()).pw_name}", f"log_dest file {folder / 'mosquitto.log'}"]
+        for line in (shipped / "mosquitto.conf").read_text().splitlines():
+            lines.append(next((own for begin, own in ours.items() if line.startswith(begin)), line))
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, user: str = "gateway") -> str:

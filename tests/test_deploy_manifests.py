@@ -21,7 +21,7 @@ from warning.stream.app import ABANDON_S, STOP_S
 from warning.wiring_environment import from_environment, variable
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
-PORTS = {"ingest": 8080, "api": 8081, "worker": 8082, "dispatch": 8083}
+PORTS = {"ingest": 8080, "api": 8081, "worker": 8082, "dispatch": 8083, "pull": 8085}
 FIELDS = {variable(field.name) for field in dataclasses.fields(Deployment)} | {"WARNING_REGION", "WARNING_LOG_FORMAT"}
 GRACE_S = 2 * ABANDON_S + STOP_S
 
@@ -47,7 +47,7 @@ def test_a_pod_restarts_what_makes_no_progress(name: str) -> None:
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
     assert container["livenessProbe"]["periodSeconds"] * container["livenessProbe"]["failureThreshold"] >= 60
     assert pod["terminationGracePeriodSeconds"] >= GRACE_S
-    assert spec["strategy"]["type"] == ("Recreate" if name == "dispatch" else "RollingUpdate")
+    assert spec["strategy"]["type"] == ("Recreate" if name in ("dispatch", "pull") else "RollingUpdate")
     files = next(volume for volume in pod["volumes"] if volume["name"] == "kafka")["secret"]["items"]
     assert {item["path"] for item in files} == {"ca.pem", f"{name}.password"}, "nobody has another's password"
 
@@ -70,8 +70,9 @@ def test_variables_are_fields_of_a_deployment() -> None:
 
 
 def test_the_compose_file_restarts_all_and_waits_for_the_last_checkpoint() -> None:
-    services = {name: service for name, service in compose()["services"].items() if "profiles" not in service}
+    services = {name: service for name, service in compose()["services"].items() if name != "mosquitto"}
     assert set(services) == set(PORTS)
+    assert {name for name, service in services.items() if "profiles" in service} == {"pull"}, "a region without sources has nothing to ask"
     for name, service in services.items():
         assert service["restart"] == "unless-stopped" and service["command"] == [name]
         assert int(service["stop_grace_period"].removesuffix("s")) >= GRACE_S

@@ -219,18 +219,34 @@ async def test_gateways_of_one_name_take_turns_and_lose_nothing(at: At) -> None:
         await one.until(lambda: len({*first.times(), *second.times()}) == 21)  # the other is gone: it is ours for good
 
 
-async def test_whoever_knows_the_name_of_our_session_takes_what_waits_in_it(at: At) -> None:
-    """So Mosquitto does it, and so deploy/mosquitto/README.md says it: the name is to be one that no device knows."""
+@pytest.mark.parametrize("port", ["devices_port", "port"])
+async def test_no_device_takes_what_waits_for_us(at: At, port: str) -> None:
+    """Where devices come in, a session has its user's name. Where gateways do, ours would be taken, with what waits in it."""
     log = Log()
     async with at.reading(log):
         pass
     await at.send("bridge", minute(0))
-    async with at.device("weir", protocol=ProtocolVersion.V5, identifier=at.deployment.mqtt_session, clean_start=False):
+    async with thief(at, port, clean_start=False):
         pass
     async with at.reading(log) as reader:
         await at.send("bridge", minute(1))
-        await reader.until(log.times)
-    assert log.times() == [1_756_796_460_000] and "name of our session is a secret" in (ROOT / "deploy/mosquitto/README.md").read_text()
+        await reader.until(lambda: 1_756_796_460_000 in log.times())
+    assert (1_756_796_400_000 in log.times()) is (port == "devices_port")
+
+
+async def test_no_device_ends_our_line(at: At) -> None:
+    async with at.reading(Log()) as reader:
+        before = reader.facts.count(MqttState(up=False))
+        async with thief(at, "devices_port", clean_start=True):
+            await at.send("bridge", minute(2))
+            await reader.until(reader.log.times)
+        assert reader.facts.count(MqttState(up=False)) == before
+
+
+def thief(at: At, port: str, *, clean_start: bool) -> Client:
+    """A device that gives itself the name of our session."""
+    name = at.deployment.mqtt_session
+    return at.device("weir", port=getattr(at.mosquitto, port), protocol=ProtocolVersion.V5, identifier=name, clean_start=clean_start)
 
 
 async def test_a_last_will_says_that_a_device_is_silent(at: At) -> None:
