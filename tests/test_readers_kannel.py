@@ -66,6 +66,12 @@ group = smsbox-route
 smsbox-id = ews
 smsc-id = SIM
 
+group = sendsms-user
+username = ews
+password = pw
+concatenation = false
+max-messages = 1
+
 group = sms-service
 keyword = default
 get-url = "{url}?key={key}&from=%p&text=%b&charset=%C&time=%T"
@@ -77,11 +83,13 @@ max-messages = 2
 
 
 @asynccontextmanager
-async def kannel(folder: Path, smsc: int, url: str, key: str) -> AsyncIterator[None]:
+async def kannel(folder: Path, smsc: int, url: str, key: str) -> AsyncIterator[int]:
+    """A real one; the port of its sendsms."""
     if shutil.which("bearerbox") is None or shutil.which("smsbox") is None:
         absent("Kannel", "make services (Debian packages kannel and kannel-extras)")
     (folder / "spool").mkdir()
-    text = GROUPS.format(admin=free_port(), box=free_port(), send=free_port(), folder=folder / "spool", smsc=smsc, url=url, key=key)
+    send = free_port()
+    text = GROUPS.format(admin=free_port(), box=free_port(), send=send, folder=folder / "spool", smsc=smsc, url=url, key=key)
     (folder / "k.conf").write_text(text, "utf-8")
     started: list[subprocess.Popen[bytes]] = []
     try:
@@ -91,7 +99,7 @@ async def kannel(folder: Path, smsc: int, url: str, key: str) -> AsyncIterator[N
             log.close()
             await asyncio.sleep(1.5)
             assert started[-1].poll() is None, (folder / f"{name}.log").read_text()[-2000:]
-        yield
+        yield send
     finally:
         for process in reversed(started):
             process.terminate()

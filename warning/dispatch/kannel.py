@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from warning.dispatch.channel import OnReceipt, Outcome, Part, PartReceipt, Sending, worst
+from warning.dispatch.letter import message_id
 from warning.dispatch.pace import Pace
 from warning.dispatch.posted import Poster, refused
 from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Text, Words, reference
@@ -63,14 +64,14 @@ class KannelWay:
 
     async def receive(self, query: Any) -> list[PartReceipt]:
         """A receipt as Kannel calls with it. Raises ValueError where it is none."""
-        message_id, kind = (str(query.get(name, "")) if isinstance(query, dict) else "" for name in ("id", "type"))
-        if not message_id or not re.fullmatch("[0-9]{1,3}", kind):
+        name, kind = (str(query.get(key, "")) if isinstance(query, dict) else "" for key in ("id", "type"))
+        if not name or not re.fullmatch("[0-9]{1,3}", kind):
             raise ValueError("id or type is missing: the dlr-url that was given with the message has both")
         state = STATES.get(int(kind) & 0x1F)
-        return [PartReceipt("sms", message_id, *state)] if state else []
+        return [PartReceipt("sms", name, *state)] if state else []
 
     async def _part(self, sending: Sending, text: Text, number: int) -> tuple[Part, Outcome | None]:
-        name = f"{sending.delivery}.{sending.attempt}.{number}"
+        name = f"{message_id(sending)}.{sending.attempt}.{number}"
         await self.pace.turn()
         answer = await self._poster.ask("GET", f"{self._route.url}?{self._query(sending, text, number, name)}")
         outcome = answer if isinstance(answer, Outcome) else taken(answer)
