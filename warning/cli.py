@@ -35,6 +35,7 @@ from warning import (
     cli_replay,
     cli_sensors,
     cli_signing,
+    cli_trace,
     cli_train,
     cli_whatif,
     cli_words,
@@ -79,6 +80,7 @@ app.command()(cli_replay.demo)
 app.command()(cli_export.export_log)
 app.command()(cli_hindcast.hindcast)
 app.command()(cli_whatif.whatif)
+app.command()(cli_trace.trace)
 app.command()(cli_train.train)
 app.command()(cli_grids.grids)
 app.command()(cli_pull.pull)

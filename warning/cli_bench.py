@@ -210,6 +210,29 @@ def dispatch(
     write_json(json_file, found.document(rows, where, wanted))
 
 
+@bench.command("latency")
+def latency(
+    rate: Annotated[float, typer.Option("--rate", min=1, help="readings a second behind it")] = 5000.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1)] = 60.0,
+    probes: Annotated[int, typer.Option("--probes", min=10, help="readings that cross a limit")] = 200,
+    kafka: Kafka = "",
+    json_file: Json = None,
+) -> None:
+    """From the POST of a reading that crosses a limit to its warning's submit_sm at the SMS centre, with load behind it."""
+    from warning import wiring_bench_to_phone as found
+    from warning.wiring_bench_latency import Plan
+
+    plan = Plan(seconds=seconds, probes=probes)
+    with progress() as told:
+
+        async def one(_: int, on: Broker, folder: Path) -> dict[str, Any]:
+            return await found.to_phone(plan, rate, on, folder, told)
+
+        [rows], where = run(_each(kafka, (0,), one))
+    show(found.tables(rows, rate, where))
+    write_json(json_file, found.document(rows, where))
+
+
 async def _each(
     kafka: str, numbers: tuple[int, ...], one: Callable[[int, Broker, Path], Coroutine[Any, Any, dict[str, Any]]]
 ) -> tuple[list[dict[str, Any]], str]:

@@ -89,3 +89,16 @@ async def of_alert(connection: AsyncConnection, identifier: str) -> Row | None:
     """The alert as the ledger stored it, with its value."""
     row = (await connection.execute(select(t.alerts).where(t.alerts.c.identifier == identifier))).mappings().first()
     return dict(row) if row is not None else None
+
+
+async def alerts(
+    connection: AsyncConnection, *, chain: str = "", zones: Sequence[str] = (), since_ms: int = 0, until_ms: int = 0
+) -> AsyncIterator[Row]:
+    """Those of a chain, or of some zones by their sent times; a chain's in their order."""
+    query = select(t.alerts).order_by(t.alerts.c.sent_ms, t.alerts.c.revision)
+    if chain:
+        query = query.where(t.alerts.c.chain == chain)
+    else:
+        query = query.where(t.alerts.c.zone.in_(zones), t.alerts.c.sent_ms >= since_ms, t.alerts.c.sent_ms < until_ms)
+    for row in (await connection.execute(query)).mappings():
+        yield dict(row)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Protocol
 
 import aiohttp
 import msgspec
@@ -19,6 +20,14 @@ from warning.errors import Unavailable
 from warning.model import AlertEvent
 
 ALERT_S = 120.0  # later than this: lost
+
+
+class Heard(Protocol):
+    """Where a warning is waited for."""
+
+    async def of(self, zone: str) -> float:
+        """When it was there (monotonic s). Raises Unavailable if it does not come."""
+        ...
 
 
 class Arrivals:
@@ -63,7 +72,7 @@ async def arrivals(deployment: Deployment) -> AsyncIterator[Arrivals]:
         await consumer.stop()
 
 
-async def latencies(url: str, key: str, stations: Sequence[str], value: float, every_s: float, heard: Arrivals) -> list[float]:
+async def latencies(url: str, key: str, stations: Sequence[str], value: float, every_s: float, heard: Heard) -> list[float]:
     """Seconds from the begin of the POST of one reading to its alert, for each station; one begins every ``every_s``, come what may.
 
     Raises Unavailable if the gateway refuses one or an alert does not come.
