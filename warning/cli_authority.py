@@ -1,4 +1,4 @@
-"""What people decide about warnings: release, silence, raise, correct, cancel, send again; and who may do so through the API."""
+"""What people decide about warnings: release, silence, raise, correct, cancel."""
 
 from __future__ import annotations
 
@@ -209,26 +209,6 @@ def cancel(
         return await authority.cancel(identifier, reason, by, now_ms)
 
     print(_decide(region, work, **given_of(prefix, directory, database)).alert.identifier)
-
-
-def resend(
-    region: RegionName,
-    identifier: Identifier,
-    by: By,
-    contact: Annotated[list[str] | None, typer.Option("--contact", help="to this one; again for more")] = None,
-    district: Annotated[list[str] | None, typer.Option("--district", help="to all whom it concerns there; again for more")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="why; stands in the audit")] = "",
-    prefix: Prefix = None,
-    directory: Directory = None,
-    database: Database = None,
-) -> None:
-    """Send an alert again, marked as such; never one that expired or was overtaken."""
-    named, districts = tuple(contact or ()), tuple(district or ())
-
-    async def work(authority: Any, _: Region, now_ms: int) -> Any:
-        return await authority.resend(identifier, by, now_ms, contacts=named, districts=districts, reason=reason)
-
-    print(_decide(region, work, **given_of(prefix, directory, database)).identifier)
 
 
 def decisions(
