@@ -62,7 +62,6 @@ WHOSE: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/alerts"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/correction"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/cancellation"): OPERATORS,
-    ("POST", "/v1/alerts/{identifier}/resend"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/approval"): APPROVERS,
     ("GET", "/v1/alerts/{identifier}/unreached"): READERS,
     ("POST", "/v1/alerts/{identifier}/acknowledgement"): OPERATORS,

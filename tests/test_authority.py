@@ -262,8 +262,6 @@ async def test_what_is_refused_before_it_is_entered(tmp_path: Path) -> None:
             (desk.raise_alert("A", Level.HIGH, "x", 6, "A", now_ms, arrival_ms=now_ms - 1), "arrival"),
             (desk.cancel("ews.oak.A.20250101T000000Z.0", "x", "A", now_ms), "alert"),
             (desk.approve("ews.other.A.1.0", Level.HIGH, "A", now_ms), "alert"),
-            (desk.resend("ews.oak.A.20250101T000000Z.0", "A", now_ms, contacts=("c1",)), "alert"),
-            (desk.resend("ews.oak.A.20250101T000000Z.0", "A", now_ms), "contact"),
             (desk.silence(Silence("A", Level.LOW, now_ms, now_ms + 25 * HOUR_MS, "A", "x")), "hours"),
         ]
         for asked, field in wrong:

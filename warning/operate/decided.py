@@ -54,14 +54,6 @@ class Ground(_Asked):
     reason: Why
 
 
-class Resend(_Asked):
-    """To these contacts, or to all of these districts that the alert concerns."""
-
-    contacts: Annotated[list[str], Field(max_length=1000)] = []
-    districts: Annotated[list[str], Field(max_length=1000)] = []
-    reason: Annotated[str, Field(max_length=300)] = ""
-
-
 class NewKey(_Asked):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     roles: Annotated[list[str], Field(min_length=1, max_length=10)]

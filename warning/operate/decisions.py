@@ -1,4 +1,4 @@
-"""What people decide through the API: release, silence, raise, correct, cancel, resend, and who may. Who decided is the key's name."""
+"""What people decide through the API: release, silence, raise, correct, cancel, and who may. Who decided is the key's name."""
 
 from __future__ import annotations
 
@@ -199,19 +199,6 @@ def _by_hand(routes: APIRouter, office: Office) -> None:
         await _weighty(office, identifier, person)
         event = await authority.cancel(identifier, said.reason, person.name, office.wall_ms(), key=person.id)
         return decided.Decided(identifier=event.alert.identifier, by=person.name)
-
-    @routes.post(
-        "/alerts/{identifier}/resend",
-        status_code=202,
-        summary="Have an alert sent again",
-        responses=schema.NOT_FOUND,
-        dependencies=[Depends(needs("operator"))],
-    )
-    async def resend(identifier: str, said: decided.Resend, person: Who) -> decided.Decided:
-        contacts, districts, now_ms = tuple(said.contacts), tuple(said.districts), office.wall_ms()
-        given = {"contacts": contacts, "districts": districts}
-        alert = await authority.resend(identifier, person.name, now_ms, **given, key=person.id, reason=said.reason)
-        return decided.Decided(identifier=alert.identifier, by=person.name)
 
 
 async def _weighty(office: Office, identifier: str, person: Person) -> None:

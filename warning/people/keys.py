@@ -22,7 +22,7 @@ from warning.errors import AuthError, InputError
 
 ROLES: Mapping[str, str] = {
     "viewer": "reads deliveries, decisions and what waits",
-    "operator": "silences, raises, corrects, cancels and resends",
+    "operator": "silences, raises, corrects and cancels",
     "approver": "releases or refuses warnings that wait",
     "agency": "subscribes, and sees its own subscriptions",
     "admin": "makes and revokes keys",

@@ -14,11 +14,10 @@ from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import LONGEST_SILENCE_MS, Approval, Silence, said_level
 from warning.database import Tables
 from warning.errors import InputError, Unavailable
-from warning.model import CLASSES, Alert, AlertEvent, EventKind, Level, to_json
+from warning.model import CLASSES, Alert, AlertEvent, Level, to_json
 from warning.proof.decisions import Decisions, approval
 from warning.region import Region
 
-MOST_NAMED = 1000  # contacts of one resend
 _EVENT = msgspec.json.Decoder(AlertEvent)
 _LEDGER = sql.MetaData()
 _ALERTS = sql.Table(  # of the dispatcher's ledger, which owns and makes it; only read here
@@ -130,35 +129,6 @@ class Authority:
         event = manual.cancelled(before, self._region, reason, at_ms)
         await self._enter("cancel", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=said_level(before))
         return event
-
-    async def resend(
-        self,
-        identifier: str,
-        by: str,
-        at_ms: int,
-        *,
-        contacts: tuple[str, ...] = (),
-        districts: tuple[str, ...] = (),
-        key: str = "",
-        reason: str = "",
-    ) -> Alert:
-        """Has the newest revision of an alert's chain sent again, to named contacts or to those of districts."""
-        _named(by)
-        if not (contacts or districts):
-            raise InputError("to whom?", reason="contacts", field="contact", fix="name contacts or districts")
-        unknown = sorted(set(districts) - set(self._region.district_by_id))
-        if unknown:
-            raise InputError(
-                f"region {self._region.id} has no district {unknown[0]!r}", reason="district", field="district", fix="districts.csv"
-            )
-        if len(contacts) > MOST_NAMED:
-            raise InputError("too many contacts", reason="contacts", field="contact", fix=f"at most {MOST_NAMED}, or name districts")
-        alert = await self.newest(identifier, at_ms)
-        if at_ms >= alert.expires_ms or alert.kind is EventKind.EXPIRE:
-            raise InputError(f"{alert.identifier} is over", reason="over", field="alert", fix="nothing that expired is sent")
-        what = {"identifier": alert.identifier, "contacts": sorted(set(contacts)), "districts": sorted(set(districts)), "reason": reason}
-        await self.decisions.decide("resend", by, at_ms, alert.identifier, what, key=key)
-        return alert
 
     async def newest(self, identifier: str, at_ms: int) -> Alert:
         """The newest revision of an alert's chain (an identifier, or the chain's), from the ledger or decided a moment ago."""

@@ -32,7 +32,6 @@ KINDS: Mapping[str, str] = {
     "raise": "raised an alert by hand",
     "correct": "corrected an alert",
     "cancel": "cancelled an alert",
-    "resend": "had an alert sent again",
     "key": "made, changed or revoked a key of the API",
     "asked": "operators were told that an alert waits",
     "unanswered": "nobody answered in time: the region's rule decided",
@@ -81,7 +80,6 @@ class Standing:
     call_offs: tuple[CallOff, ...] = ()
     manual: Mapping[str, bytes] = field(default_factory=dict)
     once: frozenset[str] = frozenset()  # what operators were told of, and which rules were entered
-    resend: tuple[Act, ...] = ()
 
 
 class Decisions:
@@ -161,7 +159,6 @@ def fold(acts: Iterable[Act]) -> Standing:
     offs: dict[str, CallOff] = {}
     manual: dict[str, bytes] = {}
     once: set[str] = set()
-    resend: list[Act] = []
     for act in acts:
         what = act.what
         try:
@@ -179,11 +176,9 @@ def fold(acts: Iterable[Act]) -> Standing:
                 offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]))
             elif act.kind in ("asked", "unanswered"):
                 once.add(what["once"])
-            elif act.kind == "resend":
-                resend.append(act)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             log.error("decision %d (%s by %s) cannot be understood and counts for nothing: %r", act.id, act.kind, act.by, error)
-    return Standing(tuple(approvals), silences, tuple(offs.values()), manual, frozenset(once), tuple(resend))
+    return Standing(tuple(approvals), silences, tuple(offs.values()), manual, frozenset(once))
 
 
 def silence_of(act: Act) -> Silence:
