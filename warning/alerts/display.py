@@ -150,7 +150,8 @@ def clip(text: str, most: int) -> str:
     if cut.count(LTR) == cut.count(END):
         return cut
     cut = _clipped(text, most - 1)
-    return cut + END if len(cut) - cut.rfind(LTR) > 1 else cut[: cut.rfind(LTR)].rstrip()
+    opened = cut.rfind(LTR)
+    return cut if opened < 0 else cut + END if len(cut) - opened > 1 else cut[:opened].rstrip()
 
 
 def _clipped(text: str, most: int) -> str:

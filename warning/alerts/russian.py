@@ -10,7 +10,7 @@ date: {day} {month} {time}
 [events]
 flood: Паводок
 flash_flood: Внезапный паводок
-heat: Сильная жара
+heat: Жара
 heavy_rain: Сильный дождь
 
 [flood]
@@ -59,7 +59,7 @@ NORMAL: Опасная жара закончилась.
 LOW: Чаще пейте воду.
 MEDIUM: Отдыхайте в тени и чаще пейте воду.
 HIGH: Не выходите на солнце, чаще пейте воду.
-VERY_HIGH: Прекратите работу на улице, будьте в прохладе.
+VERY_HIGH: Не работайте на улице, будьте в прохладе.
 EXCEPTIONAL: СРОЧНО уйдите в прохладу, охлаждайтесь водой.
 
 [act heavy_rain]
@@ -126,7 +126,7 @@ new_time: Новое время:
 arrived: {place}: {level}, вода пришла ({time}).
 silent: {place}: {level}, в силе; гидропост молчит ({time}).
 stands: {place}: {level}, предупреждение в силе ({time}).
-in_force: {place}: {level}, предупреждение ({time}).
+in_force: {place}: {level}, в силе ({time}).
 clear: {place}: вода опустилась ниже опасного уровня ({time}).
 station_silent: {place}: {level}, в силе; станция молчит ({time}).
 clear_flash_flood: {place}: дождь уже слабее, чем нужно для паводка ({time}).
