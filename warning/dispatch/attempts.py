@@ -127,6 +127,7 @@ def _apply(row: Row, close: Close) -> None:
     row.update(state=state.value, reason=outcome.reason, next_attempt_ms=again, changed_ms=close.now_ms)
     row["due_ms"] = close.due_ms if close.due_ms is not None and again is not None else row["due_ms"]
     row["parts"] = max([row["parts"], *(part.number for part in outcome.parts)])
+    row["route"] = outcome.route or row["route"]
 
 
 async def _write_parts(connection: AsyncConnection, trail: Trail, rows: Sequence[Row], closes: Mapping[int, Close]) -> None:
