@@ -15,14 +15,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
-from warning import access, config
+from warning import config
 from warning.alerts import cap
 from warning.deployment import Deployment
 from warning.dispatch.deadlines import deadline_ms
 from warning.model import Alert, AlertEvent, Certainty, EventKind, Hazard, Level, Status, to_json
 from warning.region import Region
+from warning.rehearsal.publish import publish
 from warning.rehearsal.summary import Table
 from warning.wiring import clock_ms
 from warning.wiring_bench_broker import Broker
@@ -118,15 +117,6 @@ def event(region: Region, sent_ms: int) -> AlertEvent:
     return AlertEvent(alert=alert, cap=cap.document(alert, region), config=region.digest, code="bench")
 
 
-async def publish(where: Deployment, one: AlertEvent) -> None:
-    producer = AIOKafkaProducer(**access.arguments(where), acks="all")
-    await producer.start()
-    try:
-        await producer.send_and_wait(where.alerts, key=one.alert.identifier.encode(), value=to_json(one))
-    finally:
-        await producer.stop()
-
-
 class Watched:
     """Hears a child until it ends; the newest of each thing that it told."""
 
@@ -193,7 +183,7 @@ async def messages(wanted: Wanted, on: Broker, folder: Path, progress: Progress)
         region = await asyncio.to_thread(config.load, str(home))
         sent = event(region, clock_ms())
         begun = time.time()
-        await publish(where, sent)
+        await publish(where, where.alerts, sent.alert.identifier, to_json(sent))
         taken = Watched(centre)
         stack.push_async_callback(taken.close)
         waiting = asyncio.create_task(taken.until("taken", wanted.contacts))
@@ -267,7 +257,8 @@ async def webhooks(wanted: Wanted, on: Broker, folder: Path, progress: Progress)
         running = await stack.enter_async_context(dispatcher(folder, home, where, 1000.0, endpoints=str(endpoints), loopback=loopback))
         region = await asyncio.to_thread(config.load, str(home))
         begun, live = time.time(), set(urls) - set(gone)
-        await publish(where, event(region, clock_ms() + 1000))
+        sent = event(region, clock_ms())
+        await publish(where, where.alerts, sent.alert.identifier, to_json(sent))
         until, got = time.monotonic() + PATIENCE_S, dict[str, float]()
         while len(got) < len(live) and time.monotonic() < until:
             await asyncio.sleep(0.5)
