@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from warning.region import Contact
 
 _AS_IS = ("id", "name", "role", "language", "phone", "webhook", "secret", "live", "email", "voice", "office", "rank", "village")
 _AS_IS_TOO = ("control_room", "lat", "lon")
+_LEVELS = {level.value: level for level in Level}
 Row = dict[str, Any]
 
 
@@ -44,13 +46,38 @@ def district_rows(contact: Contact) -> list[Row]:
     return [{"district": district, "contact": contact.id} for district in dict.fromkeys(contact.districts or (EVERYWHERE,))]
 
 
+@lru_cache(maxsize=4096)
+def _listed(text: str) -> tuple[str, ...]:
+    """Space-separated; one tuple for all who have the same."""
+    return tuple(text.split())
+
+
 def contact_of(row: Any) -> Contact:
-    """``consent``: as its file says, and it has not said stop since."""
+    """Of a whole row of ``tables.contacts``, by place: an audience has 90,000. ``consent``: as its file says, and no stop since."""
+    (id_, _, name, role, language, districts, level, _, phone, webhook, secret, live, email, voice, office, rank, village, channels) = row[
+        :18
+    ]
+    quiet_from, quiet_until, control_room, lat, lon, consent, stopped = row[18:25]
     return Contact(
-        **{name: getattr(row, name) for name in (*_AS_IS, *_AS_IS_TOO)},
-        districts=tuple(row.districts.split()),
-        level=Level(row.level),
-        channels=tuple(row.channels.split()),
-        quiet=None if row.quiet_from is None else (row.quiet_from, row.quiet_until),
-        consent=bool(row.consent and not row.stopped),
+        id_,
+        name,
+        role,
+        language,
+        _listed(districts),
+        _LEVELS[level],
+        phone,
+        webhook,
+        secret,
+        live,
+        email,
+        voice,
+        office,
+        rank,
+        village,
+        _listed(channels),
+        None if quiet_from is None else (quiet_from, quiet_until),
+        control_room,
+        lat,
+        lon,
+        consent and not stopped,
     )
