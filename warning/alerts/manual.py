@@ -174,7 +174,7 @@ def _hazard(region: Region, zone: Zone, level: Level, reason: str, at_ms: int, a
         at_ms=at_ms,
         quantity=zone.limits.quantity,
         value=None,
-        observed_ms=at_ms if observed else None,
+        observed_ms=None,  # no gauge read it
         level=seen,
         level_confirmed=seen,
         level_cleared=seen,
@@ -203,7 +203,7 @@ def _alert(
     references: tuple[Reference, ...],
     raised_ms: int,
 ) -> Alert:
-    observed = hazard.observed_ms is not None
+    observed = hazard.level_confirmed in CLASSES
     return Alert(
         identifier=f"{chain}.{revision}",
         region=region.id,

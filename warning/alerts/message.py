@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import smsutil
 
-from warning.alerts import exposed
+from warning.alerts import exposed, hand_words
 from warning.alerts.display import (
     DRAFT_LANGUAGES,
     LANGUAGES,
@@ -161,7 +161,7 @@ def situation(alert: Alert, *, to_contact: bool = False, course: bool = True) ->
     knows. A time that has passed without the water is not repeated.
     """
     if not alert.active:
-        return "clear"
+        return "withdrawn" if any(reason.code == "manual" for reason in alert.hazard.reasons) else "clear"
     observed = alert.told_observed
     if alert.kind is EventKind.ARRIVAL and course:
         return "arrived" if observed else "arrival" if arrival_ms(alert) is not None else "expected_untimed"
@@ -193,11 +193,11 @@ def _sentence(which: str, alert: Alert, region: Region, language: str, name: str
         time_ms = alert.arrival_ms
     elif which == "silent":
         time_ms = alert.silent_since_ms
-    elif which in ("stands", "in_force", "clear"):
+    elif which in ("stands", "in_force", "clear", "withdrawn"):
         time_ms = alert.sent_ms
     else:
         time_ms = alert.hazard.observed_ms
-    template = _texts(alert, language).sentences[which]
+    template = hand_words.withdrawn(language) if which == "withdrawn" else _texts(alert, language).sentences[which]
     time = local_time(alert.sent_ms if time_ms is None else time_ms, region, language)
     level = class_name(alert.level, region, language, hazard_of(alert.hazard.quantity))
     return template.format(level=level, place=name, time=time)

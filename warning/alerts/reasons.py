@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from warning.alerts import exposed
+from warning.alerts import exposed, hand_words
 from warning.alerts.display import amount, class_name, clean, decimal, hazard_of, local_time, phrases, place
 from warning.alerts.phrases import Phrases
 from warning.model import Level, Reason
@@ -33,7 +33,7 @@ def words(reason: Reason, region: Region, language: str, quantity: str = "") -> 
         code = "trend_falling"
     if code == "exposure":
         fields |= exposed.fields(reason.values, region, texts)
-    for template in texts.reasons.get(code, ()):
+    for template in (hand_words.said(texts.language),) if code == "manual" else texts.reasons.get(code, ()):
         if _names(template) <= fields.keys():
             return template.format_map(fields)
     plain = ", ".join(f"{clean(name)} {clean(str(value))}" for name, value in reason.values.items() if value is not None)
