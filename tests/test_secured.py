@@ -244,7 +244,7 @@ async def test_every_process_ends_without_a_right_that_it_needs(
         assert "has no Read and Write right" in str(told[-1])
         return
     begin: Callable[..., Awaitable[None]] = getattr(wiring, process)
-    with pytest.raises(AccessError, match=f"topic {deployment.prefix}{lacks}: user '{process}' has no (Read|Write) right"):
+    with pytest.raises(AccessError, match=f"topic {deployment.prefix}{lacks}: user '{process}' has no (Read|Write|Read and Write) right"):
         await asyncio.wait_for(begin(indus, deployment, asyncio.Event()), 30)
 
 
