@@ -46,7 +46,7 @@ def test_every_language_has_its_card_small_enough_for_a_message_and_without_a_bo
     assert png.startswith(b"\x89PNG") and len(png) < 150_000, "an MMS may have 300 KB"
     picture = Image.open(io.BytesIO(png))
     assert picture.size == (SIDE, SIDE)
-    if folder := os.environ.get("WARNING_PICTURES"):
+    if (folder := os.environ.get("WARNING_PICTURES")) and language in ("en", "ur", "si"):
         (Path(folder) / f"card-{language}.png").write_bytes(png)
     below = dark(picture.convert("RGB"), (MARGIN, BAND, SIDE - MARGIN, SIDE - 66))
     rows = np.flatnonzero(below.any(axis=1))
