@@ -16,7 +16,7 @@ class Slots:
     """``most`` under way; one that takes longer than ``quick_s`` goes on beside them, and its place is another's."""
 
     most: int = 128
-    quick_s: float = 1.0
+    quick_s: float = 0.5
 
     def __post_init__(self) -> None:
         self._free = asyncio.Semaphore(self.most)

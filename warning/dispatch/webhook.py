@@ -57,7 +57,7 @@ class WebhookChannel:
         self._slots = Slots()
 
     async def start(self) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
         timeout = httpx.Timeout(self.timeout_s)
         self._strict = httpx_ssrf_protection(
             httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False), dns_cache_ttl=60
