@@ -200,6 +200,14 @@ async def test_an_office_stands_in_in_its_order_and_a_district_has_its_control_r
     assert [one.id for one in await directory.office(crew[1])] == ["p00001"]
 
 
+async def test_operators_are_told_of_the_system_wherever_they_came_from(directory: Directory) -> None:
+    hook = {"webhook": "https://hooks.example.org/x", "secret": world.SECRET}
+    await enter(directory, person(1, "upper", role="operator", **hook), person(2, "upper", role="operator"), person(3, "upper", **hook))
+    assert [one.id for one in await directory.operators()] == ["p00001"]
+    await consent.say(directory, "p00001", given=False, at_ms=NOW, by="ayesha", how="person")
+    assert await directory.operators() == []
+
+
 async def test_an_audience_is_read_in_bounded_memory(directory: Directory, region: Region) -> None:
     """Ten times the people, no more memory. (`warning bench dispatch` has the 90,000.)"""
     districts = [f"d{number}" for number in range(10)]

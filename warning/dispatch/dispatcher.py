@@ -197,7 +197,9 @@ class Dispatcher:
             asyncio.create_task(self._consume(ledger), name="alerts"),
             asyncio.create_task(self._planner.run(), name="planner"),
             asyncio.create_task(stop.wait() if deployment.replay else self._escalation(ledger).run(), name="escalation"),
-            asyncio.create_task(Notices(self._region, deployment, ledger, self._webhooks, self._listen).run(), name="hazards"),
+            asyncio.create_task(
+                Notices(self._region, deployment, ledger, self._webhooks, self._listen, self._directory.operators).run(), name="hazards"
+            ),
             asyncio.create_task(self._recheck(ledger), name="people"),
             asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
@@ -209,7 +211,7 @@ class Dispatcher:
             done, _ = await asyncio.wait([*loops, *last], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await _cancel(loops)
-            cut_off = await self._courier.finish(FINISH_S)
+            cut_off = await self._courier.finish(0.0 if last[0].done() else FINISH_S)  # without a journal nothing can be closed
             if cut_off:
                 log.warning("%d attempts were cut off; the ledger calls them unknown and they go again", cut_off)
             for channel in self._channels.values():

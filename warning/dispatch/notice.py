@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ from warning.dispatch.ledger import Ledger
 from warning.dispatch.rows import Position
 from warning.dispatch.source import Source
 from warning.dispatch.webhook import WebhookChannel
+from warning.errors import Unavailable
 from warning.facts import Listener, OperatorNotice
 from warning.model import Alert, Certainty, DeliveryState, EventKind, Hazard, Level, Status
 from warning.region import Contact, Region
@@ -76,10 +78,16 @@ class Collection:
         return ready
 
 
+Operators = Callable[[], Awaitable[list[Contact]]]  # those with a webhook; raises Unavailable
+
+
 class Notices:
     """Reads ``hazards`` and tells contacts with role operator, by log line, fact and webhook."""
 
-    def __init__(self, region: Region, deployment: Deployment, ledger: Ledger, channel: WebhookChannel, listen: Listener) -> None:
+    def __init__(
+        self, region: Region, deployment: Deployment, ledger: Ledger, channel: WebhookChannel, listen: Listener, operators: Operators
+    ) -> None:
+        self._operators = operators
         self._region, self._deployment, self._ledger, self._channel, self._listen = region, deployment, ledger, channel, listen
         self._span_ms = REPLAY_SPAN_MS if deployment.replay else SPAN_MS
         self._under_way: set[asyncio.Task[None]] = set()
@@ -136,9 +144,17 @@ class Notices:
         await self._ledger.observe({observed.zone: (observed.level is Level.UNKNOWN, observed.n) for observed in changed}, [])
         body = body_of(self._region.id, changed)
         name = f"notice:{self._region.id}:{changed[0].zone}:{max(observed.n for observed in changed)}"
-        for contact in self._region.contacts:
-            if contact.role == "operator" and contact.webhook and self._may(contact, changed[0]):
+        for contact in await self._told():
+            if self._may(contact, changed[0]):
                 self._post(contact, f"{name}:{contact.id}".replace(".", "~"), body)
+
+    async def _told(self) -> list[Contact]:
+        """Operators with a webhook; where the directory is away those of contacts.csv, for this is not sent again."""
+        try:
+            return await self._operators()
+        except Unavailable as error:
+            log.error("the directory does not answer, the operators of contacts.csv are told: %s", error)
+            return [contact for contact in self._region.contacts if contact.role == "operator" and contact.webhook]
 
     def _may(self, contact: Contact, observed: Observed) -> bool:
         """Asks the one gate, with the notice dressed as an alert: an exercise does not wake a live operator either."""

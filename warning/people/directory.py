@@ -153,6 +153,12 @@ class Directory:
             query = query.where(_in_any((EVERYWHERE, *of)))
         return [contact_of(row) for row in await self.tables.run(query.order_by(contacts.c.rank, contacts.c.id))]
 
+    async def operators(self) -> list[Contact]:
+        """Who runs the system and has a webhook: told of what goes wrong with it, whatever their districts."""
+        query = sql.select(contacts).where(contacts.c.role == "operator", contacts.c.webhook != "", _HEARS).order_by(contacts.c.id)
+        found = [contact_of(row) for row in await self.tables.run(query)]
+        return found + [one.contact() for one in await self.subscriptions.active() if one.role == "operator" and one.channel == "webhook"]
+
     async def count(self) -> int:
         """Contacts that would hear."""
         rows = await self.tables.run(sql.select(sql.func.count()).select_from(contacts).where(_HEARS))
