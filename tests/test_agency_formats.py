@@ -399,3 +399,21 @@ def test_shef_in_small_letters_and_what_the_library_cannot_even_cut_into_message
     monkeypatch.setattr(shef._parser_class(), "get_next_message", broken)
     with pytest.raises(InputError, match="no SHEF message"):
         understood("shef", b".A FGHIJ 20210920 Z DH0000/HGIRG 2.20\n", {"FGHIJ": "A"})
+
+
+def test_a_long_shef_table_is_read_in_runs_and_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library takes time with the square of a table's lines: 20 MB of them would hold a source up for days."""
+    rows = "".join(f"SITE{number} {number / 100:.2f}/ {number}\n" for number in range(450))
+    text = f".B OAK 20210920 Z DH12/HGIRG\n.B1 /QRIRG\n{rows}.END\n.A TAIL 20210920 Z DH0000/HGIRG 7.00\n".encode()
+    found = shef.read(text)
+    assert len(found) == 901 and found[-1].station == "TAIL" and not any(one.wrong for one in found)
+    monkeypatch.setattr(shef, "_MOST_LINES", 1_000_000)
+    assert found == shef.read(text)
+
+
+def test_a_shef_text_that_takes_too_long_is_refused_from_there_on() -> None:
+    text = b"".join(b".A SITE%d 20210920 Z DH0000/HGIRG 1.00\n" % number for number in range(5))
+    first, rest = shef.read(text, within_s=0.0)
+    assert (first.station, first.wrong) == ("SITE0", None)
+    assert rest.wrong is not None and "not read" in str(rest.wrong)
+    assert [rest.source.count(b"SITE%d " % number) for number in range(5)] == [0, 1, 1, 1, 1], "it is kept, all of it"

@@ -228,6 +228,35 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line(folder: Path) ->
     assert not any("1234abcd" in one or "user:pw" in one for one in told), "a key is not repeated"
 
 
+TWICE = """\
+sources:
+  first:
+    agency: usgs
+    url: https://example.org/?sites={stations}
+    stations: {"1": {station: A}, "2": B}
+  second:
+    agency: usgs
+    url: https://example.org/?sites={stations}
+    stations:
+      "7": A
+  third:
+    agency: usgs
+    url: https://example.org/?sites={stations}
+    stations:
+      "9": {station: B, parameters: {"00065": none}}
+"""
+
+
+def test_a_series_that_two_sources_tell_is_a_warning(folder: Path) -> None:
+    """Where their values differ each round of one revises the other's; the third leaves the stage of B out."""
+    path = folder / "sources.yaml"
+    path.write_text(TWICE)
+    region = config.load(folder)
+    [told] = config_sources.check(region)
+    assert str(told).startswith(f"{path}:10 ") and "warning: A stage is told by first, too" in str(told) and not told.fatal
+    assert [source.id for source in config_sources.load(folder, region)] == ["first", "second", "third"], "it is no error"
+
+
 def test_a_file_that_is_no_table(folder: Path) -> None:
     for text in ("", "- a", "sources: []", "sources: {a: 1}", "sources: {", "source: {}"):
         (folder / "sources.yaml").write_text(text)

@@ -180,7 +180,25 @@ def read(folder: Path, region: Region) -> tuple[tuple[Source, ...], list[Problem
     if not isinstance(table, dict):
         return (), [*problems, Problem(f"{path}:1", "there are no sources", _BEGIN)]
     found = [_read(str(id), one, path, lines, region, problems) for id, one in table.items()]
-    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.id)), problems
+    sources = tuple(sorted((one for one in found if one is not None), key=lambda one: one.id))
+    return sources, [*problems, *_told_twice(sources, region, path, lines)]
+
+
+def _told_twice(sources: tuple[Source, ...], region: Region, path: Path, lines: dict[Key, int]) -> Iterator[Problem]:
+    """A warning for each series that two sources tell: where their values differ, each round of one revises the other's."""
+    first: dict[tuple[str, str], str] = {}
+    for source in sources:
+        for theirs, one in source.stations.items():
+            told = {each.parameter for each in {**source.agency.parameters, **one.parameters}.values()}
+            for series in region.station_by_id[one.station].series if one.station in region.station_by_id else ():
+                if series.parameter.value not in told:
+                    continue
+                other = first.setdefault((one.station, series.parameter.value), source.id)
+                if other != source.id:
+                    where = yaml_where(path, lines, ("sources", source.id, "stations", theirs))
+                    words = f"{one.station} {series.parameter.value} is told by {other}, too: where they differ they revise each other"
+                    fix = f"map its word to none under parameters in one of them, or leave {one.station} out there"
+                    yield Problem(where, words, fix, fatal=False)
 
 
 def _read(id: str, content: object, path: Path, lines: dict[Key, int], region: Region, problems: list[Problem]) -> Source | None:

@@ -13,6 +13,8 @@ import json
 import logging
 import re
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from warning.errors import InputError
@@ -25,13 +27,17 @@ _TOKEN = re.compile(r"\[([^\[\]]+)\]$")  # how the library names the item that i
 _OBSERVED = "R"
 _DISOWNED = {"B": "bad", "R": "rejected"}  # qualifiers of a value that its own sender does not believe
 _MOST_LINE = 2000  # characters: the library's expressions are quadratic in the length of a line
+_MOST_LINES = 200  # of a .B at a time
+_WITHIN_S = 60.0
+_BEGINS_B, _MORE = re.compile(r"\.BR?\s"), re.compile(r"\.BR?\d")
 _FIX = "see NWS Manual 10-944"
 
 
-def read(body: bytes) -> list[Said]:
+def read(body: bytes, within_s: float = _WITHIN_S) -> list[Said]:
     """All that the messages in a text say. What a value is: physical element, duration, type and source (``HGIRG``).
 
-    Raises InputError ``format`` for what is no text with SHEF in it.
+    ``within_s``: of a core; what a longer text holds beyond that is refused. Raises InputError ``format`` for what is no text with SHEF in
+    it.
     """
     text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", " ")
     text = re.sub(r"(?im)^\.(END\b|[ABE]R?(?=[\s\d]))", lambda found: found[0].upper(), text)  # which the library knows in capitals only
@@ -43,11 +49,14 @@ def read(body: bytes) -> list[Said]:
             said.append(_wrong(line, f"a line of {len(line)} characters"))
         else:
             lines.append(line)
-    parser.set_input(io.StringIO("\n".join(lines) + "\n"))
-    messages = 0
+    parser.set_input(io.StringIO("\n".join(_in_runs(lines)) + "\n"))
+    messages, began_s = 0, time.thread_time()
     while _next(parser, said):
         messages += 1
         said += _message(parser)
+        if time.thread_time() - began_s > within_s:
+            said += _rest(parser, within_s)
+            break
     said += [_wrong(line, line) for line in parser.outside]
     if not messages:
         raise not_this_format("no SHEF message: no line begins with .A, .B or .E")
@@ -62,6 +71,28 @@ def _next(parser: Any, said: list[Said]) -> bool:
         rest = "\n".join([*parser._input_lines, parser._input.read() if parser._input else ""])
         said.append(_wrong(rest, f"{type(error).__name__}: {error}"))
         return False
+
+
+def _in_runs(lines: list[str]) -> Iterator[str]:
+    """The same, with each long .B in several of its head: the library takes time with the square of its lines."""
+    head: list[str] = []
+    count = 0
+    for line in lines:
+        if line.startswith((".A", ".B", ".E")):  # .END, too
+            more = bool(head) and _MORE.match(line) is not None and not count
+            head = [*head, line] if more else [line] if _BEGINS_B.match(line) else []
+            count = 0
+        elif head:
+            count += 1
+            if count > _MOST_LINES:
+                yield from (".END", *head)
+                count = 1
+        yield line
+
+
+def _rest(parser: Any, within_s: float) -> list[Said]:
+    rest = "\n".join([*parser._input_lines, parser._input.read() if parser._input else ""]).strip()
+    return [_wrong(rest, f"not read: what comes before it took {within_s:g} s; send shorter texts")] if rest else []
 
 
 def _message(parser: Any) -> list[Said]:
