@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from warning.ingest import rows
 from warning.ingest.gateway import Gateway
 from warning.ingest.log import KafkaLog
 from warning.model import AlertEvent, DeliveryState, to_json
+from warning.proof import keys
 from warning.region import Region
 from warning.rehearsal.evidence import collect, published
 from warning.rehearsal.reckoning import Decided, Offered, Reckoning, reckon
@@ -123,6 +125,7 @@ async def demo(plan: Demo, progress: Progress, say: Callable[[str], None], *, ke
             api_port=free_port(),
             worker_metrics_port=free_port(),
             dispatch_metrics_port=free_port(),
+            signing_keys=str(signing_key(folder / "signing")),
         )
         allowed(region, deployment)
         deployment, _ = await with_broker(stack, deployment)
@@ -143,6 +146,13 @@ async def demo(plan: Demo, progress: Progress, say: Callable[[str], None], *, ke
             say(f"the page stays open at {page_url(deployment)} until Ctrl-C")
             await on_signals().wait()
         return reckoning
+
+
+def signing_key(folder: Path) -> Path:
+    """A key of the demo's own, worth nothing to anybody: its certificate says so."""
+    now = keys.today()
+    keys.make(folder, "demo", "DEMO of a flood warning system: worth nothing", now - timedelta(hours=1), now + timedelta(days=7))
+    return folder
 
 
 async def outside_world(supervisor: Supervisor, region: Region, deployment: Deployment, folder: Path) -> Deployment:
