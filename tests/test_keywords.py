@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import string
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,17 +11,24 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from alert_region import T0, H, raised
+from channel_postgres import postgres
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ingest_house import deployment
 from test_readers import PHONE, Desk, clerk
 from test_readers_smpp import bound, said, until
 
 from warning import config
 from warning.alerts.languages import LANGUAGES
 from warning.database import Tables
+from warning.deployment import Deployment
 from warning.dispatch import tables as ledger
 from warning.errors import Unavailable
+from warning.ingest import kannel_in
+from warning.ingest.keys import KeyStore
 from warning.ingest.smpp_session import OK, TRY_AGAIN
 from warning.ingest.sms_in import SmsIn
 from warning.ingest.two_way import MOST_ANSWERS, MOST_ENROLLED, MOST_TO_STRANGERS, TwoWay
@@ -233,8 +241,8 @@ class House:
 
 
 @asynccontextmanager
-async def house(region: Region, folder: Path) -> AsyncIterator[House]:
-    desk = Desk(region, (clerk(),), folder)
+async def house(region: Region, folder: Path, place: Deployment | None = None) -> AsyncIterator[House]:
+    desk = Desk(region, (clerk(),), folder, place)
     made = House(region, folder, desk)
     await made.ledger.run(ledger.plans.delete())  # the dispatcher has made its tables
     try:
@@ -430,3 +438,40 @@ async def test_by_smpp_it_is_acknowledged_after_sql_has_it(tmp_path: Path) -> No
             assert await telecom.say(said("stop")) == OK and await at.enrolment.stopped(PHONE)
         finally:
             await at.close()
+
+
+async def test_the_same_in_postgresql(indus: Region, tmp_path: Path) -> None:
+    with postgres() as url:
+        place = replace(deployment("nowhere:1", tmp_path), database_url=url)
+        async with house(indus, tmp_path, place) as at:
+            assert "warnings for Sukkur" in await at.say("join Sukkur") and "Ghotki" in await at.say("join Ghotki")
+            assert [one.districts for one in await at.directory.by_phone(VILLAGER)] == [("sukkur", "ghotki")]
+            await at.told(event_of(indus, "IND-SUKKUR", Level.HIGH, at.desk.now_ms - H))
+            assert "High Flood at Sukkur" in await at.say("status Sukkur") and "اردو" in await at.say("language urdu")
+            assert "NOT" in await at.say("check AAAAAAA", "+923001234570") and await at.say("1") == ""
+            assert [one.phone for one in await at.acknowledgements.unsettled()] == [VILLAGER]
+            both = await asyncio.gather(at.say("بند"), at.say("STOP"))
+            assert any(both) and [one.consent for one in await at.directory.by_phone(VILLAGER)] == [False]
+            await asyncio.gather(*(at.say("join Sukkur", f"+92300123458{number}") for number in range(10)))
+            assert len(await at.enrolment.known("+923001234589")) == 1
+
+
+async def test_by_kannels_route(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        keys = KeyStore(at.place.database, lambda: at.desk.now_ms)
+        _, key = await keys.create("kannel")
+        app = web.Application()
+        app.add_routes(kannel_in.routes(at.desk.sms, at.desk.gateway, keys))
+        try:
+            async with TestClient(TestServer(app, host="127.0.0.1")) as client:
+                asked = {"key": key, "from": VILLAGER, "text": "شامل سکھر", "charset": "utf-8"}
+                response = await client.get(kannel_in.PATH, params=asked)
+                assert (response.status, await response.text()) == (200, "مشق: " + REPLIES["ur"]["joined"].format(place="سکھر"))
+                assert response.headers["X-Kannel-Coding"] == "2"
+                assert [await (await client.get(kannel_in.PATH, params=asked | {"text": "بند"})).text() != "" for _ in range(2)] == [
+                    True,
+                    False,
+                ]
+        finally:
+            await keys.close()
+        assert await at.enrolment.stopped(VILLAGER)
