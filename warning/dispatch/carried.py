@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy import delete, insert, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +13,8 @@ from warning.dispatch import tables as t
 from warning.dispatch.trail import CARRIED, Trail
 from warning.errors import ExitCode, StateError
 from warning.proof import chain
+
+log = logging.getLogger(__name__)
 
 VERSION = 2
 NEW_IN_2 = (t.deliveries.c.route, t.deliveries.c.deadline_ms, t.deliveries.c.step, t.parts.c.route)
@@ -32,9 +36,24 @@ async def create(connection: AsyncConnection) -> None:
     await chain.create(connection)
     if version == 1:
         await _first_transitions(connection)
+    newest = await _newest(connection)
+    if await chain.heal(connection, newest):
+        log.critical(
+            "the head of the audit's chain was put back; it goes on after seq %d, and every verification names the place", newest[0]
+        )
     if version != VERSION:
         await connection.execute(delete(t.versions))
         await connection.execute(insert(t.versions).values(version=VERSION))
+
+
+async def _newest(connection: AsyncConnection) -> tuple[int, str]:
+    """(seq, digest) of the newest line that is stored, of either kind."""
+    found = [(0, chain.FIRST)]
+    for table in (t.transitions, chain.acts):
+        row = (await connection.execute(select(table.c.seq, table.c.digest).order_by(table.c.seq.desc()).limit(1))).first()
+        if row is not None:
+            found.append((row.seq, row.digest))
+    return max(found)
 
 
 def _version(connection: Connection) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ class Journal(Generic[T, R]):
     """``write`` gets what has gathered while the last transaction ran, and answers once for each entry, in order.
 
     A database that is away is waited for: nothing is lost, nobody is told "done". ``on_state``: whether it answers.
+    ``run`` raises what no waiting mends.
     """
 
     write: Callable[[list[T]], Awaitable[list[R]]]
@@ -57,6 +58,8 @@ class Journal(Generic[T, R]):
         while True:
             try:
                 answers = await self.write(entries)
+            except IntegrityError:
+                raise  # to repeat it does not help: the process ends, and the next one takes up what the ledger has
             except (DBAPIError, OSError) as error:
                 if not away:
                     log.error("the ledger does not answer, %d entries wait: %s", len(entries), error)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import sqlalchemy as sql
 
 from warning.database import Tables
+from warning.proof import chain as audit
 
 HOW = ("sms", "link", "api", "person", "voice")
 MOST = 500  # answers read at once
@@ -66,6 +67,7 @@ class Acknowledgements:
     def __init__(self, url: str) -> None:
         self._tables = Tables(url, _METADATA, "acknowledgements")
         self._secret = b""
+        self._chained = False
 
     async def close(self) -> None:
         await self._tables.close()
@@ -91,7 +93,15 @@ class Acknowledgements:
             "how": how,
         }
         row |= {"at_ms": at_ms, "settled": bool(contact and chain)}
-        await self._tables.run(self._tables.insert(_ANSWERS), [row])
+        if not self._chained:
+            await audit.made(self._tables)
+            self._chained = True
+        async with self._tables.together() as connection:
+            await connection.execute(sql.insert(_ANSWERS).values(row))
+            salt = await audit.salt(connection)
+            whom = {name: audit.tag(salt, value) if value else "" for name, value in (("contact", contact), ("phone", phone))}
+            who = "" if row["by"] in (phone, contact) else by  # a number stands in no line
+            await audit.enter(connection, "acknowledgement", at_ms, **whom, alert_chain=chain, code=code, by=who, how=how)
 
     async def answered(self, chain: str, since_ms: int = 0) -> set[str]:
         """Contacts that acknowledged that chain, at ``since_ms`` or later."""

@@ -7,7 +7,6 @@ gaps. One chain a deployment: whoever writes locks its head first, so lines of s
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,9 @@ import msgspec
 import sqlalchemy as sql
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from warning.database import open_engine
+from warning.database import Tables
 from warning.errors import Unavailable
 
 FIRST = "0" * 64  # the digest before the first line
@@ -115,35 +113,26 @@ async def enter(connection: AsyncConnection, kind: str, at_ms: int, **body: Any)
     await connection.execute(sql.insert(acts).values(seq=seq, at_ms=at_ms, kind=kind, body=canonical(body).decode(), digest=digest))
 
 
-class Acts:
-    """The same for whoever has no transaction of the ledger's: one act, one transaction. ``url``: ``Deployment.database``."""
-
-    def __init__(self, url: str, within_s: float = 10.0) -> None:
-        self._engine, self._within_s, self._made = open_engine(url, within_s), within_s, False
-
-    async def close(self) -> None:
-        await self._engine.dispose()
-
-    async def record(self, kind: str, at_ms: int, **body: Any) -> None:
-        """Raises Unavailable if the database is away: nothing is entered then."""
+async def made(tables: Tables) -> None:
+    """Creates what is not there, for whoever enters acts beside tables of his own. Raises Unavailable."""
+    for left in (2, 1, 0):  # processes that start together: who loses a race finds one table more
         try:
-            async with asyncio.timeout(self._within_s):
-                if not self._made:
-                    await self._make()
-                async with self._engine.begin() as connection:
-                    await enter(connection, kind, at_ms, **body)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            words = f"the database of the audit trail is away: {type(error).__name__} {getattr(error, 'orig', None) or error}"
-            raise Unavailable(words, reason="database", retry_after_s=5.0) from error
+            async with tables.together() as connection:
+                await create(connection)
+        except Unavailable:
+            if not left:
+                raise
+        else:
+            return
 
-    async def _make(self) -> None:
-        for left in (2, 1, 0):  # processes that start together: who loses a race finds one table more
-            try:
-                async with self._engine.begin() as connection:
-                    await create(connection)
-            except SQLAlchemyError:
-                if not left:
-                    raise
-            else:
-                self._made = True
-                return
+
+async def heal(connection: AsyncConnection, newest: tuple[int, str]) -> bool:
+    """Goes on after the newest line that is stored, where the head stands before it: somebody put it back. Whether that was so.
+
+    What was done to it shows in every verification; it must not stop warnings.
+    """
+    seq, _ = await head(connection)
+    if seq >= newest[0]:
+        return False
+    await connection.execute(sql.update(heads).where(heads.c.name == HEAD).values(seq=newest[0], digest=newest[1]))
+    return True
