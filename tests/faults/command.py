@@ -23,6 +23,8 @@ from .registry import FAULTS
 from .run import Plan, as_json, once
 from .world import kafka_home
 
+MOST_PER_S = 2500.0  # readings that a run pushes
+
 DESCRIPTION = (
     "Breaks a whole deployment of real processes at random moments, and holds what is left against the file replay of its own log."
 )
@@ -114,9 +116,11 @@ async def _dispatch(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace, fault: Fault, seed: int) -> Plan:
     """The readings come in for somewhat longer than the fault lasts."""
     if isinstance(fault, (Kill9, Field)):
-        fault.kills, fault.gap_s = options.kills or fault.kills, options.gap or fault.gap_s
+        fault.kills = options.kills or fault.kills
+        spread_s = options.readings / MOST_PER_S / (1.15 * fault.kills)  # over the whole feed, however long it is
+        fault.gap_s = options.gap or max(fault.gap_s, spread_s)
         lasts_s = 1.15 * fault.kills * fault.gap_s + fault.after_s[1]
     else:
         lasts_s = 1.3 * (fault.after_s[1] + fault.lasts_s[1])
-    rate = options.rate or min(2500.0, options.readings / max(lasts_s, 15.0))
+    rate = options.rate or min(MOST_PER_S, options.readings / max(lasts_s, 15.0))
     return Plan(type(fault), seed, options.readings, rate, options.keep)
