@@ -194,3 +194,21 @@ async def test_those_whose_water_comes_first_are_planned_first(tmp_path: Path) -
         await planned(planner)
     places = {contact.id: number * 17 % CONTACTS for number, contact in enumerate(region.contacts)}
     assert [places[contact] for _, contact in told.opened] == sorted(places.values())
+
+
+async def test_what_can_wait_waits_for_the_end_of_quiet_hours_and_what_saves_lives_does_not(tmp_path: Path) -> None:
+    async with story(tmp_path) as told:
+        minute = (world.now_ms() // 60_000 + told.region.utc_offset_s // 60) % 1440
+        quiet = [replace(one, quiet=((minute - 60) % 1440, (minute + 60) % 1440)) for one in told.region.contacts[:2]]
+        await merge(told.directory, quiet, "config", world.now_ms(), by="test", whole=True)
+        planner, now_ms = told.planner(), world.now_ms()
+        low = world.event(told.region, "A", level=Level.LOW, sent_ms=now_ms)
+        high = world.event(told.region, "C", level=Level.VERY_HIGH, sent_ms=now_ms)
+        for event in (low, high):
+            await told.enter(planner, event)
+        await planned(planner)
+        rows = {(row["alert"], row["contact"]): row for row in await told.ledger._rows(select(t.deliveries))}
+    for contact in ("c0", "c1"):
+        assert rows[high.alert.identifier, contact]["next_attempt_ms"] == 0
+        waits = rows[low.alert.identifier, contact]
+        assert waits["reason"] == "quiet" and 58 * 60_000 <= waits["next_attempt_ms"] - now_ms <= 60 * 60_000

@@ -46,6 +46,7 @@ class Planned:
     held: bool = False
     deadline_ms: int | None = None  # when the water is at this contact; None: unknown
     step: int = 0  # of the escalation
+    not_before_ms: int = 0  # the contact's quiet hours end then
 
 
 @dataclass(frozen=True, slots=True)

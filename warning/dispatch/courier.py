@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from warning.alerts.languages import told_in
 from warning.alerts.rules import HELD
 from warning.dispatch import retry
 from warning.dispatch.attempts import Answer, Claim, Claimed, Close, Entry
@@ -128,6 +129,9 @@ class Courier:
         if contact is None or channel is None:
             await self.ledger.end(item.id, DeliveryState.FAILED, "contact_gone", self.now_ms())
             return ()
+        if not contact.consent:  # it said stop since this was planned
+            await self.ledger.end(item.id, DeliveryState.REFUSED, "no_consent", self.now_ms())
+            return ()
         event = await self._event(item.alert)
         at_ms = item.due_ms if self.replay else self.wall_ms()
         if not await self._may(item, event, contact, at_ms):
@@ -138,7 +142,8 @@ class Courier:
             return ()  # overtaken, or delivered after all
         started = time.monotonic()
         link = await self.link(item.chain, item.contact) if self.link else ""
-        sending = Sending(item.id, event, contact, item.language, claimed.attempt, item.expires_ms - at_ms, claimed.skip, link)
+        language = told_in(item.language, contact.role, self.planner.region)  # whatever the channel: no unreviewed draft to the public
+        sending = Sending(item.id, event, contact, language, claimed.attempt, item.expires_ms - at_ms, claimed.skip, link)
         outcome = await self._send(channel, sending)
         close = self._closing(item, claimed.attempt, outcome, at_ms)
         answer = await self.journal.put(close)

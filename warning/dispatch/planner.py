@@ -18,12 +18,14 @@ from aiokafka import ConsumerRecord
 from sqlalchemy.exc import DBAPIError
 
 from warning.alerts.lifecycle import chain_of
+from warning.alerts.quiet import quiet_until
 from warning.alerts.rules import Approval, CallOff, Decision, Silence, Verdict, may_leave
 from warning.deployment import Deployment
 from warning.dispatch import audience
 from warning.dispatch.audience import Addressed
 from warning.dispatch.channel import Channel
 from warning.dispatch.deadlines import deadline_ms
+from warning.dispatch.escalated import QUIET
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.plans import Some
 from warning.dispatch.rows import Open, digest_of
@@ -202,7 +204,8 @@ class Planner:
             return self.may(event, contact, at_ms, knows=knows, stands_in=stands_in)
 
         def decide(history: list[audience.Known]) -> audience.Plan:
-            return audience.plan(event, some, history, self.ways, may, job.off, replay=self.deployment.replay)
+            found = audience.plan(event, some, history, self.ways, may, job.off, replay=self.deployment.replay)
+            return replace(found, planned=tuple(self._quiet(event, planned, now_ms) for planned in found.planned))
 
         done: Some = await self.ledger.plan_some(event, [one.contact.id for one in some], decide, now_ms, at_ms)
         for planned in done.plan.planned:
@@ -210,6 +213,13 @@ class Planner:
         contacts = {one.contact.id: one.contact for one in some}
         self.dropped(done.plan.overtaken)
         self.routed([(item, contacts[item.contact]) for item in done.opened])
+
+    def _quiet(self, event: AlertEvent, planned: audience.Planned, now_ms: int) -> audience.Planned:
+        """What can wait for the end of the contact's quiet hours does; a replay has no nights."""
+        if planned.state is not DeliveryState.WAITING or planned.held or planned.channel in audience.MACHINES or self.deployment.replay:
+            return planned
+        until_ms = quiet_until(planned.contact, event.alert, self.region, now_ms)
+        return planned if until_ms is None else replace(planned, reason=QUIET, not_before_ms=until_ms)
 
     # --- what others ask, too
 

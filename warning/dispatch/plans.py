@@ -71,6 +71,9 @@ async def some(
     plan = decide([_known(row, own) for row in (await connection.execute(query)).mappings()])
     await overtake(connection, trail, plan.overtaken, now_ms)
     rows: list[Row] = [{**delivery_row(event, planned, now_ms, due_ms), "route": ""} for planned in plan.planned]
+    for row, planned in zip(rows, plan.planned, strict=True):
+        if planned.not_before_ms and row["next_attempt_ms"] == 0:
+            row.update(next_attempt_ms=planned.not_before_ms, due_ms=max(due_ms, planned.not_before_ms))
     if rows:
         written = await connection.execute(insert(t.deliveries).returning(c.id, sort_by_parameter_order=True), rows)
         for row, number in zip(rows, written.scalars(), strict=True):
