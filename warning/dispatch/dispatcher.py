@@ -102,10 +102,8 @@ class Dispatcher:
         self._texts: dict[tuple[str, str, str], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
-        self._following = Following(
-            region, deployment, self._people, self._webhooks, listen, self.now_ms, self._directory.operators
-        )
-        asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen, self._code)
+        self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms)
+        asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
         if not any(channel.name == "sms" for channel in built.channels):
@@ -203,6 +201,7 @@ class Dispatcher:
                 Notices(self._region, deployment, ledger, self._webhooks, self._listen, self._directory.operators).run(), name="hazards"
             ),
             asyncio.create_task(self._recheck(ledger), name="people"),
+            asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
             asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(self._cash.run() if self._cash else stop.wait(), name="cash"),
@@ -326,9 +325,6 @@ class Dispatcher:
             code = code_of(self._code_secret, event.alert.identifier)
             self._texts[key] = text_of(message.sms(event.alert, self._region, language, role, code).text)
         return self._texts[key]
-
-    def _code(self, identifier: str) -> str:
-        return code_of(self._code_secret, identifier)
 
     async def _receipt(self, receipt: PartReceipt) -> None:
         again = await self._journal.put(Arrived(receipt, self.now_ms()))
