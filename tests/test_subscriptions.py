@@ -15,12 +15,14 @@ import httpx
 import pytest
 import services
 
+from warning import config
 from warning.deployment import Deployment
 from warning.dispatch.dispatcher import Dispatcher
 from warning.dispatch.errands import returned
 from warning.model import EventKind, Level
 from warning.operate import api
 from warning.operate.endpoints import refused
+from warning.operate.subscribed import Wish
 from warning.people.directory import Directory
 from warning.people.imports import merge
 from warning.people.keys import ApiKeys
@@ -323,6 +325,19 @@ async def test_a_public_address_may_be_one() -> None:
         return ["93.184.216.34", "10.0.0.1"]
 
     assert "10.0.0.1" in await refused("https://rebound.example/hook", two), "one inside is one too many"
+
+
+async def test_the_example_of_the_guide_is_taken(office: Office) -> None:
+    guide = (Path(__file__).parent.parent / "deploy" / "agencies" / "README.md").read_text(encoding="utf-8")
+    wish = json.loads(guide.split("-d '")[1].split("'")[0])
+    assert set(Wish.model_validate(wish).model_dump(exclude_unset=True)) == {"name", "url", "districts", "rivers", "level"}
+    indus = config.load("indus")
+    assert set(wish["districts"]) <= indus.district_by_id.keys() and set(wish["rivers"]) <= {zone.river for zone in indus.zones}
+    described = (await office.client.get("/openapi.json")).json()["paths"]
+    for path in ("challenge", "test", "secret", "deliveries", "events"):
+        assert f"/v1/subscriptions/{{id}}/{path}" in described and f".../ID/{path}" in guide
+    for kind in EventKind:
+        assert (f"`alert.{kind.value}`" in guide) is kind.told
 
 
 def test_only_the_token_itself_gives_a_challenge_back() -> None:
