@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ AMOUNTS = {"gujrat": 5_000, "sialkot": 7_000}
 
 class Payments:
     """Books each idempotency key once, whatever is sent how often, and counts what came in. ``script``: how the next POSTs are answered
-    (ok, lose: booked and the connection broken, drop: broken before it is booked, or a status); then ``ok``."""
+    (ok, lose: booked and the connection broken, drop: broken before it is booked, hold: booked and no answer, or a status); then ``ok``."""
 
     def __init__(self) -> None:
         self.booked: dict[str, dict[str, Any]] = {}
@@ -42,7 +41,7 @@ class Payments:
         self.script: list[str] = []
         self.asked: list[str] = []
         self.status: int | None = None  # how questions are answered; None: honestly
-        self.held = asyncio.Event()  # set when a POST with "hold" was booked
+        self.held, self.released = asyncio.Event(), asyncio.Event()  # a POST with "hold" was booked; it is answered now
         self.port = 0
 
     async def __aenter__(self) -> Payments:
@@ -56,6 +55,7 @@ class Payments:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.released.set()
         await self._runner.cleanup()
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
@@ -73,8 +73,7 @@ class Payments:
             return self._break(request)
         if how == "hold":
             self.held.set()
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(60)
+            await self.released.wait()
         return web.json_response({"state": "accepted"}, status=202)
 
     def _break(self, request: web.Request) -> web.StreamResponse:

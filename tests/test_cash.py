@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -415,3 +416,34 @@ async def test_two_dispatchers_at_once_pay_once(tmp_path: Path, database: str, r
         assert w.payments.paid() == [12_000] and w.payments.phases() == ["activation", "readiness"]
         assert max(w.payments.posts.values()) == 1
         assert len(await w.book.cases()) == 1
+
+
+async def test_kill_9_between_the_booking_and_its_answer_pays_once(tmp_path: Path) -> None:
+    """A real process: the payment system has booked the activation, the answer never comes, the process is gone; the next one asks."""
+    running: list[asyncio.subprocess.Process] = []
+
+    async def start(later_ms: int) -> asyncio.subprocess.Process:
+        program = (sys.executable, str(Path(__file__).parent / "cash_process.py"), str(tmp_path), str(w.payments.port), str(later_ms))
+        made = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.DEVNULL)
+        running.append(made)
+        return made
+
+    async with world(tmp_path, cash=lambda port: rules(port, trigger(approvals=0))) as w:
+        w.payments.script = ["ok", "hold"]
+        await enter(w.where, alert())
+        try:
+            first = await start(0)
+            await asyncio.wait_for(w.payments.held.wait(), 60)
+            first.kill()
+            await first.wait()
+            assert await w.orders() == {"readiness": "confirmed", "activation": "sending"}
+            await start(LEASE_MS + 10_000)
+            async with asyncio.timeout(60):
+                while (await w.orders())["activation"] != "confirmed":
+                    await asyncio.sleep(0.2)
+        finally:
+            for process in running:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        assert w.payments.paid() == [12_000] and w.payments.asked and max(w.payments.posts.values()) == 1
