@@ -27,6 +27,8 @@ from warning.model import DeliveryState as State
 from warning.model import EventKind, Level
 from warning.operate import api
 from warning.people.acknowledged import Acknowledgements
+from warning.people.directory import Directory
+from warning.people.imports import CONFIG, merge
 from warning.people.tables import address
 from warning.region import Contact, Region
 from warning.wiring_unreached import unreached
@@ -228,3 +230,32 @@ async def test_the_report_names_who_was_not_reached_until_he_answers_by_the_link
         assert "<form" not in (await client.get(link)).text
     await answers.close()
     assert [one async for one in unreached(where, event.alert.identifier)] == []
+
+
+async def test_who_says_stop_while_his_message_waits_gets_nothing(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    region = world.region(tmp_path, [world.contact(1), world.contact(2)])
+    where = await world.deployment(bootstrap, tmp_path, "stop")
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        await asyncio.sleep(1.0)
+        await telecom.stop()
+        await asyncio.sleep(0.3)
+        await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
+        await world.until(lambda: _waiting(where, region, 2), what="both wait for the centre")
+        directory = Directory(address(where), region)
+        await merge(directory, [world.contact(1), replace(world.contact(2), consent=False)], CONFIG, world.now_ms(), by="test", whole=True)
+        await directory.close()
+        await telecom.start()
+        await world.until(lambda: _states(where, region, {"delivered": 1, "refused": 1}), what="one goes, one is refused")
+    assert [message["destination"] for message in telecom.messages] == ["9992000001"]
+
+
+async def _waiting(where, region, number: int) -> bool:
+    return await _states(where, region, {"waiting": number})
+
+
+async def _states(where, region, wanted: dict[str, int]) -> bool:
+    ledger = await Ledger.open(where.database, region.id)
+    try:
+        return {state: count for (_, state), count in (await ledger.counts()).items()} == wanted
+    finally:
+        await ledger.close()
