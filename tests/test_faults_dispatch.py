@@ -31,7 +31,7 @@ async def test_two_dispatchers_killed_while_all_around_them_fails_miss_nobody_an
     folder = Path(tempfile.mkdtemp(prefix="faults-dispatch-"))
     try:
         with channel_postgres.cluster() as database, services.embedded() as broker:
-            plan = dispatching.Plan(seed=7, kills=3, gap_s=0.8, outage_s=1.5, contacts=24, alert_every_s=0.5, slowness=0.2, folder=folder)
+            plan = dispatching.Plan(seed=7, kills=3, gap_s=0.8, outage_s=1.5, contacts=24, alert_every_s=1.0, slowness=0.2, folder=folder)
             result = await dispatching.once(plan, broker.bootstrap, database)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
