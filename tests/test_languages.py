@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -23,8 +24,12 @@ from warning.alerts.lint import lint
 from warning.alerts.message import MOST_PARTS, description, headline, instruction, sms
 from warning.alerts.table import sections, variants
 from warning.cli import app
-from warning.model import CLASSES, Alert, Level, Status
-from warning.region import Region, Zone
+from warning.dispatch.attempts import Claimed
+from warning.dispatch.channel import Outcome, Sending
+from warning.dispatch.courier import Courier
+from warning.dispatch.rows import Open
+from warning.model import CLASSES, Alert, AlertEvent, DeliveryState, Level, Status, to_json
+from warning.region import Contact, Region, Zone
 
 ROOT = Path(__file__).parent.parent
 CODE = "ABCDEFG"
@@ -187,3 +192,38 @@ def test_an_actual_region_has_no_mark(regions: list[Region]) -> None:
     alert = msgspec.structs.replace(next(iter(samples(region.zones[0], region))), status=Status.ACTUAL)
     for language in LANGUAGES:
         assert sms(alert, region, language, "official").text.startswith(phrases(language).actions[alert.level])
+
+
+@pytest.mark.parametrize(
+    ("role", "language", "reviewed", "want"),
+    [("public", "ps", (), "ur"), ("public", "ru", (), "en"), ("public", "ps", ("ps",), "ps"), ("official", "ps", (), "ps")],
+)
+async def test_by_no_channel_does_the_public_get_an_unreviewed_draft(
+    regions: list[Region], role: str, language: str, reviewed: tuple[str, ...], want: str
+) -> None:
+    """E-mail, voice and card write in ``Sending.language``."""
+    region = replace(regions[0], reviewed_languages=reviewed)
+    event = AlertEvent(alert=next(iter(samples(region.zones[0], region))), cap="", config="", code="")
+    contact = Contact("c", "C", role, language, ("sukkur",), Level.LOW, "+9991", live=False)
+    sent: list[Sending] = []
+
+    class Recording:
+        name = "voice"
+
+        async def send(self, sending: Sending) -> Outcome:
+            sent.append(sending)
+            return Outcome(DeliveryState.ACCEPTED)
+
+    async def alert(_: str) -> bytes:
+        return to_json(event)
+
+    async def put(entry: object) -> Claimed:
+        return Claimed(1)
+
+    allowed = SimpleNamespace(allowed=True)
+    planner = SimpleNamespace(region=region, overtakes=lambda *_: False, may=lambda *_, **__: allowed)
+    ledger, journal = SimpleNamespace(alert=alert), SimpleNamespace(put=put)
+    at = {"replay": False, "now_ms": lambda: 0, "wall_ms": lambda: 0, "listen": lambda _: None, "contacts": None}
+    courier = Courier(ledger=ledger, journal=journal, planner=planner, channels={"voice": Recording()}, **at)  # type: ignore[arg-type]
+    await courier._attempt(Open(1, event.alert.identifier, "chain", Level.LOW, "c", "voice", language, "", 0, 0, 0, 1000), contact)
+    assert [one.language for one in sent] == [want]
