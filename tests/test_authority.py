@@ -23,6 +23,9 @@ from warning.dispatch.ledger import Ledger
 from warning.errors import InputError
 from warning.facts import ApprovalsWaiting
 from warning.model import AlertEvent, EventKind, Level, Status
+from warning.people.directory import Directory
+from warning.people.imports import merge
+from warning.people.tables import address
 from warning.proof.authority import Authority
 from warning.proof.decisions import Decisions
 
@@ -277,3 +280,48 @@ async def test_what_is_refused_before_it_is_entered(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="replay"):
             await desk.raise_alert("A", Level.HIGH, "x", 6, "A", now_ms)
     assert first.alert.status is Status.EXERCISE
+
+
+async def test_an_exercise_reaches_nobody_by_any_door(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    """Wrong marks in the region's own table, in somebody's import while it runs, a stranger's Actual alert on the log, alerts by hand."""
+    spellings = ("+923001234567", "+92 300 1234567", "00923001234567", "+999 2000009", "9992000009", "+9992000009,+923001234567")
+    wrong = [world.contact(10 + number, phone=True) for number in range(len(spellings))]
+    wrong = [replace(one, phone=phone) for one, phone in zip(wrong, spellings, strict=True)]
+    wrong += [
+        world.contact(20, live=True),
+        world.contact(21, live=True, hook="agency", phone=False),
+        world.contact(22, email="duty@ndma.gov.pk", hook="agency"),
+        world.contact(23, role="operator", channels=("broadcast",), hook="agency"),
+        world.contact(24, live=True, role="operator", hook="agency", phone=False),
+    ]
+    region = world.region(tmp_path, [world.contact(1), *wrong])
+    where = await world.deployment(bootstrap, tmp_path, "doors")
+    async with outside() as (telecom, receiver), authority(region, where) as desk:
+        async with dispatching(region, where, telecom, receiver):
+            contacts = Directory(address(where), region)
+            imported = [replace(one, id=f"pdma-{one.id}") for one in wrong]
+            await merge(contacts, imported, "pdma", world.now_ms(), by="clerk")
+            await contacts.close()
+            now_ms = world.now_ms()
+            auto = world.event(region, "A", 0, sent_ms=now_ms)
+            stranger = world.event(region, "B", 0, sent_ms=now_ms, status=Status.ACTUAL)
+            test = world.event(region, "C", 0, sent_ms=now_ms, status=Status.TEST)
+            await world.publish(where, [auto, stranger, test])
+            await world.until(lambda: len(telecom.messages) == 2, what="the exercise and the test")
+            made = await desk.raise_alert("B", Level.EXCEPTIONAL, "Drill", 6, "A. Khan", now_ms)
+            await world.until(lambda: len(telecom.messages) == 3, what="by hand")
+            await desk.correct(made.alert.identifier, Level.HIGH, "Drill", 6, "A. Khan", now_ms + 1000)
+            await desk.cancel(auto.alert.identifier, "Drill", "A. Khan", now_ms + 2000)
+            await world.until(lambda: len(telecom.messages) == 5, what="the correction and the end")
+            await settled(where, region)
+        async with dispatching(
+            replace(region, status=Status.ACTUAL), where, telecom, receiver
+        ):  # somebody sets the region live on this ledger
+            later = world.event(region, "A", 0, sent_ms=world.now_ms() + 5000)
+            await world.publish(where, [later])
+            await world.until(lambda: len(telecom.messages) == 6, what="its exercise")
+            await settled(where, region)
+    assert {message["destination"] for message in telecom.messages} == {"9992000001"}
+    assert receiver.records == []
+    refused = {receipt.reason for receipt in await world.receipts(where) if receipt.state.value == "refused"}
+    assert refused >= {"live_contact", "dialable_number", "routable_address", "exercise_broadcast", "status_mismatch"}

@@ -102,7 +102,7 @@ class Dispatcher:
         self._texts: dict[tuple[str, str, str], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
-        self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms)
+        self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms, self._directory.operators)
         asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
@@ -201,7 +201,6 @@ class Dispatcher:
                 Notices(self._region, deployment, ledger, self._webhooks, self._listen, self._directory.operators).run(), name="hazards"
             ),
             asyncio.create_task(self._recheck(ledger), name="people"),
-            asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
             asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(self._cash.run() if self._cash else stop.wait(), name="cash"),

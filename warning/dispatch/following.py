@@ -10,6 +10,7 @@ from warning.deployment import Deployment
 from warning.dispatch.by_hand import ByHand
 from warning.dispatch.decided import Decided
 from warning.dispatch.ledger import Ledger
+from warning.dispatch.notice import Operators
 from warning.dispatch.planner import DECODER, People
 from warning.dispatch.waiting import Waiting
 from warning.dispatch.webhook import WebhookChannel
@@ -28,12 +29,19 @@ class Following:
     """Keeps ``people`` as they decided. ``start`` before anything else of it."""
 
     def __init__(
-        self, region: Region, deployment: Deployment, people: People, webhooks: WebhookChannel, listen: Listener, now_ms: Callable[[], int]
+        self,
+        region: Region,
+        deployment: Deployment,
+        people: People,
+        webhooks: WebhookChannel,
+        listen: Listener,
+        now_ms: Callable[[], int],
+        operators: Operators,
     ) -> None:
         self._region, self._deployment, self._people, self._webhooks = region, deployment, people, webhooks
         self._now_ms = now_ms
         self._decisions = Decisions(deployment.database)
-        self._waiting = Waiting(region, deployment, people, self._decisions, self._tell, listen)
+        self._waiting = Waiting(region, deployment, people, self._decisions, operators, self._tell, listen)
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self, ledger: Ledger) -> None:

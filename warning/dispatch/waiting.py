@@ -16,7 +16,9 @@ import msgspec
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Decision, Verdict, may_leave
 from warning.deployment import Deployment
+from warning.dispatch.notice import Operators
 from warning.dispatch.planner import People
+from warning.errors import Unavailable
 from warning.facts import ApprovalsWaiting, Listener
 from warning.model import AlertEvent, EventKind, Level
 from warning.proof.decisions import Decisions
@@ -34,12 +36,13 @@ Tell = Callable[
 
 @dataclass
 class Waiting:
-    """``tell``: how an operator is reached; ``contacts``: whom there is."""
+    """``operators``: who they are, ``tell``: how one is reached."""
 
     region: Region
     deployment: Deployment
     people: People
     decisions: Decisions
+    operators: Operators
     tell: Tell
     listen: Listener
 
@@ -103,7 +106,12 @@ class Waiting:
         self._said.add(once)
 
     async def _tell_all(self, event: AlertEvent, kind: str, verdict: Verdict, left_s: int) -> list[str]:
-        told = [contact for contact in self.region.contacts if contact.role == "operator" and self._may(contact, event)]
+        try:
+            operators = await self.operators()
+        except Unavailable as error:
+            log.error("the directory does not answer, the operators of contacts.csv are told: %s", error)
+            operators = [contact for contact in self.region.contacts if contact.role == "operator"]
+        told = [contact for contact in operators if self._may(contact, event)]
         for contact in told:
             identifier = f"{kind}:{event.alert.identifier}:{contact.id}".replace(".", "~")
             await self.tell(contact, identifier, body_of(event, kind, verdict, left_s, self.region.alert.unanswered))
