@@ -21,6 +21,7 @@ from channel_conformance import Side
 from channel_mail import Behaviour, MailServer, report
 
 from warning import config
+from warning.alerts import message
 from warning.dispatch import bounces
 from warning.dispatch.channel import PartReceipt, Sending
 from warning.dispatch.letter import letter, message_id, page
@@ -207,6 +208,8 @@ def test_what_a_name_holds_is_no_html(tmp_path: Path) -> None:
     zone = region.zones[0]
     evil = replace(region, zones=(replace(zone, names={"en": "<script>alert(1)</script>&"}), *region.zones[1:]))
     event = world.event(evil, zone.id, sent_ms=world.now_ms())
+    html = page(event.alert, evil, "en", code="ZZTOP77")
+    assert "ZZTOP77" in html and message.check_code(event.alert.identifier) not in html
     assert "<script" not in page(event.alert, evil, "en") and "&lt;script&gt;" in page(event.alert, evil, "en")
 
 

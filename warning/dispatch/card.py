@@ -38,27 +38,27 @@ class Cards:
         self._region = region
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
 
-    def of(self, alert: Alert, language: str) -> bytes:
+    def of(self, alert: Alert, language: str, code: str = "") -> bytes:
         """PNG. Blocks for as long as the drawing takes (0.2 s); raises Unavailable where not even the English one can be drawn."""
         key = alert.identifier, phrases(language).language
         if key not in self._kept:
-            self._kept[key] = self._drawn(alert, key[1])
+            self._kept[key] = self._drawn(alert, key[1], code)
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return self._kept[key]
 
-    def _drawn(self, alert: Alert, language: str) -> bytes:
+    def _drawn(self, alert: Alert, language: str, code: str) -> bytes:
         try:
-            return card(alert, self._region, language)
+            return card(alert, self._region, language, code)
         except Unavailable as error:
             if language == "en":
                 raise
             log.error("the picture card is in English instead of %s: %s", language, error)
-            return card(alert, self._region, "en")
+            return card(alert, self._region, "en", code)
 
 
-def card(alert: Alert, region: Region, language: str) -> bytes:
-    """PNG of ``SIDE`` x ``SIDE`` pixels. Raises Unavailable with what is not installed."""
+def card(alert: Alert, region: Region, language: str, code: str = "") -> bytes:
+    """PNG of ``SIDE`` x ``SIDE`` pixels; ``code`` confirms it, "": the document's own. Raises Unavailable with what is not installed."""
     typeset.require_shaping()
     typeset.font_file(language)
     level, rtl = alert.level if alert.active else Level.NORMAL, right_to_left(language)
@@ -78,13 +78,15 @@ def card(alert: Alert, region: Region, language: str) -> bytes:
     hazard = hazard_of(alert.hazard.quantity)
     typeset.draw(canvas, (beside[0], below, beside[1], BAND - 10), class_name(level, region, language, hazard), language, 92, ink(level))
     _below(canvas, alert, region, language, texts.actions[level])
+    foot = f"{alert.identifier}  {code or message.check_code(alert.identifier)}"
+    typeset.draw(canvas, (MARGIN, SIDE - 58, SIDE - MARGIN, SIDE - 12), foot, "en", 26, SOFT)
     out = io.BytesIO()
     picture.quantize(64, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
 def _below(canvas: ImageDraw.ImageDraw, alert: Alert, region: Region, language: str, action: str) -> None:
-    """Where, when, what to do; and which alert it is, to ask back."""
+    """Where, when, what to do."""
     name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
     when = message.arrival_ms(alert) or alert.hazard.observed_ms or alert.sent_ms
     time = local_time(when if alert.active else alert.sent_ms, region, language)
@@ -93,8 +95,6 @@ def _below(canvas: ImageDraw.ImageDraw, alert: Alert, region: Region, language: 
     below = typeset.draw(canvas, (MARGIN, below, right, below + 110), time, language, 50, SOFT)
     canvas.line((MARGIN, below + 10, right, below + 10), "#d9dee3", 4)
     typeset.draw(canvas, (MARGIN, below + 22, right, SIDE - 66), action, language, 104, DARK)
-    code = f"{alert.identifier}  {message.check_code(alert.identifier)}"
-    typeset.draw(canvas, (MARGIN, SIDE - 58, right, SIDE - 12), code, "en", 26, SOFT)
 
 
 def _strip(canvas: ImageDraw.ImageDraw, mark: str, language: str) -> None:

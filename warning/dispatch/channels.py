@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from email.message import EmailMessage
 
 from warning.alerts import message
 from warning.alerts.display import phrases
@@ -27,7 +28,7 @@ from warning.dispatch.sms import SmsChannel, Words
 from warning.dispatch.voice import VoiceWay
 from warning.facts import Listener
 from warning.region import Contact, Region
-from warning.routes import FormRoute, KannelRoute, Routes, SmppRoute
+from warning.routes import FormRoute, KannelRoute, MailRoute, Routes, SmppRoute
 
 PUSHED_TO = ("operator", "official")
 HEARD = ("sms", "card", "email")  # channels whose gateways may tell receipts over HTTP
@@ -35,12 +36,16 @@ HEARD = ("sms", "card", "email")  # channels whose gateways may tell receipts ov
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What the channels need of the dispatcher. ``on_state``: channel -> what to call when it comes up or goes down."""
+    """What the channels need of the dispatcher.
+
+    ``on_state``: channel -> what to call when it comes up or goes down; ``code``: identifier of an alert -> the code that confirms it.
+    """
 
     words: Words
     on_receipt: OnReceipt
     on_state: Callable[[str], OnState]
     listen: Listener
+    code: Callable[[str], str] = message.check_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,7 @@ def build(region: Region, deployment: Deployment, routes: Routes, asks: Asks, sm
     for pictured in routes.card:
         ways["card"].append(heard("card", pictured.name, _pictures(pictured, routes, asks, cards)))
     for relay in routes.email:
-        mail = MailWay(relay, lambda sending, route, address: letter(sending, region, route, address))
-        ways["email"].append(heard("email", relay.name, mail))
+        ways["email"].append(heard("email", relay.name, _relay(relay, region, asks.code)))
     for pbx in routes.voice:
         keep = receipts_of("voice", pbx.name, asks.on_receipt)
         ways["voice"].append(VoiceWay(pbx, lambda sending: said(sending, region), keep))
@@ -120,9 +124,17 @@ def _centre(deployment: Deployment, route: SmppRoute, words: Words, keep: OnRece
     return made
 
 
+def _relay(relay: MailRoute, region: Region, code: Callable[[str], str]) -> MailWay:
+    def written(sending: Sending, route: MailRoute, address: str) -> EmailMessage:
+        return letter(sending, region, route, address, code(sending.event.alert.identifier))
+
+    return MailWay(relay, written)
+
+
 def _pictures(route: FormRoute, routes: Routes, asks: Asks, cards: Cards) -> FormWay:
     async def picture(sending: Sending) -> bytes:
-        return await asyncio.to_thread(cards.of, sending.event.alert, sending.language)
+        alert = sending.event.alert
+        return await asyncio.to_thread(cards.of, alert, sending.language, asks.code(alert.identifier))
 
     return FormWay("card", route, asks.words, receipts_of("card", route.name, asks.on_receipt), routes.receipts(route.name), picture)
 

@@ -40,8 +40,11 @@ PAGE = """\
 """
 
 
-def letter(sending: Sending, region: Region, route: MailRoute, address: str) -> EmailMessage:
-    """The mail of one delivery. Its Message-ID is the same for every attempt, so that a mailbox shows a doubled one once."""
+def letter(sending: Sending, region: Region, route: MailRoute, address: str, code: str = "") -> EmailMessage:
+    """The mail of one delivery; ``code`` confirms it, "": the document's own.
+
+    Its Message-ID is the same for every attempt, so that a mailbox shows a doubled one once.
+    """
     event, language = sending.event, phrases(sending.language).language
     alert, domain = event.alert, route.sender.rpartition("@")[2].rstrip("> ") or "localhost"
     mail = EmailMessage(policy=SMTP)
@@ -59,8 +62,8 @@ def letter(sending: Sending, region: Region, route: MailRoute, address: str) -> 
         mail["List-Unsubscribe"] = f"<{route.unsubscribe}>"
         if route.unsubscribe.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
-    mail.set_content(plain(alert, region, language, sending.acknowledge), cte="base64")
-    mail.add_alternative(page(alert, region, language, sending.acknowledge), subtype="html", cte="base64")
+    mail.set_content(plain(alert, region, language, sending.acknowledge, code), cte="base64")
+    mail.add_alternative(page(alert, region, language, sending.acknowledge, code), subtype="html", cte="base64")
     if event.cap:
         name = f"{alert.identifier}.cap.xml"
         mail.add_attachment(event.cap.encode(), maintype="application", subtype="cap+xml", filename=name)
@@ -74,18 +77,24 @@ def message_id(sending: Sending) -> str:
     return f"{sending.delivery}.{hashlib.blake2b(about.encode(), digest_size=8).hexdigest()}"
 
 
-def plain(alert: Alert, region: Region, language: str, acknowledge: str = "") -> str:
+def described(alert: Alert, region: Region, language: str, code: str) -> str:
+    """As the document describes it, with the code that can be confirmed in place of its own, which proves nothing."""
+    own = message.check_code(alert.identifier)
+    return message.description(alert, region, language).replace(own, code or own)
+
+
+def plain(alert: Alert, region: Region, language: str, acknowledge: str = "", code: str = "") -> str:
     parts = (
         message.headline(alert, region, language),
         message.instruction(alert, region, language),
-        message.description(alert, region, language),
+        described(alert, region, language, code),
         alert.identifier,
         *([f"✓ {acknowledge}"] if acknowledge else []),
     )
     return "\n\n".join(parts) + "\n"
 
 
-def page(alert: Alert, region: Region, language: str, acknowledge: str = "") -> str:
+def page(alert: Alert, region: Region, language: str, acknowledge: str = "", code: str = "") -> str:
     """The HTML: nothing is fetched, so it is whole in any mail client and tells nobody that it was read."""
     texts, level = phrases(language), alert.level if alert.active else Level.NORMAL
     mark = {"Exercise": texts.exercise, "Test": texts.test}.get(alert.status.value, "")
@@ -98,7 +107,7 @@ def page(alert: Alert, region: Region, language: str, acknowledge: str = "") -> 
         "place": place(zone, alert.zone, language),
         "time": local_time(message.arrival_ms(alert) or alert.hazard.observed_ms or alert.sent_ms, region, language),
         "instruction": message.instruction(alert, region, language).removeprefix(mark),
-        "description": message.description(alert, region, language).removeprefix(mark),
+        "description": described(alert, region, language, code).removeprefix(mark),
         "identifier": alert.identifier,
     }
     safe = {name: escape(value) for name, value in shown.items()}
