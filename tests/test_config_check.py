@@ -204,6 +204,13 @@ def test_a_district_that_nobody_is_told_in_is_a_warning(tmp_path: Path) -> None:
     assert config.load(folder).id == "oak"
 
 
+def test_the_namespace_of_what_people_raise_is_theirs(tmp_path: Path) -> None:
+    folder = write_region(tmp_path, region=REGION.replace("namespace: ews.oak", "namespace: ews.manual"))
+    assert [(each.where, each.what) for each in config.check(folder)] == [
+        (f"{folder}/region.yaml:3 (namespace)", "alerts that people raise have that name")
+    ]
+
+
 def test_a_reach_between_basins_is_refused(tmp_path: Path) -> None:
     folder = write_region(tmp_path, region=REGION.replace("{oak: 0}", "{oak: 0, ash: 1}"))
     edit(folder, "stations", "D,Dogwood,د,barrage,Oak,oak", "D,Dogwood,د,barrage,Oak,ash")

@@ -55,6 +55,8 @@ def _class_names(files: Files, region: RegionFile) -> Iterator[Problem]:
 
 
 def _alert(files: Files, region: RegionFile) -> Iterator[Problem]:
+    if region.namespace.endswith(".manual"):
+        yield Problem(files.where("namespace"), "alerts that people raise have that name", "another last part")
     rules = region.alert
     expires = rules.expires_after or AlertRules().expires_after_s
     renew = rules.renew_before or AlertRules().renew_before_s
