@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 UDH_PRESENT = 0x40  # esm_class: the message begins with a user data header
 RECEIPT_WANTED = 0x01
 SOON = {"unavailable", "reset", "stopped", "throttled"}  # the link's fault, not the phone's
+AHEAD = 3
 LEAST_VALIDITY_S, MOST_VALIDITY_S = 60, 48 * 3600
 TOO_FAST = {SmppCommandStatus.ESME_RTHROTTLED, SmppCommandStatus.ESME_RMSGQFUL}
 PASSING = {  # the same message may be taken later
@@ -57,7 +58,10 @@ Words = Callable[[AlertEvent, str, str], Text]  # event, language, role
 
 @dataclass
 class SmsChannel:
-    """The SMS centre of one deployment. Deliveries share one lane of ``window`` messages under way."""
+    """The SMS centre of one deployment. Deliveries share one lane.
+
+    ``window`` submits are under way at once, and AHEAD times as many messages: the ledger writes of the next while these are answered.
+    """
 
     deployment: Deployment
     words: Words
@@ -71,6 +75,8 @@ class SmsChannel:
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.most_per_s)
+        self._submits = asyncio.Semaphore(self.window)
+        self.window *= AHEAD
         where = self.deployment
         check(where)
         self.link = Link(
@@ -120,7 +126,8 @@ class SmsChannel:
         until = loop.time() + self.carry_on_s
         while True:
             await self.pace.turn()
-            answer = await self.link.submit(message, wait_s=1.0)
+            async with self._submits:
+                answer = await self.link.submit(message, wait_s=1.0)
             if answer.status not in TOO_FAST or loop.time() > until:
                 break
             self.pace.throttled()
