@@ -103,7 +103,7 @@ class Dispatcher:
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
         self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms, self._directory.operators)
-        asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen)
+        asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen, self._code)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
         if not any(channel.name == "sms" for channel in built.channels):
@@ -324,6 +324,9 @@ class Dispatcher:
             code = code_of(self._code_secret, event.alert.identifier)
             self._texts[key] = text_of(message.sms(event.alert, self._region, language, role, code).text)
         return self._texts[key]
+
+    def _code(self, identifier: str) -> str:
+        return code_of(self._code_secret, identifier)
 
     async def _receipt(self, receipt: PartReceipt) -> None:
         again = await self._journal.put(Arrived(receipt, self.now_ms()))
