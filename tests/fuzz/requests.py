@@ -164,7 +164,7 @@ def _row(item: bytes, names: list[bytes], separator: bytes, chance: random.Rando
     try:
         fields = msgspec.json.decode(item)
         cells = [_cell(fields.get(name.decode(), "")) for name in names]
-    except (ValueError, AttributeError, msgspec.MsgspecError):
+    except (ValueError, AttributeError, RecursionError, msgspec.MsgspecError):
         cells = item.split(b",")
     if chance.random() < 0.3:
         cells.insert(chance.randrange(len(cells) + 1), chance.choice(_NOISE))
