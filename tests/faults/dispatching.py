@@ -114,6 +114,15 @@ class World:
         life = log.read_text("utf-8", "replace").rpartition("started\n")[2] if log.exists() else ""
         return self.keeper.pid(name) is not None and "this one stands by" in life
 
+    async def at_work(self, within_s: float = 20.0) -> tuple[int, int]:
+        """The lease, as soon as its holder lives: to kill only what has not begun yet would prove little."""
+        until = time.monotonic() + within_s
+        while True:
+            epoch, pid = await self.lease()
+            if pid in [self.keeper.pid(name) for name in NAMES] or time.monotonic() > until:
+                return epoch, pid
+            await asyncio.sleep(0.1)
+
     async def until_taken(self, epoch: int) -> float:
         """Seconds until another one works."""
         began = time.monotonic()
@@ -230,7 +239,7 @@ async def _kill(world: World) -> None:
     plan, chance, result = world.plan, world.chance, world.result
     while result.kills < plan.kills:
         await asyncio.sleep(chance.uniform(0.3, 2.0) * plan.gap_s)
-        epoch, pid = await world.lease()
+        epoch, pid = await world.at_work()
         working = next((name for name in NAMES if world.keeper.pid(name) == pid), NAMES[0])
         standing = next(name for name in NAMES if name != working)
         name = working if chance.random() < 0.75 else standing
