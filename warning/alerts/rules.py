@@ -220,11 +220,15 @@ def _mute(alert: Alert, contact: Contact | None, decision: Decision, now_ms: int
 
 def _call_off(alert: Alert, contact: Contact | None, decision: Decision, now_ms: int) -> CallOff | None:
     """Of a chain that was called off nothing goes to a contact; a feed keeps what it had before."""
+    return called_off(alert, decision, now_ms if contact is not None else alert.sent_ms)
+
+
+def called_off(alert: Alert, decision: Decision, by_ms: int) -> CallOff | None:
+    """Who had said by then that this is wrong, unless the chain speaks for itself again."""
     chain = chain_of(alert.identifier)
     for off in decision.call_offs:
         spoken = off.resumed_ms is not None and alert.sent_ms >= off.resumed_ms
-        late = off.at_ms <= now_ms if contact is not None else off.at_ms <= alert.sent_ms
-        if off.chain == chain and late and not spoken and said_level(alert) <= off.up_to:
+        if off.chain == chain and off.at_ms <= by_ms and not spoken and said_level(alert) <= off.up_to:
             return off
     return None
 
