@@ -10,7 +10,6 @@ import json
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from aiokafka.errors import InvalidTimestampError
 from faults import results, run, verdict
 from faults.cluster import Brokers
 from faults.command import parser
-from faults.delivery import deliveries
+from faults.delivery import deliveries, words
 from faults.fault import Fault
 from faults.feed import Feed
 from faults.load import Size, Water, write_region
@@ -34,7 +33,6 @@ from sqlalchemy.exc import OperationalError
 from warning.deployment import Deployment
 from warning.dispatch.dispatcher import Dispatcher
 from warning.dispatch.rows import Position
-from warning.dispatch.sms import text_of
 from warning.dispatch.source import Batch
 from warning.errors import ExitCode, StateError
 from warning.facts import Ready
@@ -214,14 +212,12 @@ def receipt(event: AlertEvent, contact: str, channel: str) -> Receipt:
 
 
 def sms(region: Region, event: AlertEvent, keys: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    from warning.alerts import message
-
     contacts = {contact.id: contact for contact in region.contacts}
     return [
         {"kind": "part", "destination": contacts[name].phone, "part": number, "parts": len(parts), "text": text}
         for _, name, channel in keys
         if channel == "sms"
-        for parts in [text_of(message.sms(event.alert, region, contacts[name].language).text).parts]
+        for parts in [words(region, event, contacts[name]).parts]
         for number, text in enumerate(parts, 1)
     ]
 
@@ -248,22 +244,20 @@ async def test_a_ledger_that_was_locked_while_alerts_were_planned_is_ready_again
     tries, told = 0, []
 
     class Planner:
-        async def plan(self, batch: Any, now_ms: int) -> AsyncIterator[Any]:
+        async def take(self, batch: Any, now_ms: int) -> int:
             nonlocal tries
             tries += 1
             if tries == 1:
                 raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
-            for result in ():
-                yield result
+            return 7
 
-    class Courier:
-        async def resync(self) -> None:
-            told.append("resync")
+        async def start(self) -> None:
+            told.append("start")
 
     dispatcher = Dispatcher(region, Deployment(), told.append)
-    dispatcher._planner, dispatcher._courier = Planner(), Courier()  # type: ignore[assignment]
-    await dispatcher._take(Batch((), Position("alerts", 0, 0, "", ""), False))
-    assert told == [Ready("ledger", False, "the ledger does not answer"), "resync", Ready("ledger", True)]
+    dispatcher._planner = Planner()  # type: ignore[assignment]
+    assert await dispatcher._take(Batch((), Position("alerts", 0, 0, "", ""), False)) == 7
+    assert told == [Ready("ledger", False, "the ledger does not answer"), "start", Ready("ledger", True)]
 
 
 # --- the command

@@ -365,9 +365,7 @@ def test_the_shipped_regions_most_messages_keep_their_value(name):
     """The value is the first thing to go: it may be missing from the longest messages only."""
     region = config.load(ROOT / "config" / name)
     for language in region.languages:
-        messages = [
-            sms(alert, replace(region, status=Status.ACTUAL), language) for zone in region.zones for alert in samples(zone, region)
-        ]
+        messages = [sms(alert, replace(region, status=Status.ACTUAL), language) for zone in region.zones for alert in samples(zone, region)]
         with_value = sum(
             amount(alert.hazard.value, alert.hazard.quantity, region, language) in message.text
             for alert, message in zip((alert for zone in region.zones for alert in samples(zone, region)), messages, strict=True)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from warning.alerts import message
-from warning.dispatch.sms import text_of
+from warning.deployment import Deployment
+from warning.dispatch.sms import Text, text_of
 from warning.model import AlertEvent, DeliveryState, Receipt
+from warning.proof.codes import code_of, secrets_of
 from warning.region import Contact, Region
 from warning.rehearsal.reckoning import SETTLED, due_of
 
@@ -75,8 +77,14 @@ def _copies(region: Region, event: AlertEvent, contact: Contact, channel: str) -
     """What has to arrive for one delivery: each part of an SMS, or one request."""
     if channel == "webhook":
         return [("webhook", contact.webhook.partition(":")[2], event.alert.identifier)]
-    parts = text_of(message.sms(event.alert, region, contact.language).text).parts
+    parts = words(region, event, contact).parts
     return [("sms", contact.phone.lstrip("+"), f"{number}/{len(parts)}", text) for number, text in enumerate(parts, 1)]
+
+
+def words(region: Region, event: AlertEvent, contact: Contact) -> Text:
+    """The SMS of a revision, with the code that a deployment for exercises computes."""
+    code = code_of(secrets_of(region, Deployment())[0], event.alert.identifier)
+    return text_of(message.sms(event.alert, region, contact.language, contact.role, code).text)
 
 
 def _arrived(phones: Path, hooks: Path) -> Counter[tuple[str, ...]]:

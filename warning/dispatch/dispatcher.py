@@ -253,6 +253,8 @@ class Dispatcher:
         while True:
             try:
                 newest_ms = await self._planner.take(batch, self._wall_ms())
+                if failed:
+                    await self._planner.start()  # what was committed and not answered
             except (DBAPIError, OSError) as error:  # what was entered before the failure is known by its id, and in the ledger
                 log.error("the ledger does not answer, the log waits: %s", error)
                 self._listen(Ready("ledger", False, "the ledger does not answer"))
@@ -260,7 +262,6 @@ class Dispatcher:
                 await asyncio.sleep(1.0)
                 continue
             if failed:
-                await self._planner.start()  # what was committed and not answered
                 log.warning("the ledger answers again")
                 self._listen(Ready("ledger", True))
             self._newest_ms = max(self._newest_ms, newest_ms)
