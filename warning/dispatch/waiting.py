@@ -68,7 +68,7 @@ class Waiting:
                 await self._remind(event, verdict, now_ms, said)
             elif verdict.reason in RULE:
                 await self._ruled(event, verdict, now_ms, said)
-            if not verdict.held:
+            if not verdict.held and self._newest.get(chain) is event:  # while operators were told a newer revision may have come
                 del self._newest[chain]
         oldest_s = max(((now_ms - event.alert.sent_ms) / 1000 for event in waiting), default=0.0)
         self.listen(ApprovalsWaiting(len(waiting), max(0.0, oldest_s)))

@@ -1,0 +1,70 @@
+"""What waits for a person, as operators are told of it: newer revisions come while somebody is being told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from alert_region import DRILL, REGION, T0, M, raised
+from cash_world import event_of, follows
+
+from warning.deployment import Deployment
+from warning.dispatch.planner import People
+from warning.dispatch.waiting import Waiting
+from warning.facts import ApprovalsWaiting
+from warning.model import AlertEvent, EventKind, Level
+from warning.proof.decisions import Decisions
+from warning.region import Contact
+
+STRICT = replace(REGION, alert=replace(REGION.alert, approve_from=Level.HIGH, approve_within_s=900, unanswered="send"))
+FIRST = raised(REGION)
+
+
+class Desk:
+    """Operators who are told; ``meanwhile`` happens while the first of them is."""
+
+    def __init__(self, folder: Path) -> None:
+        where = Deployment(bootstrap="127.0.0.1:9", directory=folder, prefix="t.")
+        self.decisions, self.told, self.meanwhile = Decisions(where.database), [], lambda: None  # type: Any, list[str], Callable[[], None]
+        self.facts: list[Any] = []
+        self.waiting = Waiting(STRICT, where, People(), self.decisions, self._operators, self._tell, self.facts.append)
+
+    async def _operators(self) -> list[Contact]:
+        return [DRILL]
+
+    async def _tell(self, contact: Contact, identifier: str, body: str) -> None:
+        self.told.append(identifier.partition(":")[0])
+        self.meanwhile()
+
+    async def look(self, at_ms: int) -> None:
+        await self.waiting.look(at_ms, (await self.decisions.standing(at_ms)).once)
+
+
+def event(of: Any) -> AlertEvent:
+    return event_of(of, STRICT)
+
+
+async def test_a_chain_that_falls_while_operators_are_told_ends_nothing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.waiting.see(event(FIRST))
+    lower = event(follows(FIRST, kind=EventKind.DOWNGRADE, level=Level.LOW))
+    desk.meanwhile = lambda: desk.waiting.see(lower)
+    await desk.look(T0 + 900_000)  # the rule decides, operators hear so; by then the chain needs no release any more
+    assert desk.told == ["approval~unanswered"]
+    await desk.look(T0 + 901_000)
+    assert desk.facts[-1] == ApprovalsWaiting(0, 0.0)
+    await desk.decisions.close()
+
+
+async def test_what_rises_while_operators_are_told_is_asked_for(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.waiting.see(event(FIRST))
+    higher = event(follows(FIRST, kind=EventKind.UPGRADE, level=Level.EXCEPTIONAL, sent_ms=T0 + 900_000))
+    desk.meanwhile = lambda: desk.waiting.see(higher)
+    await desk.look(T0 + 900_000)
+    await desk.look(T0 + 900_000 + M)
+    assert desk.told == ["approval~unanswered", "approval~waiting~1"]
+    assert desk.facts[-1] == ApprovalsWaiting(1, 60.0)
+    await desk.decisions.close()
