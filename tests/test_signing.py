@@ -120,6 +120,16 @@ async def test_another_document_under_the_same_identifier_is_not_passed_off_as_t
     await desk.close()
 
 
+async def test_nor_where_both_come_at_once(tmp_path: Path) -> None:
+    key(tmp_path / "keys")
+    desk = signed(tmp_path)
+    other = msgspec.structs.replace(EVENT, cap=EVENT.cap.replace("Observed", "Likely"))
+    first, second = await asyncio.gather(desk.seal(EVENT), desk.seal(other))
+    assert "Likely" not in first.cap and "Likely" in second.cap
+    assert sum("<ds:Signature" in one.cap or "<Signature" in one.cap for one in (first, second)) == 1
+    await desk.close()
+
+
 async def test_keys_change_by_the_dates_of_their_certificates(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     key(folder, "2026", NOW - 10 * DAY, NOW + 10 * DAY)

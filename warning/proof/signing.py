@@ -108,12 +108,13 @@ class Signed:
         if self.folder is None or not canonical:
             return canonical
         digest = hashlib.sha256(canonical).hexdigest()
-        if (known := self._kept.get(f"{identifier} {digest}")) is not None:
+        name = f"{identifier} {digest}"
+        if (known := self._kept.get(name)) is not None:
             return known
-        making = self._making.get(identifier)
+        making = self._making.get(name)
         if making is None:
-            making = self._making[identifier] = asyncio.create_task(self._sealed(identifier, canonical, digest))
-            making.add_done_callback(lambda _: self._making.pop(identifier, None))
+            making = self._making[name] = asyncio.create_task(self._sealed(identifier, canonical, digest))
+            making.add_done_callback(lambda _: self._making.pop(name, None))
         return await asyncio.shield(making)
 
     async def _sealed(self, identifier: str, canonical: bytes, digest: str) -> bytes:
