@@ -13,13 +13,14 @@ import channel_world as world
 import msgspec
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from warning.alerts.rules import Approval, Silence
 from warning.dispatch.attempts import Arrived, Claim, Claimed, Close
 from warning.dispatch.audience import Planned
 from warning.dispatch.channel import Outcome, Part, PartReceipt
+from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.rows import Open, Position, Record
 from warning.errors import StateError, Unavailable
@@ -119,6 +120,28 @@ async def test_a_crash_between_claim_and_close_is_unknown_and_goes_again_marked(
     await second.write([Close(again.id, accepted("a"), NOW)])
     assert [(one.state, one.doubled) for one in await told(second)] == [(State.UNKNOWN, False), (State.ACCEPTED, True)]
     await second.close()
+
+
+async def test_a_claim_whose_commit_the_database_did_not_answer_is_taken_again_and_its_message_goes(ledger: Ledger, tmp_path: Path) -> None:
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    said, writes = list[bool](), 0
+
+    async def write(entries):
+        nonlocal writes
+        answers, writes = await ledger.write(entries), writes + 1
+        if writes == 1:
+            raise DBAPIError("COMMIT", {}, OSError("the connection went with the answer"))
+        return answers
+
+    journal = Journal(write, lambda up, why: said.append(up))
+    running = asyncio.create_task(journal.run())
+    try:
+        claimed = await asyncio.wait_for(journal.put(Claim(item.id, NOW)), 20)
+        assert claimed == Claimed(2, (), True), "nobody else would look at what stands SENDING"
+        await journal.put(Close(item.id, accepted("a"), NOW))
+    finally:
+        running.cancel()
+    assert await ledger.counts() == {("sms", "accepted"): 1} and said == [False, True]
 
 
 async def test_a_retry_sends_only_the_parts_that_did_not_go(ledger: Ledger, tmp_path: Path) -> None:

@@ -17,13 +17,15 @@ from warning.dispatch.trail import Row, Trail, taken_up
 from warning.model import DeliveryState
 
 UNSETTLED = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
+CLAIMABLE = (*OPEN, DeliveryState.SENDING.value)
 MOST_RECEIPT_RETRIES = 3  # attempts after which the centre's "undeliverable" is believed
 RECEIPT_RETRY_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Before a send."""
+    """Before a send. One dispatcher has one attempt at a delivery under way, so what stands SENDING is its own claim whose commit was never
+    answered (the database went), or whose send broke off: it is taken again, and marked."""
 
     delivery: int
     now_ms: int
@@ -81,9 +83,9 @@ async def _claim(connection: AsyncConnection, trail: Trail, claims: Sequence[Cla
     if not claims:
         return {}
     now_ms = {claim.delivery: claim.now_ms for claim in claims}
-    rows = [row for row in await _deliveries(connection, list(now_ms)) if row["state"] in OPEN]
+    rows = [row for row in await _deliveries(connection, list(now_ms)) if row["state"] in CLAIMABLE]
     for row in rows:
-        row["doubled"] = row["doubled"] or row["state"] == DeliveryState.UNKNOWN.value
+        row["doubled"] = row["doubled"] or row["state"] != DeliveryState.WAITING.value
         row.update(state=DeliveryState.SENDING.value, reason="", attempts=row["attempts"] + 1, next_attempt_ms=None)
         row["changed_ms"] = now_ms[row["id"]]
     await change(connection, rows, trail)
