@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.alerts.lifecycle import chain_of
 from warning.config_cash import Cash, Trigger
 from warning.database import Tables
 from warning.dispatch import cash_tables as t
@@ -82,7 +83,7 @@ class Book:
     # --- the rules' steps
 
     async def advance(self, cash: Cash, trigger: Trigger, found: Finding, now_ms: int) -> Step | None:
-        """The next step of a trigger, if there is one; None: everything is as it should be. To look costs no transaction of its own."""
+        """The next step of a trigger, if it moved anything; None: all is as it should be. To look costs no transaction of its own."""
         current = await self._tables.run(_current(trigger.id))
         case = _case(current[0]._mapping) if current else None
         answers = [_answer(row._mapping) for row in await self._tables.run(_answers(case.id))] if case else []
@@ -95,7 +96,7 @@ class Book:
             following = step(trigger, case, found, answers, now_ms)
             if following is not None:
                 await self._take(turn, cash, trigger, case, found, following)
-        return following
+        return following if turn.moved else None
 
     async def _take(self, turn: Turn, cash: Cash, trigger: Trigger, case: Case | None, found: Finding, step: Step) -> None:
         if case is None:
@@ -110,9 +111,14 @@ class Book:
                 await self._stand_down(turn, cash, case.id, step.why)
 
     async def _open(self, turn: Turn, cash: Cash, trigger: Trigger, found: Finding, why: str) -> None:
+        """A chain gets a case once; another where that one was cancelled, because people took their word back."""
         alert = next(iter(found.readiness or found.activation)).alert
+        cases = await turn.rows(sql.select(t.cases.c.alert, t.cases.c.state).where(t.cases.c.trigger == trigger.id))
+        before = [row["state"] for row in cases if chain_of(row["alert"]) == chain_of(alert)]
+        if set(before) - {"cancelled"}:
+            return
         row: dict[str, Any] = {
-            "id": f"{trigger.id}:{alert}",
+            "id": f"{trigger.id}:{alert}" + (f":{len(before) + 1}" if before else ""),
             "trigger": trigger.id,
             "state": "readiness",
             "why": why,
@@ -122,11 +128,11 @@ class Book:
             "over": False,
             "changed_ms": turn.now_ms,
         }
-        if await turn.changed(self._tables.insert(t.cases).values(row).on_conflict_do_nothing()):
-            turn.move(row["id"], "case", "readiness", why)
-            districts = sorted({district for ground in (*found.readiness, *found.activation) for district in ground.districts})
-            amounts = {district: trigger.amounts[district] for district in districts}
-            await self._order(turn, cash, trigger.id, row["id"], "readiness", amounts, why)
+        await turn.connection.execute(sql.insert(t.cases).values(row))
+        turn.move(row["id"], "case", "readiness", why)
+        districts = sorted({district for ground in (*found.readiness, *found.activation) for district in ground.districts})
+        amounts = {district: trigger.amounts[district] for district in districts}
+        await self._order(turn, cash, trigger.id, row["id"], "readiness", amounts, why)
 
     async def _activate(self, turn: Turn, cash: Cash, trigger: Trigger, case: Case, found: Finding, why: str) -> None:
         """Reserves what fits under the caps and makes the order; if nothing fits the case waits, and says so once."""
