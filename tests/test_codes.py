@@ -18,7 +18,7 @@ from cash_world import ACTUAL, event_of, follows
 from sqlalchemy import insert
 
 from warning import facts
-from warning.alerts import message
+from warning.alerts import manual, message
 from warning.deployment import Deployment
 from warning.dispatch import tables
 from warning.dispatch.audience import Planned
@@ -140,6 +140,32 @@ async def test_a_renewal_that_phones_do_not_hear_of_keeps_the_message_in_force(t
     async with register(where) as book:
         answer = await book.verify(await code(FIRST, where), FIRST.expires_ms + H)
         assert (answer.state, answer.until_ms) == ("in_force", FIRST.expires_ms + 10 * H)
+
+
+async def test_what_a_person_cancelled_or_corrected_is_in_force_no_more(tmp_path: Path) -> None:
+    where = where_of(tmp_path)
+    await tell(where, FIRST)
+    later = follows(FIRST, kind=EventKind.RENEW, sent_ms=FIRST.sent_ms + 20 * M, expires_ms=FIRST.expires_ms + 10 * H)
+    lower = manual.corrected(FIRST, REGION, Level.LOW, "A log at the gauge", FIRST.sent_ms + 10 * M, 2).alert
+    end = manual.cancelled(lower, REGION, "Nothing was there", FIRST.sent_ms + 30 * M).alert
+    async with register(where) as book:
+        first = codes.code_of(await book.secret(), FIRST.identifier)
+        await tell(where, lower, attempts=0)  # waits for a person
+        assert (await book.verify(first, NOW)).state == "in_force"
+    (tmp_path / "told").mkdir()
+    where = where_of(tmp_path / "told")
+    async with register(where) as book:
+        await tell(where, FIRST, lower)
+        await tell(where, later, attempts=0)  # called off
+        found = await book.verify(first, lower.sent_ms + M)
+        assert (found.state, found.by and found.by.alert.identifier) == ("replaced", lower.identifier)
+        assert (await book.verify(first, lower.expires_ms)).state == "expired"
+        await tell(where, end)
+        assert (await book.verify(first, end.sent_ms)).state == "ended"
+        higher = follows(later, kind=EventKind.UPGRADE, level=Level.VERY_HIGH, sent_ms=FIRST.sent_ms + 40 * M)
+        await tell(where, higher)  # it speaks for itself again
+        found = await book.verify(first, higher.sent_ms)
+        assert (found.state, found.by and found.by.alert.identifier) == ("replaced", higher.identifier)
 
 
 async def test_what_waits_for_a_person_is_as_unknown_as_what_never_was(tmp_path: Path) -> None:

@@ -27,8 +27,10 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         where = Deployment(bootstrap="127.0.0.1:9", directory=folder, prefix="t.")
-        self.decisions, self.told, self.meanwhile = Decisions(where.database), [], lambda: None  # type: Any, list[str], Callable[[], None]
+        self.decisions = Decisions(where.database)
+        self.told: list[str] = []
         self.facts: list[Any] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self.waiting = Waiting(STRICT, where, People(), self.decisions, self._operators, self._tell, self.facts.append)
 
     async def _operators(self) -> list[Contact]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sql
 
+from warning.alerts.lifecycle import chain_of
+from warning.alerts.manual import CODE, chains_meant
 from warning.database import Tables
 from warning.deployment import Deployment
 from warning.model import AlertEvent, EventKind
@@ -66,6 +68,7 @@ class Register:
 
     def __init__(self, region: Region, deployment: Deployment, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._secrets = codes.secrets_of(region, deployment)
+        self._by_hand = f"{region.namespace}.{CODE}."  # how the identifier of what a person said begins
         self._kept = Tables(address(deployment), _metadata, "codes")
         self._ledger = Tables(deployment.database, sql.MetaData(), "alerts")
         self._clock_s, self._read_s = clock_s, float("-inf")
@@ -124,6 +127,27 @@ class Register:
             self._chains = {}
             for one in said:
                 self._chains.setdefault(one.chain, []).append(one)
+            await self._put_right(now_ms)
             ours = sorted((one for one in said if one.told), key=lambda one: one.sent_ms)  # of two with one code the newer
             self._by_code = {codes.code_of(secret, one.identifier): one for secret in reversed(known) for one in ours}
             self._read_s = self._clock_s()
+
+    async def _put_right(self, now_ms: int) -> None:
+        """What a person cancelled or corrected holds no more, though its own chain does not say so."""
+        own = _alerts.c
+        first = sql.select(own.value).where(own.revision == 0, own.identifier.startswith(self._by_hand, autoescape=True))
+        for row in await self._ledger.run(first.where(own.sent_ms > now_ms - KEPT_MS).order_by(own.sent_ms)):
+            alert = msgspec.json.decode(bytes(row.value), type=AlertEvent).alert
+            chain = chain_of(alert.identifier)
+            for other in chains_meant(alert) - {chain}:
+                self._chains[other] = _continued(self._chains.get(other, []), self._chains.get(chain, []))
+
+
+def _continued(chain: list[_Said], by_hand: list[_Said]) -> list[_Said]:
+    """A chain as people were told it: from the first word of a person's on that one's, until it was told of again itself."""
+    if not any(one.told for one in by_hand):
+        return chain
+    since_ms = by_hand[0].sent_ms
+    again_ms = next((one.sent_ms for one in chain if one.told and one.sent_ms >= since_ms), None)
+    kept = [one for one in chain if one.sent_ms < since_ms or (again_ms is not None and one.sent_ms >= again_ms)]
+    return sorted((*kept, *by_hand), key=lambda one: one.sent_ms)
