@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 from alert_region import H
-from cash_world import alert, enter, rules, trigger
+from cash_world import alert, deployment, enter, rules, trigger
 from test_cash import world
 
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import CallOff, Decision
+from warning.dispatch import cash_payer
+from warning.dispatch.cash import LEASE_MS
+from warning.dispatch.cash_book import ALL
+from warning.dispatch.cash_payer import Payer
 from warning.model import Level
 
 
@@ -57,3 +63,51 @@ async def test_what_does_not_fit_under_a_cap_is_said_once_and_not_every_second(t
         await w.beats(10)
         assert (await w.case())["state"] == "approval" and w.payments.paid() == []
         assert caplog.text.count("cash chenab-high: activated") == 1
+
+
+async def test_whoever_stops_everything_while_an_order_is_under_way_stops_the_next_one(tmp_path: Path) -> None:
+    """Two orders are due in one beat; the stop comes while the payment system has the first."""
+    two = (trigger(approvals=0), trigger(id="chenab-second", approvals=0))
+    async with world(tmp_path, cash=lambda port: rules(port, *two)) as w:
+        w.payments.script = ["hold"]
+        await enter(w.where, alert())
+        beat = asyncio.create_task(w.desk.beat())
+        await w.payments.held.wait()
+        assert len(w.payments.posts) == 1
+        await w.book.answer(ALL, "Amna", False, "the gauge is broken", w.now_ms)
+        w.payments.released.set()
+        await beat
+        assert len(w.payments.posts) == 1
+        await w.beats(2)
+        assert len(w.payments.posts) == 1
+        await w.book.answer(ALL, "Amna", True, "it is not", w.now_ms)
+        await w.beats(3)
+        assert w.payments.phases() == ["activation", "activation", "readiness", "readiness"]
+
+
+async def test_a_payment_system_that_answers_byte_by_byte_is_left_before_the_lease_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cash_payer.WHOLE_S * 1000 < LEASE_MS
+    monkeypatch.setattr(cash_payer, "WHOLE_S", 0.5)
+    closed = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 100000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not closed.is_set():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    payer = Payer(rules(server.sockets[0].getsockname()[1]), deployment(tmp_path))
+    try:
+        async with asyncio.timeout(10):
+            assert (await payer.send("key", b"{}")).state == "unknown"
+            assert (await payer.ask("key")).state == "unknown"
+    finally:
+        closed.set()
+        await payer.close()
+        server.close()

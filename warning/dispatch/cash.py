@@ -131,10 +131,12 @@ class CashDesk:
             await self._to(claimed, result, self._now_ms(), doubtful=result.state == "unknown")
 
     async def _claim(self, order: Row, now_ms: int) -> Row | None:
-        """The row is SENDING before a byte is sent; None: another was faster, or it was withdrawn."""
+        """The row is SENDING before a byte is sent; None: another was faster, or it was withdrawn, or all was stopped a moment ago."""
         values = {"state": "sending", "owner": self._owner, "lease_ms": now_ms + LEASE_MS, "attempts": order["attempts"] + 1}
         async with self.book.alone(now_ms) as turn:
-            if not await turn.changed(sql.update(t.orders).where(*_same(order)).values(**values, changed_ms=now_ms)):
+            if await self.book.halted(turn) or not await turn.changed(
+                sql.update(t.orders).where(*_same(order)).values(**values, changed_ms=now_ms)
+            ):
                 return None
             turn.move(order["key"], order["phase"], "sending", f"attempt {order['attempts'] + 1}")
         return {**order, **values}

@@ -87,7 +87,7 @@ class Book:
         current = await self._tables.run(_current(trigger.id))
         case = _case(current[0]._mapping) if current else None
         answers = [_answer(row._mapping) for row in await self._tables.run(_answers(case.id))] if case else []
-        if (await self._halted_outside()) or step(trigger, case, found, answers, now_ms) is None:
+        if (await self.halted()) or step(trigger, case, found, answers, now_ms) is None:
             return None
         async with self.alone(now_ms) as turn:
             rows = await turn.rows(_current(trigger.id))
@@ -244,13 +244,10 @@ class Book:
             await self._case(turn, case, "stopped", reason, by=by)
             await self._stand_down(turn, cash, case, reason)
 
-    async def _halted_outside(self) -> bool:
-        rows = await self._tables.run(_halt())
-        return bool(rows) and not rows[0].granted
-
-    async def halted(self) -> bool:
-        """Whether a person stopped everything."""
-        return await self._halted_outside()
+    async def halted(self, turn: Turn | None = None) -> bool:
+        """Whether a person stopped everything; ``turn``: as it is while nobody can."""
+        rows = await turn.rows(_halt()) if turn else [row._mapping for row in await self._tables.run(_halt())]
+        return bool(rows) and not rows[0]["granted"]
 
     # --- what others ask
 

@@ -8,6 +8,7 @@ is sent again.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable
@@ -26,7 +27,8 @@ from warning.errors import ConfigError, Problem
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 20.0  # of each step
+WHOLE_S = 40.0  # of an exchange, byte by byte though it may come: less than the lease of who sends
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 WILL_NOT = (400, 413, 422)
 TAKEN = ("accepted", "pending", "settled")
@@ -60,10 +62,11 @@ class Payer:
         except (ConfigError, OSError, ValueError) as error:
             return Result("waiting", f"not sent: {error}")
         try:
-            response = await client.post(self._cash.url, content=body, headers=headers)
+            async with asyncio.timeout(WHOLE_S):
+                response = await client.post(self._cash.url, content=body, headers=headers)
         except NOT_SENT as error:
             return Result("waiting", f"not reached: {type(error).__name__}")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             return Result("unknown", f"no answer: {type(error).__name__}")
         return outcome_of(response)
 
@@ -71,7 +74,8 @@ class Payer:
         """What became of an order whose outcome nobody knows; unknown still if it does not say."""
         try:
             client, headers = self._opened(), self._signed(key, "")
-            response = await client.get(self._cash.status_url.replace("{key}", quote(key, safe="")), headers=headers)
+            async with asyncio.timeout(WHOLE_S):
+                response = await client.get(self._cash.status_url.replace("{key}", quote(key, safe="")), headers=headers)
         except (ConfigError, OSError, ValueError, httpx.HTTPError) as error:
             return Result("unknown", f"asked in vain: {error!r}"[:200])
         if response.status_code == 404:
