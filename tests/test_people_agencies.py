@@ -59,6 +59,27 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) ->
         await made.close()
 
 
+async def test_a_pause_ends_the_challenge_that_was_under_way(store: Subscriptions) -> None:
+    made = await store.create("pdma", WANTED)
+    (errand,) = await store.errands()
+    await store.pause(made.id, "by pdma")
+    assert await store.errands() == []
+    await store.ran(errand, "verified", "", state="active")  # its answer comes late
+    assert (await store.get(made.id)).state == "paused"
+
+
+async def test_who_says_stop_is_paused_by_address_and_by_contact(store: Subscriptions) -> None:
+    mail = replace(WANTED, channel="email", address="Duty@PDMA.example")
+    made, other, hook = await store.create("pdma", mail), await store.create("ndma", replace(mail, address="x@ndma.example")), None
+    await store.confirm(made.id, "desk")
+    await store.confirm(other.id, "desk")
+    hook = await store.create("pdma", WANTED)
+    assert await store.stop("duty@pdma.EXAMPLE", "said stop") == [f"agency-{made.id}"]
+    assert [(await store.get(one.id)).state for one in (made, other, hook)] == ["paused", "active", "pending"]
+    assert await store.stop(f"agency-{hook.id}", "said stop") == [f"agency-{hook.id}"]
+    assert await store.stop(WANTED.address, "") == [] == await store.stop("+923001234567", "")
+
+
 async def test_only_what_was_verified_is_served_and_its_end_is_for_good(store: Subscriptions, tmp_path: Path) -> None:
     region = world.region(tmp_path)
     event, zone = world.event(region, "A", sent_ms=NOW), region.zone_by_id["A"]

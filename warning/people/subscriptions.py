@@ -199,8 +199,20 @@ class Subscriptions:
         return await self._present(id)
 
     async def pause(self, id: str, reason: str) -> None:
-        """Nothing more is sent until it is challenged again."""
-        await self._set(id, {"state": "paused", "reason": reason[:300], "changed_ms": self._clock()})
+        """Nothing more is sent until it is challenged again: no challenge that was under way either."""
+        await self._set(id, self._paused(reason))
+
+    def _paused(self, reason: str) -> dict[str, Any]:
+        return {"state": "paused", "reason": reason[:300], "errand": "", "changed_ms": self._clock()}
+
+    async def stop(self, address: str, reason: str) -> list[str]:
+        """Who has this e-mail address, or is this contact, wants nothing any more: paused. The contacts that they were."""
+        if not ("@" in address or address.startswith(CONTACT)):
+            return []
+        mine = sql.func.lower(_COLUMNS.address) == address.lower() if "@" in address else _COLUMNS.id == address.removeprefix(CONTACT)
+        these = sql.and_(mine, _COLUMNS.state.in_(("pending", "active")))
+        query = sql.update(_SUBSCRIPTIONS).where(these).values(**self._paused(reason)).returning(_COLUMNS.id)
+        return sorted(CONTACT + row.id for row in await self._tables.run(query))
 
     async def challenge(self, id: str) -> None:
         """Anew, with another token."""
