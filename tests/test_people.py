@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ import channel_world as world
 import pytest
 import sqlalchemy as sql
 from channel_postgres import postgres
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.errors import Unavailable
 from warning.model import EventKind, Level
@@ -187,6 +189,37 @@ async def test_no_import_brings_back_who_said_stop(directory: Directory, region:
     ]
     with pytest.raises(ValueError, match="who says so"):
         await consent.say(directory, "p00001", given=True, at_ms=NOW, by=" ", how="person")
+
+
+async def test_an_email_address_says_stop_however_it_is_written(directory: Directory) -> None:
+    hers = person(1, "upper", email="Aisha@Example.org")
+    await enter(directory, hers)
+    assert await consent.say(directory, "aisha@example.ORG", given=False, at_ms=NOW, by="ayesha", how="person") == ["p00001"]
+    await enter(directory, person(2, "upper", email="AISHA@example.org"))
+    assert [(await directory.contact(id)).consent for id in ("p00001", "p00002")] == [False, False]
+    assert [one.given for one in await consent.history(directory, ["AISHA@EXAMPLE.ORG"])] == [False]
+
+
+async def test_a_stop_and_an_import_that_cross_do_not_miss_each_other(directory: Directory) -> None:
+    """The import has read who said stop, and has not written yet: the stop comes after it, not beside it."""
+    read, go_on = asyncio.Event(), asyncio.Event()
+    stopped_addresses = imports.stopped_addresses
+
+    async def slowly(connection: AsyncConnection) -> set[str]:
+        said = await stopped_addresses(connection)
+        read.set()
+        await go_on.wait()
+        return said
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(imports, "stopped_addresses", slowly)
+        entering = asyncio.create_task(enter(directory, person(1, "upper")))
+        await read.wait()
+        stop = asyncio.create_task(consent.say(directory, person(1).phone, given=False, at_ms=NOW, by="she", how="sms"))
+        await asyncio.wait([stop], timeout=0.5)
+        go_on.set()
+        await asyncio.gather(entering, stop)
+    assert not (await directory.contact("p00001")).consent
 
 
 async def test_an_office_stands_in_in_its_order_and_a_district_has_its_control_room(directory: Directory) -> None:

@@ -1,7 +1,8 @@
 """Who said stop, and who said start again: when, how, and by whom it was entered. Rows are added, never changed.
 
-A stop is about an address (phone or e-mail) or about one contact. It outlives imports: a contact that a file brings anew, under whatever
-id, with an address that said stop, stays stopped. The newest word counts.
+A stop is about an address (phone or e-mail, in capitals or not) or about one contact; a subscription by that address is paused. It
+outlives imports: a contact that a file brings anew, under whatever id, with an address that said stop, stays stopped. The newest word
+counts.
 """
 
 from __future__ import annotations
@@ -37,23 +38,31 @@ async def say(directory: Directory, address: str, *, given: bool, at_ms: int, by
     """
     if not address or not by.strip() or how not in HOW:
         raise ValueError(f"consent needs an address, who says so, and how: one of {', '.join(HOW)}")
-    own = t.contacts.c
-    these = sql.or_(own.id == address, own.phone == address, own.email == address)
+    paused = [] if given else await directory.subscriptions.stop(address, f"said stop, entered by {by}")
     async with directory.tables.together() as connection:
-        await connection.execute(sql.insert(t.consents).values(_row(address, given, at_ms, by, how)))  # first a write: SQLite's lock
-        found = (await connection.execute(sql.select(own.id, own.phone, own.email, own.stopped).where(these).order_by(own.id))).all()
-        others = {name for row in found for name in ((row.id, row.phone, row.email) if given else (row.id,)) if name} - {address}
-        if others:
-            await connection.execute(sql.insert(t.consents), [_row(name, given, at_ms, by, how) for name in sorted(others)])
-        if found:
-            await connection.execute(sql.update(t.contacts).where(these).values(stopped=not given, changed_ms=at_ms))
+        await t.in_turn(connection)
+        found = await enter(connection, address, given=given, at_ms=at_ms, by=by, how=how)
     directory.forget()
+    return found + paused
+
+
+async def enter(connection: AsyncConnection, address: str, *, given: bool, at_ms: int, by: str, how: str) -> list[str]:
+    """The same within a transaction that is ``in_turn``."""
+    own, said = t.contacts.c, _said(address)
+    these = sql.func.lower(own.email) == said if "@" in said else sql.or_(own.id == said, own.phone == said)
+    await connection.execute(sql.insert(t.consents).values(_row(said, given, at_ms, by, how)))
+    found = (await connection.execute(sql.select(own.id, own.phone, own.email).where(these).order_by(own.id))).all()
+    others = {name for row in found for name in ((row.id, row.phone, _said(row.email)) if given else (row.id,)) if name} - {said}
+    if others:
+        await connection.execute(sql.insert(t.consents), [_row(name, given, at_ms, by, how) for name in sorted(others)])
+    if found:
+        await connection.execute(sql.update(t.contacts).where(these).values(stopped=not given, changed_ms=at_ms))
     return [row.id for row in found]
 
 
 async def history(directory: Directory, addresses: Sequence[str]) -> list[Said]:
     """All that was said of these, oldest first."""
-    query = sql.select(t.consents).where(t.consents.c.address.in_([one for one in addresses if one])).order_by(t.consents.c.id)
+    query = sql.select(t.consents).where(t.consents.c.address.in_([_said(one) for one in addresses if one])).order_by(t.consents.c.id)
     return [Said(row.address, row.given, row.at_ms, row.by, row.how) for row in await directory.tables.run(query)]
 
 
@@ -62,6 +71,11 @@ async def stopped_addresses(connection: AsyncConnection) -> set[str]:
     newest = sql.select(sql.func.max(t.consents.c.id)).group_by(t.consents.c.address)
     rows = await connection.execute(sql.select(t.consents.c.address).where(t.consents.c.id.in_(newest), ~t.consents.c.given))
     return {row.address for row in rows}
+
+
+def _said(address: str) -> str:
+    """As it is entered: e-mail addresses in small letters, for they lead to the same person."""
+    return address.lower() if "@" in address else address
 
 
 def _row(address: str, given: bool, at_ms: int, by: str, how: str) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from warning.region import Contact
 
 CONFIG = "config"  # contacts.csv
 WITHIN_S = 300.0
-_LOCK = 0x666C6F6F7065  # of PostgreSQL: two imports at once go one after the other
 
 
 @dataclass
@@ -47,17 +46,16 @@ async def merge(
     ``dry_run``: what would be done. In one transaction: a reader sees all of it or nothing.
     """
     async with directory.tables.together(WITHIN_S) as connection:
-        if directory.tables.dialect == "postgresql":
-            await connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))
-        else:  # SQLite: a write takes the lock at the beginning, so that what is read next stays true
-            await connection.execute(sql.update(t.imports).where(sql.false()).values(by=""))
+        await t.in_turn(connection)
         known = await _known(connection)
         stops = await stopped_addresses(connection)
         merged, writing = _compared(given, known, origin)
         if whole:
             there = {contact.id for contact in given}
             merged.gone = [id for id, row in known.items() if row.origin == origin and row.active and id not in there]
-        rows = [contact_row(one, origin, at_ms) | {"stopped": not stops.isdisjoint((one.id, one.phone, one.email))} for one in writing]
+        rows = [
+            contact_row(one, origin, at_ms) | {"stopped": not stops.isdisjoint((one.id, one.phone, one.email.lower()))} for one in writing
+        ]
         merged.stopped = _stopped(merged, rows, known)
         if not dry_run and (rows or merged.gone):
             await _write(directory, connection, rows, writing, merged.gone, at_ms)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlalchemy as sql
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.deployment import Deployment
 
 METADATA = sql.MetaData()
 NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
 EVERYWHERE = "*"  # the district of who is told of all
+_LOCK = 0x666C6F6F7065  # of PostgreSQL
 AT_ONCE = 500  # rows or names in one statement: below every database's limit of parameters
 
 contacts = sql.Table(
@@ -79,6 +81,14 @@ imports = sql.Table(  # one row an import that changed something
     sql.Column("by", sql.String(255), nullable=False),
     sql.Column("counts", sql.JSON, nullable=False),
 )
+
+
+async def in_turn(connection: AsyncConnection) -> None:
+    """First in each transaction that writes contacts or consents: one after the other, so that a stop and an import never cross unseen."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))
+    else:  # SQLite: a write takes the lock at the beginning, so that what is read next stays true
+        await connection.execute(sql.update(imports).where(sql.false()).values(by=""))
 
 
 def address(deployment: Deployment) -> str:
