@@ -32,7 +32,7 @@ from warning.ingest.keys import KeyStore
 from warning.ingest.smpp_session import OK, TRY_AGAIN
 from warning.ingest.sms_in import SmsIn
 from warning.ingest.two_way import MOST_ANSWERS, MOST_ENROLLED, MOST_TO_STRANGERS, TwoWay
-from warning.model import AlertEvent, EventKind, Level, to_json
+from warning.model import AlertEvent, EventKind, Level, Status, to_json
 from warning.people.acknowledged import Acknowledgements
 from warning.people.consent import history
 from warning.people.directory import Directory
@@ -288,6 +288,39 @@ async def test_a_number_that_never_was_here_can_say_stop(indus: Region, tmp_path
         assert [one.consent for one in await at.directory.by_phone(VILLAGER)] == [False]
 
 
+async def test_stop_ends_the_places_so_that_there_is_room_for_others(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        for district in [*indus.district_by_id][:5]:
+            await at.enrolment.enter(VILLAGER, (district,), "en", at.desk.now_ms)
+        sixth = [*indus.district_by_id][5]
+        assert "STOP" in await at.say(f"join {sixth}") and len((await at.directory.by_phone(VILLAGER))[0].districts) == 5
+        await at.say("stop")
+        assert "You will get flood warnings for" in await at.say(f"join {sixth}")
+        assert [one.districts for one in await at.directory.by_phone(VILLAGER)] == [(sixth,)], "what was stopped did not begin again"
+
+
+async def test_a_number_stands_in_no_contacts_id(indus: Region, tmp_path: Path) -> None:
+    """Ids stand in logs, receipts and the links of messages."""
+    async with house(indus, tmp_path) as at:
+        await asyncio.gather(*(at.say(f"join {place}") for place in ("Sukkur", "Ghotki", "Sukkur")))
+        [contact] = await at.directory.by_phone(VILLAGER)
+        assert VILLAGER[1:] not in contact.id + contact.name and set(contact.districts) == {"sukkur", "ghotki"}
+
+
+async def test_join_and_its_consent_are_one(indus: Region, tmp_path: Path) -> None:
+    """A crash in between leaves neither a word without a contact nor a contact whose stop was lost."""
+    async with house(indus, tmp_path) as at:
+        await at.say("stop")
+
+        async def dies(*_: object) -> None:
+            raise Unavailable("killed", reason="database", retry_after_s=5.0)
+
+        at.enrolment._write = dies  # type: ignore[method-assign,assignment]
+        with pytest.raises(Unavailable):
+            await at.say("join Sukkur")
+        assert await at.enrolment.stopped(VILLAGER)
+
+
 async def test_nothing_is_chosen_for_anybody(indus: Region, tmp_path: Path) -> None:
     async with house(indus, tmp_path) as at:
         assert "Which place?" in await at.say("join") and "Which place?" in await at.say("join Atlantis")
@@ -310,6 +343,12 @@ async def test_who_an_office_entered_is_moved_by_the_office(indus: Region, tmp_p
         assert await at.say("زبان English", OFFICER) == "EXERCISE. From now on we write to you in English."
         [officer] = await at.directory.by_phone(OFFICER)
         assert (officer.language, officer.districts) == ("en", ("sukkur",))
+        await at.say("stop", OFFICER)
+        assert "again" in await at.say("join Ghotki", OFFICER), "only he can take back what he said"
+        assert [one.consent for one in await at.directory.by_phone(OFFICER)] == [True]
+        unwanted = Contact("u", "U", "official", "en", ("sukkur",), Level.LOW, "+99910000043", consent=False)
+        await merge(at.directory, [unwanted], "file", 1, by="test")
+        assert REPLIES["en"]["office"] in await at.say("join", "+99910000043"), "no promise that does not hold"
 
 
 async def test_a_draft_language_is_remembered_and_the_public_told_in_urdu(indus: Region, tmp_path: Path) -> None:
@@ -340,6 +379,13 @@ async def test_status_is_what_people_were_told_and_no_warning_is_no_all_clear(in
         assert "Low Flood at Guddu" in await at.say("status", "+923001234570")
         at.desk.now_ms = event.alert.expires_ms + 1
         assert "no warning in force" in await at.say("status Sukkur", "+923001234571")
+
+
+async def test_an_exercise_of_before_is_nobodys_warning(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        await at.told(event_of(indus, "IND-SUKKUR", Level.EXCEPTIONAL, at.desk.now_ms - H))
+        at.two_way._region = replace(indus, status=Status.ACTUAL)
+        assert "no warning in force" in await at.say("status Sukkur")
 
 
 async def test_a_chain_that_ended_is_not_in_force(indus: Region, tmp_path: Path) -> None:

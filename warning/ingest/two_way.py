@@ -99,10 +99,10 @@ class TwoWay:
         if not found.argument:
             if not contacts:
                 return self._which(replies)
-            await self._enrolment.resume(phone, now_ms)
-            return replies.say("back")
+            return await self._resume(phone, replies, now_ms)
         if any(not contact.id.startswith(f"{ORIGIN}:") for contact in contacts):
-            return replies.say("office")
+            stopped = await self._enrolment.stopped(phone)  # the office cannot take back what he said; he can
+            return await self._resume(phone, replies, now_ms) if stopped else replies.say("office")
         places = self._places.called(found.argument)
         villages = [] if places else await self._enrolment.villages(found.argument)
         place, village = (places[0] if places else None), (villages[0] if villages else None)
@@ -115,6 +115,11 @@ class TwoWay:
         if await self._enrolment.enter(phone, districts, spoken_in, now_ms, village) is None:
             return replies.say("full")
         return replies.say("joined", place=place.name(replies.language) if place else village.village if village else "")
+
+    async def _resume(self, phone: str, replies: Replies, now_ms: int) -> str:
+        """Nothing is promised that does not hold: an office may have entered that it wants no messages for that number."""
+        await self._enrolment.resume(phone, now_ms)
+        return replies.say("back" if any(one.consent for one in await self._enrolment.known(phone)) else "office")
 
     def _which(self, replies: Replies, places: list[Place] | None = None, typed: str = "") -> str:
         """Asks which place is meant. Nothing is chosen for anybody."""
@@ -148,7 +153,8 @@ class TwoWay:
                 return self._which(replies)
             zones = tuple(dict.fromkeys(zone for place in places for zone in place.zones))
             name = ", ".join(place.name(replies.language) for place in places)
-        events = await self._standing.of(zones, now_ms)
+        status = self._region.status  # what was an exercise before the region became Actual is nobody's warning
+        events = [event for event in await self._standing.of(zones, now_ms) if event.alert.status is status]
         if not events:
             return replies.no_warning(name, now_ms)
         return replies.standing(events, code_of(await self._register.secret(), events[0].alert.identifier))

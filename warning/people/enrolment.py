@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 
 import sqlalchemy as sql
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.people import consent
 from warning.people import tables as t
 from warning.people.consent import history, say
 from warning.people.directory import Directory
-from warning.people.rows import contact_row, district_rows
+from warning.people.rows import contact_of, contact_row, district_rows
 from warning.region import Contact, Region
 
 ORIGIN = "sms"
@@ -42,27 +45,39 @@ class Enrolment:
     async def enter(
         self, phone: str, districts: tuple[str, ...], language: str, at_ms: int, village: Contact | None = None
     ) -> Contact | None:
-        """Told of these districts from now on, beside those that it had; None: that would be too many. Its word to be told comes first."""
-        before = next((one for one in await self.known(phone) if one.id == f"{ORIGIN}:{phone}"), None)
-        wanted = tuple(dict.fromkeys((*(before.districts if before else ()), *districts)))
-        if not districts or len(wanted) > MOST_DISTRICTS:
-            return None
-        made = before or Contact(
-            id=f"{ORIGIN}:{phone}",
-            name=phone,
-            role="public",
-            language=language,
-            districts=wanted,
-            level=self._region.alert.warn_from,
-            phone=phone,
-            live=not phone.startswith(self._region.exercise_numbers),
-        )
-        made = replace(made, districts=wanted, consent=True)
-        if village is not None:
-            made = replace(made, village=village.village, lat=village.lat, lon=village.lon)
-        await self.resume(phone, at_ms)
-        await self._write(made, at_ms)
+        """Told of these districts from now on, beside those that it had and did not stop; None: that would be too many.
+
+        Its word to be told and the contact are one transaction: a stop comes before both or after both.
+        """
+        async with self._directory.tables.together() as connection:
+            await t.in_turn(connection)
+            before = await self._before(connection, phone)
+            if before is not None and not before.consent:  # what was stopped does not begin again with another place
+                before = replace(before, districts=(), village="", lat=None, lon=None)
+            wanted = tuple(dict.fromkeys((*(before.districts if before else ()), *districts)))
+            if not districts or len(wanted) > MOST_DISTRICTS:
+                return None
+            made = replace(before or self._new(phone, language), districts=wanted, consent=True)
+            if village is not None:
+                made = replace(made, village=village.village, lat=village.lat, lon=village.lon)
+            await consent.enter(connection, phone, given=True, at_ms=at_ms, by=phone, how="sms")
+            await self._write(connection, made, at_ms)
+        self._directory.forget()
         return made
+
+    @staticmethod
+    async def _before(connection: AsyncConnection, phone: str) -> Contact | None:
+        """What that number entered before."""
+        own = t.contacts.c
+        query = sql.select(t.contacts).where(own.phone == phone, own.origin == ORIGIN, own.active).order_by(own.id)
+        row = (await connection.execute(query)).first()
+        return contact_of(row) if row else None
+
+    def _new(self, phone: str, language: str) -> Contact:
+        """Its id says nothing of the number: ids stand in logs, receipts and links."""
+        id = f"{ORIGIN}:{secrets.token_hex(8)}"
+        live = not phone.startswith(self._region.exercise_numbers)
+        return Contact(id, id, "public", language, (), self._region.alert.warn_from, phone, live=live)
 
     async def speak(self, phone: str, language: str, at_ms: int) -> None:
         """The language of all contacts of that number, until their file says another."""
@@ -81,13 +96,10 @@ class Enrolment:
                 found.setdefault(row.districts, replace(one, village=row.village, lat=row.lat, lon=row.lon))
         return list(found.values())
 
-    async def _write(self, contact: Contact, at_ms: int) -> None:
+    async def _write(self, connection: AsyncConnection, contact: Contact, at_ms: int) -> None:
         row = contact_row(contact, ORIGIN, at_ms) | {"stopped": False}
-        directory = self._directory
-        async with directory.tables.together() as connection:
-            insert = directory.tables.insert(t.contacts).values(row)
-            values = {name: insert.excluded[name] for name in row if name != "id"}
-            await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
-            await connection.execute(sql.delete(t.districts).where(t.districts.c.contact == contact.id))
-            await connection.execute(sql.insert(t.districts), district_rows(contact))
-        directory.forget()
+        insert = self._directory.tables.insert(t.contacts).values(row)
+        values = {name: insert.excluded[name] for name in row if name != "id"}
+        await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
+        await connection.execute(sql.delete(t.districts).where(t.districts.c.contact == contact.id))
+        await connection.execute(sql.insert(t.districts), district_rows(contact))
