@@ -12,9 +12,10 @@ from pathlib import Path
 import channel_world as world
 import httpx
 import pytest
+from aiohttp import web
 from channel_conformance import *  # noqa: F403 - the suite
 from channel_conformance import Side
-from channel_gateway import DIALECTS, Behaviour, Gateway
+from channel_gateway import DIALECTS, Behaviour, Dialect, Gateway
 
 from warning import config_gateways
 from warning.alerts import message
@@ -26,7 +27,7 @@ from warning.dispatch.routed import Routed, receipts_of
 from warning.dispatch.sms import text_of
 from warning.facts import nobody
 from warning.model import DeliveryState as State
-from warning.routes import FormRoute, KannelRoute, Routes
+from warning.routes import Form, FormRoute, KannelRoute, Routes
 
 TOKEN = "t" * 24
 VALUES = {
@@ -173,6 +174,52 @@ async def test_after_a_restart_a_receipt_still_settles_both_parts(side: Side) ->
     side.gateway.behaviour = Behaviour()
     await side.gateway.tell(side.gateway.taken[0])
     assert {one.message_id for one in side.receipts} == {part.message_id for part in outcome.parts}
+
+
+async def test_where_the_response_was_lost_the_receipt_by_our_own_name_still_finds_the_message(side: Side) -> None:
+    if side.dialect != "kannel":
+        pytest.skip("the gateway gives the name")
+    side.silence()
+    outcome = await side.send()
+    assert outcome.state is State.UNKNOWN
+    await world.until(lambda: len(side.receipts) == side.parts, what="its receipts")
+    assert {receipt.message_id for receipt in side.receipts} == {part.message_id for part in outcome.parts}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_gateway_that_tells_receipts_by_our_own_number(tmp_path: Path, lost: bool) -> None:
+    dialect = Dialect(
+        "/send",
+        lambda request, body: {**json.loads(body)},
+        lambda said: web.json_response({}),
+        lambda said, good: httpx.Request("POST", said["callback"], json={"reference": said["id"], "status": "ok"}),
+    )
+    gateway, region, receipts = Gateway(dialect), world.region(tmp_path), list[PartReceipt]()
+    body = {"to": "{to}", "text": "{text}", "callback": "{receipts}", "id": "{id}"}
+    form = Form("own", "POST", f"http://127.0.0.1:{await gateway.start()}/send", {}, json=body)
+    form = replace(form, receipt_id="reference", receipt_status="status", delivered=("ok",), failed=("no",))
+    readers: dict = {}
+    listener = ReceiptsIn("127.0.0.1", 0, TOKEN, readers)
+    tell = Routes(receipts_token=TOKEN, receipts_url=f"http://127.0.0.1:{await listener.start()}").receipts("gate")
+
+    async def keep(one: PartReceipt) -> None:
+        receipts.append(one)
+
+    named = receipts_of("sms", "gate", keep)
+    way = FormWay("sms", FormRoute("gate", form, {}), lambda *_: text_of("ä" * 5 + "x" * 100), named, tell, timeout_s=1.0)
+    readers["gate"] = way.receive, named
+    channel = Routed("sms", [way], lambda contact: contact.phone, lambda up: None, nobody)
+    await channel.start()
+    gateway.behaviour = Behaviour(after_s=2.0 if lost else 0.0)
+    try:
+        outcome = await Side(channel, region, world.contact(1), *(lambda: None,) * 8).send()
+        await world.until(lambda: len(receipts) == len(outcome.parts), what="its receipts")
+        assert outcome.state is (State.UNKNOWN if lost else State.ACCEPTED)
+        assert [one.message_id for one in receipts] == [part.message_id for part in outcome.parts] and all(receipts)
+    finally:
+        await channel.stop()
+        await listener.stop()
+        await gateway.stop()
 
 
 async def test_an_answer_that_is_not_the_forms_leaves_it_unknown(side: Side) -> None:

@@ -107,6 +107,19 @@ async def test_a_receipt_before_its_response_is_not_lost(ledger: Ledger, tmp_pat
     assert await ledger.counts() == {("sms", "delivered"): 1}
 
 
+async def test_a_receipt_settles_what_had_no_response(ledger: Ledger, tmp_path: Path) -> None:
+    """We gave it its name before it was sent: whoever has the message gets no second one."""
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    await ledger.write([Claim(item.id, NOW)])
+    parts = tuple(Part(number, State.UNKNOWN, name, "timeout") for number, name in ((1, "a"), (2, "b")))
+    await ledger.write([Close(item.id, Outcome(State.UNKNOWN, "timeout", parts=parts), NOW, NOW + 5000, NOW + 5000)])
+    await ledger.write([receipt("a"), receipt("a")])
+    assert await ledger.counts() == {("sms", "unknown"): 1} and len(await ledger.open_deliveries()) == 1
+    await ledger.write([receipt("b")])
+    assert await ledger.counts() == {("sms", "delivered"): 1}
+    assert await ledger.write([Claim(item.id, NOW + 5000)]) == [Claimed()], "no second message"
+
+
 async def test_a_crash_between_claim_and_close_is_unknown_and_goes_again_marked(url: str, tmp_path: Path) -> None:
     first = await Ledger.open(url, "oak")
     (item,) = await planned(first, tmp_path, world.contact(1))

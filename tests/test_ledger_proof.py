@@ -78,7 +78,8 @@ async def test_no_sequence_of_events_writes_an_illegal_change_of_state(ledger: L
         good = [Part(number, State.ACCEPTED, name) for number, name in enumerate(names, 1)]
         if kind is State.ACCEPTED:
             return Outcome(kind, parts=tuple(good))
-        return Outcome(kind, "any", parts=tuple(good[: chance.randrange(2)]))
+        lost = [Part(number, State.UNKNOWN, name, "any") for number, name in enumerate(names, 1)] if kind is State.UNKNOWN else []
+        return Outcome(kind, "any", parts=tuple(lost if chance.randrange(2) else good[: chance.randrange(2)]))
 
     for _ in range(60):
         entries = []

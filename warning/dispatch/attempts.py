@@ -18,6 +18,7 @@ from warning.model import DeliveryState
 
 UNSETTLED = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
 CLAIMABLE = (*OPEN, DeliveryState.SENDING.value)
+HEARD = (DeliveryState.ACCEPTED.value, DeliveryState.UNKNOWN.value)  # parts that a receipt settles: the response may have been lost
 MOST_RECEIPT_RETRIES = 3  # attempts after which the centre's "undeliverable" is believed
 RECEIPT_RETRY_MS = 300_000
 
@@ -240,7 +241,7 @@ async def _arrive(connection: AsyncConnection, trail: Trail, arrived: Sequence[A
     by_key = {(entry.receipt.channel, entry.receipt.message_id): entry for entry in reversed(arrived)}
     query = select(t.parts).where(t.parts.c.message_id.in_({message_id for _, message_id in by_key})).order_by(t.parts.c.id)
     known = {(part["channel"], part["message_id"]): part for part in (await connection.execute(query)).mappings()}
-    news = [(part, by_key[key]) for key, part in known.items() if key in by_key and part["state"] == DeliveryState.ACCEPTED.value]
+    news = [(part, by_key[key]) for key, part in known.items() if key in by_key and part["state"] in HEARD]
     if news:
         values = [
             {"key": part["id"], "state": entry.receipt.state.value, "reason": entry.receipt.reason, "changed_ms": entry.now_ms}

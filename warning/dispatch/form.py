@@ -48,7 +48,7 @@ class FormWay:
         self.name, self.window = route.name, route.window
         self._channel, self._route, self._words, self._receipts, self._picture = channel, route, words, receipts, picture
         self.pace = Pace(route.most_per_s)
-        self._parts: OrderedDict[str, int] = OrderedDict()  # message id -> how many parts it stands for, where more than one
+        self._parts: OrderedDict[str, int] = OrderedDict()  # message id -> how many parts it stands for
         self._poster = Poster(fill(route.form.url, {**route.values}), timeout_s, route.window)
 
     @property
@@ -72,13 +72,18 @@ class FormWay:
         values = await self._values(sending, "".join(text.parts))
         answer = await self._poster.ask(self._route.form.method, fill(self._route.form.url, values, quoted=True), **self._body(values))
         outcome = answer if isinstance(answer, Outcome) else self._taken(answer)
+        form = self._route.form
+        own = str(values["id"]) if form.receipt_id and not form.message_id else ""  # its receipts come by our own number
         if outcome.reason == "throttled":
             self.pace.throttled()
         if outcome.state is not DeliveryState.ACCEPTED:
-            parts = tuple(Part(number, outcome.state, reason=outcome.reason) for number in missing)
+            if outcome.state is DeliveryState.UNKNOWN and own:
+                parts = self._stood_for(own, missing, outcome.state, outcome.reason)
+            else:
+                parts = tuple(Part(number, outcome.state, reason=outcome.reason) for number in missing)
             return Outcome(outcome.state, outcome.reason, outcome.retry_after_s, parts, soon=outcome.reason in SOON, detail=outcome.detail)
         self.pace.accepted()
-        return Outcome(DeliveryState.ACCEPTED, parts=self._stood_for(outcome.parts[0].message_id, missing))
+        return Outcome(DeliveryState.ACCEPTED, parts=self._stood_for(own or outcome.parts[0].message_id, missing))
 
     async def receive(self, found: Any) -> list[PartReceipt]:
         """Receipts as the gateway tells them: JSON, or a table of fields. Raises ValueError where there is none."""
@@ -97,13 +102,15 @@ class FormWay:
                 receipts += [PartReceipt(self._channel, name, state, reason) for name in self._names(message_id)]
         return receipts
 
-    def _stood_for(self, message_id: str, missing: list[int]) -> tuple[Part, ...]:
-        if len(missing) > 1 and message_id:
+    def _stood_for(
+        self, message_id: str, missing: list[int], state: DeliveryState = DeliveryState.ACCEPTED, reason: str = ""
+    ) -> tuple[Part, ...]:
+        if message_id:
             self._parts[message_id] = len(missing)
             if len(self._parts) > MOST_KNOWN:
                 self._parts.popitem(last=False)
         names = [message_id, *(f"{message_id}+{number}" if message_id else "" for number in range(2, len(missing) + 1))]
-        return tuple(Part(number, DeliveryState.ACCEPTED, name) for number, name in zip(missing, names, strict=True))
+        return tuple(Part(number, state, name, reason) for number, name in zip(missing, names, strict=True))
 
     def _names(self, message_id: str) -> list[str]:
         """After a restart nobody remembers how many parts it was: two is the most that our texts have."""

@@ -80,7 +80,8 @@ class KannelWay:
             return Part(number, DeliveryState.ACCEPTED, name), None
         if outcome.reason == "throttled":
             self.pace.throttled()
-        return Part(number, outcome.state, reason=outcome.reason), outcome
+        told = name if outcome.state is DeliveryState.UNKNOWN else ""  # a receipt by our own name says that it has it
+        return Part(number, outcome.state, told, outcome.reason), outcome
 
     def _query(self, sending: Sending, text: Text, number: int, name: str) -> str:
         route, count = self._route, len(text.parts)

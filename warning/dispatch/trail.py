@@ -42,7 +42,7 @@ LEGAL_PARTS: dict[str, frozenset[str]] = {
     "accepted": frozenset({"delivered", "failed"}),
     "delivered": frozenset({"failed"}),  # by reconciliation alone
     "failed": frozenset({"delivered"}),  # by reconciliation alone
-    "unknown": frozenset(),
+    "unknown": frozenset({"delivered", "failed"}),  # its response was lost, not its receipt
     "waiting": frozenset(),
 }
 
