@@ -97,6 +97,15 @@ def test_what_holds_for_a_zone_with_a_person_beside_the_gauge() -> None:
     assert view.active(T0 + 48 * H) == {}
 
 
+def test_a_correction_that_ran_out_hides_nothing() -> None:
+    view, auto = View(), event(raised())
+    view.alert(auto)
+    lower = manual.corrected(auto.alert, REGION, Level.LOW, "misread", T0 + M, 2)
+    view.alert(lower)
+    assert view.active(T0 + 2 * M)[ZONE] is lower
+    assert view.active(T0 + M + 2 * H)[ZONE] is auto
+
+
 def replace_alert(alert, **fields):
     import msgspec
 

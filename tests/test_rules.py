@@ -331,6 +331,32 @@ def test_what_rises_above_the_class_that_was_called_off_speaks_again():
     assert say(HIGH, DRILL, call_offs=(resumed,)).reason == "called_off"  # of before
 
 
+def test_a_correction_that_nobody_released_calls_nothing_off():
+    """Else one operator could silence what two must release, and people would hear neither."""
+    medium = as_(HIGH, level=Level.MEDIUM)
+    higher = as_(HIGH, identifier="ews.chenab.manual.CHE-MARALA.20250827T020030Z.0", sent_ms=T0 + 30_000)
+    waits = (off(instead=(higher,)),)
+    yes = grant(chain=chain_of(higher.identifier), at_ms=T0 + 40_000)
+    for contact in (DRILL, None):
+        alert = medium if contact else as_(medium, sent_ms=T0 + 50_000)
+        assert say(alert, contact, STRICT, call_offs=waits).allowed
+        assert say(alert, contact, STRICT, call_offs=waits, approvals=(replace(yes, granted=False),)).allowed
+        assert say(alert, contact, STRICT, call_offs=waits, approvals=(yes,)).reason == "called_off"
+        assert say(alert, contact, call_offs=waits).reason == "called_off", "where nobody is asked"
+    again = as_(higher, identifier=higher.identifier[:-1] + "1", level=Level.VERY_HIGH)
+    assert say(medium, DRILL, STRICT, call_offs=(off(instead=(higher, again)),), approvals=(yes,)).reason == "called_off"
+
+
+def test_a_correction_that_ran_out_calls_nothing_off_but_an_end_by_hand_does():
+    lower = as_(HIGH, level=Level.LOW, sent_ms=T0 + 30_000, expires_ms=T0 + H)
+    end = as_(lower, kind=EventKind.CLEAR, level=Level.NORMAL, previous_level=Level.LOW)
+    late = as_(HIGH, kind=EventKind.UPGRADE, sent_ms=T0 + H)
+    assert say(late, DRILL, now_ms=T0 + H - 1, call_offs=(off(instead=(lower,)),)).reason == "called_off"
+    for contact in (DRILL, None):
+        assert say(late, contact, now_ms=T0 + H, call_offs=(off(instead=(lower,)),)).allowed
+        assert say(late, contact, now_ms=T0 + H, call_offs=(off(instead=(lower, end)),)).reason == "called_off"
+
+
 # --- an exercise by the other channels
 
 

@@ -50,7 +50,7 @@ def in_force(events: Iterable[AlertEvent], region: Region, decision: Decision, n
     for event in events:
         alert = event.alert
         counts = alert.status is Status.ACTUAL and alert.active and not by_hand(alert) and alert.zone in region.zone_by_id
-        if counts and called_off(alert, decision, now_ms) is None:  # a feed keeps what it had before; money does not
+        if counts and called_off(alert, region.alert, decision, now_ms) is None:  # a feed keeps what it had before; money does not
             verdict = may_leave(event, None, region, decision, now_ms)
             if verdict.allowed or verdict.held:
                 found.append((alert, verdict.allowed))

@@ -17,7 +17,7 @@ import msgspec
 
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.manual import by_hand
-from warning.model import AlertEvent, Cause, Hazard, Level, Parameter, Reading, Receipt, Rejected
+from warning.model import Alert, AlertEvent, Cause, Hazard, Level, Parameter, Reading, Receipt, Rejected
 
 PER_SERIES = 3_000  # readings kept in memory: 16 bytes each
 RECEIPTS = 20_000  # deliveries kept in memory
@@ -118,7 +118,9 @@ class View:
         self._per_series, self._most_receipts = per_series, receipts
         self.newest: dict[str, AlertEvent] = {}  # zone -> newest revision of its newest chain; from the store, and not cleared
         self.manual: dict[str, AlertEvent] = {}  # chain -> newest revision of what people raised; the same
-        self.called_off: dict[str, Level] = {}  # chain of the pipeline -> the class up to which a person's alert stands in its place
+        self.called_off: dict[
+            str, tuple[Level, str]
+        ] = {}  # chain of the pipeline -> up to which class a person's chain stands in its place
         self.clear()
 
     def clear(self) -> None:
@@ -209,20 +211,26 @@ class View:
             self.manual[chain] = event
         for reference in alert.references:
             if (named := chain_of(reference.identifier)) != chain:
-                self.called_off[named] = max(alert.level, alert.previous_level, key=lambda level: level.rank)
+                self.called_off[named] = max(alert.level, alert.previous_level, key=lambda level: level.rank), chain
 
     def active(self, now_ms: int) -> dict[str, AlertEvent]:
         """zone -> the alert that holds there now: the highest class, and of equal ones what a person raised."""
         held: dict[str, AlertEvent] = {}
         for event in (*self.newest.values(), *self.manual.values()):
             alert = event.alert
-            off = self.called_off.get(chain_of(alert.identifier))
-            if not alert.active or alert.expires_ms <= now_ms or (off is not None and alert.level <= off):
+            if not alert.active or alert.expires_ms <= now_ms or self._called_off(alert, now_ms):
                 continue
             before = held.get(alert.zone)
             if before is None or alert.level >= before.alert.level:
                 held[alert.zone] = event
         return held
+
+    def _called_off(self, alert: Alert, now_ms: int) -> bool:
+        """A correction that ran out corrects nothing any more; a cancel does."""
+        level, chain = self.called_off.get(chain_of(alert.identifier), (None, ""))
+        said = self.manual.get(chain)
+        ran_out = said is not None and said.alert.active and said.alert.expires_ms <= now_ms
+        return level is not None and alert.level <= level and not ran_out
 
 
 def _order(event: AlertEvent) -> tuple[int, int]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,7 +20,7 @@ from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Approval, CallOff, Silence
 from warning.database import Tables
 from warning.errors import Unavailable
-from warning.model import Level
+from warning.model import Alert, AlertEvent, Level
 from warning.proof import chain
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ MANUAL = ("raise", "correct", "cancel")
 SETTLED_MS = 60_000  # a row older than this has no unseen neighbour: a transaction that took its number before may commit after it
 MOST = 500
 
+_EVENT = msgspec.json.Decoder(AlertEvent)
 _METADATA = sql.MetaData()
 _ACTS = sql.Table(
     "decisions",
@@ -89,6 +91,7 @@ class Decisions:
         self._tables = Tables(url, _METADATA, "decisions", within_s)
         self._chained = False
         self._acts: dict[int, Act] = {}
+        self._standing = Standing()
         self._after = 0  # rows up to here will never change nor get a neighbour
 
     async def close(self) -> None:
@@ -132,12 +135,13 @@ class Decisions:
     async def standing(self, now_ms: int) -> Standing:
         """What holds now. Reads only what is new since the last call."""
         rows = await self._tables.run(sql.select(_ACTS).where(_ACTS.c.id > self._after).order_by(_ACTS.c.id))
-        for row in rows:
-            if row.id not in self._acts:
-                self._acts[row.id] = _act(row)
+        new = {row.id: _act(row) for row in rows if row.id not in self._acts}
         settled = [row.id for row in rows if row.at_ms < now_ms - SETTLED_MS]
         self._after = max(settled, default=self._after)
-        return fold(self._acts.values())
+        if new:
+            self._acts |= new
+            self._standing = fold(self._acts[number] for number in sorted(self._acts))
+        return self._standing
 
     async def _chain(self) -> None:
         for left in (2, 1, 0):  # processes that start together: who loses a race finds one table more
@@ -158,6 +162,8 @@ def fold(acts: Iterable[Act]) -> Standing:
     silences: dict[int, Silence] = {}
     offs: dict[str, CallOff] = {}
     manual: dict[str, bytes] = {}
+    said: dict[str, list[Alert]] = {}  # chain by hand -> its revisions
+    instead: dict[str, str] = {}  # chain that was called off -> chain by hand
     once: set[str] = set()
     for act in acts:
         what = act.what
@@ -169,16 +175,20 @@ def fold(acts: Iterable[Act]) -> Standing:
             elif act.kind == "silence_end":
                 silences.pop(int(act.subject), None)
             elif act.kind in MANUAL:
-                manual[what["identifier"]] = what["event"].encode()
+                alert = _EVENT.decode(what["event"]).alert
+                manual[alert.identifier] = what["event"].encode()
+                said.setdefault(chain_of(alert.identifier), []).append(alert)
                 if what.get("calls_off"):
+                    instead[act.subject] = chain_of(alert.identifier)
                     offs[act.subject] = CallOff(act.subject, Level(what["calls_off"]), act.by, act.at_ms)
             elif act.kind == "resumed" and act.subject in offs:
                 offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]))
             elif act.kind in ("asked", "unanswered"):
                 once.add(what["once"])
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             log.error("decision %d (%s by %s) cannot be understood and counts for nothing: %r", act.id, act.kind, act.by, error)
-    return Standing(tuple(approvals), silences, tuple(offs.values()), manual, frozenset(once))
+    standing = tuple(replace(off, instead=tuple(said[instead[chain]])) for chain, off in offs.items())
+    return Standing(tuple(approvals), silences, standing, manual, frozenset(once))
 
 
 def silence_of(act: Act) -> Silence:
@@ -194,7 +204,7 @@ def approval(identifier: str, level: Level, granted: bool) -> tuple[str, str, di
 def _resumed(off: CallOff, sent_ms: int) -> CallOff:
     if sent_ms < off.at_ms // 1000 * 1000 or (off.resumed_ms is not None and off.resumed_ms <= sent_ms):
         return off
-    return CallOff(off.chain, off.up_to, off.by, off.at_ms, sent_ms)
+    return replace(off, resumed_ms=sent_ms)
 
 
 def _act(row: Any) -> Act:
