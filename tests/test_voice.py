@@ -211,6 +211,43 @@ async def test_without_espeak_nobody_is_called_and_the_fix_is_said(side: Side, m
     assert side.taken() == 0
 
 
+async def test_the_same_words_at_once_are_whole_for_everybody(tmp_path: Path) -> None:
+    """Four calls are prepared at once, and a district is told the same: no one's file is cut by another's."""
+    need_espeak()
+    words = "Leave the river bank at once and go to the school on the hill. " * 3
+    (tmp_path / "alone").mkdir()
+    alone = await speech.say(words, "en", tmp_path / "alone")
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        made = await asyncio.gather(*(speech.say(words, "en", folder) for _ in range(4)))
+        assert {path.read_bytes() for path in made} == {alone.read_bytes()}
+        assert [path.suffix for path in folder.iterdir()] == [".wav"], "nothing is left behind"
+
+
+async def test_words_that_a_call_is_to_play_are_not_among_the_oldest(tmp_path: Path) -> None:
+    need_espeak()
+    path = await speech.say("Go to high ground.", "en", tmp_path)
+    os.utime(path, (time.time() - voice.KEEP_SOUNDS_S + 5,) * 2)
+    assert await speech.say("Go to high ground.", "en", tmp_path) == path
+    assert path.stat().st_mtime > time.time() - 60
+
+
+async def test_a_file_that_cannot_be_removed_holds_up_no_other_receipt(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = side.folder / "outgoing_done"
+    for number in (1, 2):
+        (done / f"warning-0123456789ab-{number}.call").write_text("Channel: x\nStatus: Completed\n")
+    removed = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name.endswith("-1.call"):
+            raise PermissionError(13, "Permission denied")
+        removed(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    await world.until(lambda: len({one.message_id for one in side.receipts}) == 2, what="both receipts")
+
+
 async def test_every_language_that_has_a_voice_is_really_spoken(tmp_path: Path) -> None:
     need_espeak()
     for language, words in (("en", "Go to high ground."), ("ur", "فوراً اونچی جگہ چلے جائیں۔"), ("si", "වහාම උස් බිමකට යන්න."), ("ru", "вода")):

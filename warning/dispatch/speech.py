@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import wave
 from pathlib import Path
@@ -38,11 +40,13 @@ async def say(words: str, language: str, folder: Path) -> Path:
     """The WAV file of these words, made if it is not there. Raises Unavailable where espeak-ng is not or cannot."""
     path = folder / f"{name_of(words, language)}.wav"
     if path.exists():
+        with contextlib.suppress(PermissionError):  # another user's, who keeps it
+            os.utime(path)  # a call will play it: only the oldest are deleted
         return path
     program = shutil.which(PROGRAM)
     if program is None:
         raise Unavailable("espeak-ng is not installed: no voice can be made (Debian: apt-get install espeak-ng)", reason="unavailable")
-    raw = path.with_suffix(f".{os.getpid()}.raw")
+    raw = path.with_suffix(f".{secrets.token_hex(8)}.raw")  # of this call alone: thousands are told the same words at once
     command = (program, "-v", VOICES[spoken(language)], "-s", WORDS_A_MINUTE, "-b", "1", "-w", str(raw), "--stdin")
     try:
         process = await asyncio.create_subprocess_exec(
@@ -70,7 +74,7 @@ def _for_telephones(raw: Path, path: Path) -> None:
     once = resampled(samples, rate, RATE_HZ)
     pause = np.zeros(int(PAUSE_S * RATE_HZ))
     whole = np.concatenate([piece for _ in range(TIMES) for piece in (pause, once)])
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
+    fresh = raw.with_suffix(".tmp")
     with wave.open(str(fresh), "wb") as file:
         file.setparams((1, 2, RATE_HZ, len(whole), "NONE", ""))
         file.writeframes(np.clip(np.rint(whole), -32768, 32767).astype("<i2").tobytes())

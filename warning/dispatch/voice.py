@@ -135,10 +135,17 @@ class VoiceWay:
             try:
                 for path, receipt in await asyncio.to_thread(self._ended):
                     await self._on_receipt(receipt)
-                    path.unlink(missing_ok=True)
+                    self._remove(path)
             except Exception:
                 log.exception("voice %s: looked for calls that ended; again in a second", self.name)
             await asyncio.sleep(LOOK_S)
+
+    def _remove(self, path: Path) -> None:
+        """Its receipt is durable; if it stays, the same again changes nothing, and it holds up no other's."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("voice %s: %s cannot be removed, give this user the right to: %s", self.name, path, error.strerror)
 
     def _ended(self) -> list[tuple[Path, PartReceipt]]:
         ended: list[tuple[Path, PartReceipt]] = []
