@@ -19,6 +19,8 @@ from warning.model import EventKind, Level
 from warning.people import consent, imports
 from warning.people import tables as t
 from warning.people.directory import CHUNK, Directory
+from warning.people.interest import Interest
+from warning.people.subscriptions import Wanted
 from warning.region import Contact, Region
 
 NOW = 1_790_000_000_000
@@ -236,7 +238,11 @@ async def test_an_office_stands_in_in_its_order_and_a_district_has_its_control_r
 async def test_operators_are_told_of_the_system_wherever_they_came_from(directory: Directory) -> None:
     hook = {"webhook": "https://hooks.example.org/x", "secret": world.SECRET}
     await enter(directory, person(1, "upper", role="operator", **hook), person(2, "upper", role="operator"), person(3, "upper", **hook))
-    assert [one.id for one in await directory.operators()] == ["p00001"]
+    wanted = Wanted("Agency", "webhook", "https://agency.example/hook", "en", Level.LOW, False, Interest(), role="operator")
+    made = await directory.subscriptions.create("agency", wanted)
+    await directory.subscriptions.ran(made, "verified", "", state="active")
+    assert [one.id for one in await directory.subscriptions.contacts([f"agency-{made.id}"])] == [f"agency-{made.id}"]
+    assert [one.id for one in await directory.operators()] == ["p00001"], "nobody makes himself one of them"
     await consent.say(directory, "p00001", given=False, at_ms=NOW, by="ayesha", how="person")
     assert await directory.operators() == []
 

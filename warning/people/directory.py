@@ -154,10 +154,12 @@ class Directory:
         return [contact_of(row) for row in await self.tables.run(query.order_by(contacts.c.rank, contacts.c.id))]
 
     async def operators(self) -> list[Contact]:
-        """Who runs the system and has a webhook: told of what goes wrong with it, whatever their districts."""
+        """Who runs the system and has a webhook: told of what goes wrong with it, and of what waits for a person, whatever their districts.
+
+        No agency that subscribed: its role is its own word, and what is not released yet is not for it.
+        """
         query = sql.select(contacts).where(contacts.c.role == "operator", contacts.c.webhook != "", _HEARS).order_by(contacts.c.id)
-        found = [contact_of(row) for row in await self.tables.run(query)]
-        return found + [one.contact() for one in await self.subscriptions.active() if one.role == "operator" and one.channel == "webhook"]
+        return [contact_of(row) for row in await self.tables.run(query)]
 
     async def count(self) -> int:
         """Contacts that would hear."""

@@ -258,10 +258,6 @@ class Subscriptions:
         found = await self._read(query.order_by(_COLUMNS.id))
         return [one.contact() for one in found if one.interest.includes(zone, self._places)]
 
-    async def active(self) -> list[Subscription]:
-        """All that are served."""
-        return await self._read(sql.select(_SUBSCRIPTIONS).where(_COLUMNS.state == "active").order_by(_COLUMNS.id))
-
     async def contacts(self, ids: Iterable[str]) -> list[Contact]:
         """Those of these ids of contacts that are active subscriptions."""
         own = [id.removeprefix(CONTACT) for id in ids if id.startswith(CONTACT)]
