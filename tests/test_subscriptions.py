@@ -344,3 +344,5 @@ def test_only_the_token_itself_gives_a_challenge_back() -> None:
     assert returned(b'{"challenge": "abc"}', "abc") and returned(b" abc\n", "abc") and returned(b'"abc"', "abc")
     for other in (b"", b"{}", b'{"challenge": "abcd"}', b"xabc", b"[]", b"null", b"\xff\xfe", json.dumps({"challenge": ["abc"]}).encode()):
         assert not returned(other, "abc"), other
+    for hostile in (b"[" * 60_000, b'"\\ud800"', b'{"challenge": "\\udfff"}', b'{"challenge": ' * 10_000, b"9" * 60_000):
+        assert not returned(hostile, "abc"), hostile[:20]

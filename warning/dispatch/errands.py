@@ -126,8 +126,8 @@ def returned(content: bytes, token: str) -> bool:
     """Is that the token, as JSON or as plain text?"""
     try:
         said = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # its receiver wrote it: brackets within brackets, too
         said = content.decode(errors="replace").strip()
     if isinstance(said, dict):
         said = said.get("challenge")
-    return isinstance(said, str) and hmac.compare_digest(said.encode(), token.encode())
+    return isinstance(said, str) and hmac.compare_digest(said.encode(errors="replace"), token.encode())

@@ -35,7 +35,8 @@ class Counter:
 
     def __init__(self, desk: Desk, admission: Admission) -> None:
         self.desk, self.admission = desk, admission
-        self.store = Subscriptions(address(desk.deployment), lambda: round(desk.clock() * 1000), places_of(desk.region))
+        self.places = places_of(desk.region)
+        self.store = Subscriptions(address(desk.deployment), lambda: round(desk.clock() * 1000), self.places)
         self.released = Released(desk)
         self._asked = Guesses(time.monotonic, PER_MINUTE, PER_MINUTE)
 
@@ -194,7 +195,7 @@ def _theirs(counter: Counter, one: Subscription, event: AlertEvent, decision: De
     """Would it be sent to them? As the dispatcher asks; an alert that has run out since is part of what happened."""
     desk, alert = counter.desk, event.alert
     zone = desk.region.zone_by_id.get(alert.zone)
-    if zone is None or not one.interest.includes(zone, places_of(desk.region)) or audience_level(alert) < one.level:
+    if zone is None or not one.interest.includes(zone, counter.places) or audience_level(alert) < one.level:
         return False
     if desk.gate.withheld(event, decision, desk.now_ms):
         return False

@@ -40,7 +40,8 @@ class Interest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def zones_of(interest: Interest, region: Region) -> list[str]:
     """The zones of a region that an interest has."""
-    return [zone.id for zone in region.zones if interest.includes(zone, places_of(region))]
+    places = places_of(region)
+    return [zone.id for zone in region.zones if interest.includes(zone, places)]
 
 
 def places_of(region: Region) -> dict[str, tuple[float, float]]:
