@@ -9,16 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import channel_world as world
 import pytest
 import sqlalchemy as sql
 from channel_postgres import postgres
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.deployment import Deployment
 from warning.errors import InputError
 from warning.model import Level
+from warning.operate.released import _RELEASED, Released
 from warning.people.directory import Directory
 from warning.people.interest import Interest, wrong_ring, zones_of
 from warning.people.subscriptions import _METADATA, MOST_OF_ONE, Subscriptions, Wanted
@@ -57,6 +62,38 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) ->
         yield made
     finally:
         await made.close()
+
+
+async def test_no_place_comes_after_one_that_was_passed(server: str, tmp_path: Path) -> None:
+    """Two processes of the API let documents out at once, and the one that began first ends last."""
+    where = Deployment(directory=tmp_path, database_url=server)
+    first, second = (Released(SimpleNamespace(deployment=where)) for _ in range(2))  # type: ignore[arg-type]
+    try:
+        async with first._tables.together() as connection:
+            await connection.execute(sql.delete(_RELEASED))
+        writing, go_on = asyncio.Event(), asyncio.Event()
+        together = first._tables.together
+
+        @asynccontextmanager
+        async def slowly() -> AsyncIterator[AsyncConnection]:
+            async with together() as connection:
+                yield connection
+                writing.set()
+                await go_on.wait()
+
+        first._tables.together = slowly  # type: ignore[method-assign,assignment]
+        one = asyncio.create_task(first._enter(["a"]))
+        await writing.wait()
+        other = asyncio.create_task(second._enter(["b"]))
+        await asyncio.wait([other], timeout=0.5)
+        seen = await second.after(0, 10)
+        go_on.set()
+        await asyncio.gather(one, other)
+        cursor = max((place for place, _ in seen), default=0)
+        assert [identifier for _, identifier in [*seen, *await second.after(cursor, 10)]] == ["a", "b"]
+    finally:
+        await first.close()
+        await second.close()
 
 
 async def test_a_pause_ends_the_challenge_that_was_under_way(store: Subscriptions) -> None:

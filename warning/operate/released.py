@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 1.0
 PAGE = 500
 LATE_MS = 2 * 86_400_000  # a document that comes so much behind the newest is looked for at the next start
+_LOCK = 0x72656C6F7264  # of PostgreSQL
 _METADATA = sql.MetaData()
 _RELEASED = sql.Table(
     "documents_released",
@@ -63,14 +64,21 @@ class Released:
             rows = await self._tables.run(query.order_by(own.sent_ms, own.identifier).limit(PAGE))
             free = [row.identifier for row in rows if await self._free(row.identifier, decision)]
             if free:
-                statement = self._tables.insert(_RELEASED).on_conflict_do_nothing()
-                await self._tables.run(statement, [{"identifier": one} for one in free])
+                await self._enter(free)
                 count += len(free)
             if rows:
                 after = (rows[-1].sent_ms, rows[-1].identifier)
                 self._newest_ms = max(self._newest_ms, rows[-1].sent_ms)
             if len(rows) < PAGE:
                 return count
+
+    async def _enter(self, identifiers: list[str]) -> None:
+        """One process at a time: a place that is seen has no lower one that comes after it, or who catches up would pass that by."""
+        async with self._tables.together() as connection:
+            if self._tables.dialect == "postgresql":
+                await connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))
+            statement = self._tables.insert(_RELEASED).on_conflict_do_nothing()
+            await connection.execute(statement, [{"identifier": one} for one in identifiers])
 
     async def _free(self, identifier: str, decision: object) -> bool:
         document = await self._desk.store.get(identifier)
