@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,9 +20,10 @@ from channel_gateway import DIALECTS, Behaviour, Dialect, Gateway
 
 from warning import config_gateways
 from warning.alerts import message
-from warning.dispatch.channel import PartReceipt
+from warning.dispatch.channel import Outcome, PartReceipt
 from warning.dispatch.form import FormWay, fill, filled
 from warning.dispatch.kannel import KannelWay
+from warning.dispatch.posted import MOST_OCTETS, Poster
 from warning.dispatch.receipts_in import ReceiptsIn
 from warning.dispatch.routed import Routed, receipts_of
 from warning.dispatch.sms import text_of
@@ -262,6 +264,36 @@ async def test_the_picture_goes_by_signal_with_the_words(tmp_path: Path) -> None
     finally:
         await channel.stop()
         await gateway.stop()
+
+
+@pytest.mark.parametrize("length", [10**9, 3 << 20])
+async def test_a_gateway_that_answers_without_end_is_left(length: int) -> None:
+    """Byte by byte: after twice the timeout. A flood: after what an answer may have."""
+    gone = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            while not gone.is_set():
+                writer.write(b"x" if length == 10**9 else b"x" * 65536)
+                await writer.drain()
+                await asyncio.sleep(0.05 if length == 10**9 else 0)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    poster = Poster(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", 0.3)
+    await poster.start()
+    try:
+        async with asyncio.timeout(10):
+            found = await poster.ask("GET", poster.url)
+        if length == 10**9:
+            assert isinstance(found, Outcome) and (found.state, found.reason) == (State.UNKNOWN, "timeout")
+        else:
+            assert isinstance(found, httpx.Response) and found.status_code == 200 and len(found.content) == MOST_OCTETS
+    finally:
+        gone.set()
+        await poster.stop()
+        server.close()
 
 
 def test_what_a_value_holds_is_no_placeholder_and_numbers_stay_numbers() -> None:

@@ -18,9 +18,10 @@ from warning.model import DeliveryState
 
 log = logging.getLogger(__name__)
 
-MOST_OCTETS = 1 << 20  # of an answer
+MOST_OCTETS = 1 << 20  # of an answer; what comes beyond that is not read
 SHOWN = 200
 CLOSE_WITHIN_S = 5.0
+WHOLE = 2.0  # times the timeout of each step
 OUR_FAULT = {401, 402, 403, 404, 407}  # key, credit, address: of the route, whoever the message is for
 AMBIGUOUS = {500, 502, 504}  # it may have been taken before somebody fell over
 
@@ -51,8 +52,9 @@ class Poster:
         """The answer, or what no answer means."""
         assert self._client is not None, "start() comes first"
         try:
-            return await self._client.request(method, url, **request)
-        except httpx.TimeoutException as error:
+            async with asyncio.timeout(WHOLE * self.timeout_s):  # the client's own is per read: one byte a second would keep us for ever
+                return await _asked(self._client, method, url, request)
+        except (httpx.TimeoutException, TimeoutError) as error:
             return Outcome(DeliveryState.WAITING if isinstance(error, NOT_SENT) else DeliveryState.UNKNOWN, "timeout", detail=_words(error))
         except NOT_SENT as error:
             return Outcome(DeliveryState.WAITING, "connect", detail=_words(error))
@@ -65,6 +67,18 @@ class Poster:
         """Does somebody listen there?"""
         place = urlsplit(self.url)
         return await listens(place.hostname or "", place.port or (443 if place.scheme == "https" else 80))
+
+
+async def _asked(client: httpx.AsyncClient, method: str, url: str, request: dict[str, Any]) -> httpx.Response:
+    """The answer, with as much of its body as may be read."""
+    async with client.stream(method, url, **request) as response:
+        read = bytearray()
+        async for some in response.aiter_bytes():
+            read += some
+            if len(read) > MOST_OCTETS:
+                break
+        headers = {name: value for name, value in response.headers.items() if name in ("content-type", "retry-after")}
+        return httpx.Response(response.status_code, headers=headers, content=bytes(read[:MOST_OCTETS]))
 
 
 async def listens(host: str, port: int) -> bool:
