@@ -209,6 +209,39 @@ async def test_with_every_route_down_the_lane_waits_and_goes_on(tmp_path: Path) 
     await channel.stop()
 
 
+async def test_a_route_that_cannot_even_be_looked_at_takes_no_other_with_it(tmp_path: Path) -> None:
+    first, second = Scripted("a", Outcome(State.WAITING, "connect")), Scripted("b", Outcome(State.WAITING, "connect"))
+    asked = []
+
+    async def breaks() -> bool:
+        asked.append(1)
+        raise UnicodeError("label too long")
+
+    first.well, second.is_well = breaks, False
+    channel = Routed("sms", [first, second], lambda contact: "x", lambda up: None, lambda fact: None, 60.0, look_s=0.01)
+    event = world.event(world.region(tmp_path), "A", sent_ms=world.now_ms())
+    await channel.start()
+    await channel.send(Sending(1, event, world.contact(1), "en", 1, world.HOUR_MS))
+    await world.until(lambda: len(asked) > 1, what="a second look")
+    second.is_well = True
+    await asyncio.wait_for(channel.ready(), 5)
+    assert channel.choose([first, second]) is second
+    await channel.stop()
+
+
+async def test_what_a_gateway_repeats_of_the_address_is_not_handed_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    contact = replace(world.contact(1), email="amna@example.org")
+    said = f"550 <{contact.email}>: no such user; to={contact.phone} to={contact.phone.removeprefix('+')}"
+    for state in (State.FAILED, State.WAITING):
+        channel = Routed(
+            "email", [Scripted("a", Outcome(state, "connect", detail=said))], lambda contact: "x", lambda up: None, lambda fact: None
+        )
+        event = world.event(world.region(tmp_path), "A", sent_ms=world.now_ms())
+        outcome = await channel.send(Sending(1, event, contact, "en", 1, world.HOUR_MS))
+        assert outcome.detail == "550 <(address)>: no such user; to=(address) to=(address)"
+    assert "no such user" in caplog.text and "amna" not in caplog.text and contact.phone[1:] not in caplog.text
+
+
 FILE = """\
 receipts: {port: 8086, url: https://ews.example.org/, token: "file:token"}
 sms:

@@ -107,7 +107,7 @@ class Routed:
         while True:
             way = self.choose(left)
             left.remove(way)
-            outcome = self._named(way, await way.send(sending))
+            outcome = self._named(way, await way.send(sending), sending.contact)
             if outcome.reason in CLOSED:
                 self._trouble(way, outcome)
             elsewhere = outcome.state is DeliveryState.WAITING and outcome.reason in CLOSED | {"throttled"}
@@ -132,21 +132,28 @@ class Routed:
         log.warning("%s: route %s: %s %s", self.name, way.name or "first", outcome.reason, outcome.detail)
         self._tell()
 
-    def _named(self, way: Way, outcome: Outcome) -> Outcome:
-        return replace(outcome, route=way.name, parts=tuple(_part(way.name, part) for part in outcome.parts))
+    def _named(self, way: Way, outcome: Outcome, contact: Contact) -> Outcome:
+        parts = tuple(_part(way.name, part) for part in outcome.parts)
+        return replace(outcome, route=way.name, parts=parts, detail=without_addresses(outcome.detail, contact))
 
     async def _watch(self) -> None:
         began = self.clock()
         while True:
             self._tell()
             for way in self.ways:
-                health = self._health[way.name]
-                if not health.up:
-                    health.up = await way.well()
-                elif not way.up and (self.clock() - began > self.bind_s or health.was_up):
-                    health.trouble_at = self.clock()
-                health.was_up = health.was_up or way.up
+                try:
+                    await self._look(way, began)
+                except Exception:  # one that cannot be asked stays down; the others are looked at, and it is asked again
+                    log.exception("%s: route %s cannot be looked at", self.name, way.name or "first")
             await asyncio.sleep(self.look_s)
+
+    async def _look(self, way: Way, began: float) -> None:
+        health = self._health[way.name]
+        if not health.up:
+            health.up = await way.well()
+        elif not way.up and (self.clock() - began > self.bind_s or health.was_up):
+            health.trouble_at = self.clock()
+        health.was_up = health.was_up or way.up
 
     def _tell(self) -> None:
         for way in self.ways:
@@ -158,6 +165,13 @@ class Routed:
         if self._up != up:
             self._up = up
             self.on_state(up)
+
+
+def without_addresses(detail: str, contact: Contact) -> str:
+    """What a gateway says often repeats whom it was for; logs name contacts by their ids alone."""
+    for address in filter(None, (contact.email, contact.phone, contact.phone.removeprefix("+"))):
+        detail = detail.replace(address, "(address)")
+    return detail
 
 
 def qualified(route: str, message_id: str) -> str:
