@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import and_, exists, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.alerts.lifecycle import chain_of
 from warning.dispatch import tables as t
 from warning.dispatch.audience import MACHINES, Planned
 from warning.dispatch.rows import OPEN, Open, delivery_row
@@ -35,6 +36,7 @@ class Made:
     planned: Planned | None = None
 
 
+Over = Callable[[Row], bool]
 Decide = Callable[[Others, dict[str, set[str]]], Sequence[Made]]  # how the others stand, contact -> channels tried -> the steps
 
 
@@ -43,7 +45,8 @@ async def candidates(connection: AsyncConnection, now_ms: int, after_ms: int, lo
     c, newer = t.deliveries.c, t.alerts.alias("newer")
     accepted = and_(c.state == DeliveryState.ACCEPTED.value, c.changed_ms <= now_ms - after_ms)
     failed = c.state == DeliveryState.FAILED.value
-    waits = and_(c.state.in_(OPEN), c.next_attempt_ms.isnot(None), c.reason != QUIET, c.created_ms <= now_ms - long_ms)
+    goes_on = or_(c.next_attempt_ms.isnot(None), c.state == DeliveryState.UNKNOWN.value)  # held: not; unknown for good: as one that waits
+    waits = and_(c.state.in_(OPEN), goes_on, c.reason != QUIET, c.created_ms <= now_ms - long_ms)
     told_newer = exists().where(newer.c.chain == c.chain, newer.c.revision > c.revision, newer.c.kind.notin_(UNTOLD))
     query = (
         select(t.deliveries)
@@ -57,14 +60,14 @@ async def candidates(connection: AsyncConnection, now_ms: int, after_ms: int, lo
 
 
 async def others(
-    connection: AsyncConnection, alert: str, contacts: Collection[str], answered: Collection[str]
+    connection: AsyncConnection, alert: str, contacts: Collection[str], answered: Collection[str], over: Over
 ) -> tuple[Others, dict[str, set[str]]]:
-    """How the deliveries of a revision to these contacts stand; contact -> channels that were tried."""
+    """How the deliveries of a revision to these contacts stand; contact -> channels that were tried. ``over``: is the time of one over?"""
     found, tried = Others(reached=set(answered)), dict[str, set[str]]()
     c = t.deliveries.c
     done = exists().where(t.escalations.c.delivery == c.id).label("done")
-    query = select(c.contact, c.channel, c.state, done).where(c.alert == alert, c.contact.in_(list(contacts)))
-    for row in await connection.execute(query):
+    query = select(c.contact, c.channel, c.state, c.created_ms, c.changed_ms, c.attempts, done)
+    for row in await connection.execute(query.where(c.alert == alert, c.contact.in_(list(contacts)))):
         found.told.add(row.contact)
         tried.setdefault(row.contact, set()).add(row.channel)
         if row.channel in MACHINES:
@@ -72,7 +75,7 @@ async def others(
         if row.state == DeliveryState.DELIVERED.value:
             found.reached.add(row.contact)
         elif row.state in TRYING and not row.done:
-            found.trying.add(row.contact)
+            (found.spent if over(row._asdict()) else found.trying).add(row.contact)
     return found, tried
 
 
@@ -82,11 +85,15 @@ async def enter(
     event: AlertEvent,
     contacts: Collection[str],
     answered: Collection[str],
+    over: Over,
     decide: Decide,
     now_ms: int,
 ) -> tuple[list[Made], list[Open]]:
-    """Decides with what stands in the same transaction; the steps, and the deliveries that they added."""
-    made = list(decide(*await others(connection, event.alert.identifier, contacts, answered)))
+    """Decides with what stands in the same transaction; the steps, and the deliveries that they added. None of a revision that a newer
+    one has taken the place of since it was looked at: what it added would go out after that one."""
+    if await _has_newer(connection, event):
+        return [], []
+    made = list(decide(*await others(connection, event.alert.identifier, contacts, answered, over)))
     rows: list[Row] = []
     for one in made:
         if one.planned is not None:
@@ -100,6 +107,12 @@ async def enter(
     if made:
         await connection.execute(insert(t.escalations), [_row(one, now_ms) for one in made])
     return made, [Open.of(row) for row in rows if row["state"] in OPEN]
+
+
+async def _has_newer(connection: AsyncConnection, event: AlertEvent) -> bool:
+    c, alert = t.alerts.c, event.alert
+    newer = select(c.identifier).where(c.chain == chain_of(alert.identifier), c.revision > alert.revision, c.kind.notin_(UNTOLD))
+    return (await connection.execute(newer.limit(1))).first() is not None
 
 
 def _row(one: Made, now_ms: int) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """What a warning does when nobody confirms it: the contact's next channel, its office, its district's control room; see ``steps``.
 
 Looked at every few seconds, by the dispatcher's time. Every step stands in the ledger (``escalations``) with its reason, before it is sent.
-Answers that came in by SMS, link or API (``people.acknowledged``) end it; a bare "1" answers all that this phone was lately sent. After a
-start nobody's time is over sooner than RESTART_MS later: while we were away no receipt could come in. A replay does not escalate: its
-receipts come at today's time, and it has to be reproducible.
+Answers that came in by SMS, link or API (``people.acknowledged``) end it; a bare "1" answers all that this phone was lately sent, a code
+only what it is the code of. After a start nobody's time is over sooner than RESTART_MS later: while we were away no receipt could come in;
+so, too, when the ledger was away, or we were frozen. A replay does not escalate: its receipts come at today's time, and it has to be
+reproducible.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Escalation:
     now_ms: Callable[[], int]
     listen: Listener
     closures: Closures = field(default_factory=Closures)
+    lost: Callable[[], None] = lambda: None  # hears when the ledger may have steps whose deliveries nobody was handed
 
     def __post_init__(self) -> None:
         self.after_ms = 1000 * self.planner.region.alert.escalate_after_s
@@ -62,15 +64,20 @@ class Escalation:
 
     async def run(self) -> None:
         """Until it is cancelled. What does not answer is asked again at the next look."""
-        every_s = min(MOST_LOOK_S, max(LEAST_LOOK_S, self.after_ms / 20_000))
+        every_s, good_ms = min(MOST_LOOK_S, max(LEAST_LOOK_S, self.after_ms / 20_000)), self.now_ms()
         while True:
             await asyncio.sleep(every_s)
+            now_ms = self.now_ms()
+            if now_ms - good_ms > RESTART_MS:  # receipts of that time are still to come
+                self._started_ms = now_ms
             try:
                 await self.settle()
                 if self.after_ms:
-                    await self.look(self.now_ms())
+                    await self.look(now_ms)
+                good_ms = now_ms
             except (DBAPIError, OSError) as error:
                 log.error("escalation waits, the ledger does not answer: %s", error)
+                self.lost()
             except Unavailable as error:
                 if error.reason != "database":
                     raise
@@ -89,7 +96,7 @@ class Escalation:
             return [(contact, answer.chain) for contact in ids]
         heard = await self.ledger.lately(ids, answer.at_ms - LATELY_MS)
         named = [one for one in heard if answer.code and self.code_of(one[2]).upper() == answer.code.upper()]
-        return sorted({(contact, chain) for contact, chain, _ in named or heard})
+        return sorted({(contact, chain) for contact, chain, _ in (named if answer.code else heard)})
 
     # --- steps
 
@@ -128,8 +135,12 @@ class Escalation:
         people = {one.id: one for some in (contacts.values(), *offices.values(), *rooms.values()) for one in some}
         answered = await self._answered(due)
 
+        def over(row: Row) -> bool:
+            return bool(self._overdue(row, now_ms))
+
         def decide(others: Others, tried: dict[str, set[str]]) -> list[Made]:
             made = []
+            steps.go_on(others, people, tried, self.planner.ways)
             for row, why in due:
                 contact = contacts.get(row["contact"])
                 if contact is None or not contact.consent:
@@ -145,7 +156,7 @@ class Escalation:
                         tried.setdefault(one.to, set()).add(one.channel)
             return made
 
-        made, opened = await self.ledger.escalate(event, list(people), answered, decide, now_ms)
+        made, opened = await self.ledger.escalate(event, list(people), answered, over, decide, now_ms)
         self.routed([(item, people[item.contact]) for item in opened])
         self._tell(event, made)
         return len(made)

@@ -213,11 +213,11 @@ class Ledger:
             return await escalated.candidates(connection, now_ms, after_ms, long_ms, most, after_id)
 
     async def escalate(
-        self, event: AlertEvent, contacts: Sequence[str], answered: set[str], decide: escalated.Decide, now_ms: int
+        self, event: AlertEvent, contacts: Sequence[str], answered: set[str], over: escalated.Over, decide: escalated.Decide, now_ms: int
     ) -> tuple[list[escalated.Made], list[Open]]:
         """See ``escalated.enter``."""
         async with self._moving() as (connection, trail):
-            return await escalated.enter(connection, trail, event, contacts, answered, decide, now_ms)
+            return await escalated.enter(connection, trail, event, contacts, answered, over, decide, now_ms)
 
     async def lately(self, contacts: Sequence[str], since_ms: int) -> list[tuple[str, str, str]]:
         """See ``escalated.lately``."""

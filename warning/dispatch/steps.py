@@ -10,7 +10,7 @@ while: then the way is as good as gone; the next one's own queue, by deadlines a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from warning.dispatch.audience import MACHINES, Ways, ladder
@@ -36,10 +36,11 @@ class Stood:
 @dataclass(frozen=True, slots=True)
 class Others:
     """What became of everybody's deliveries of the same revision. ``reached``: a receipt or an answer; ``trying``: may still bring one;
-    ``told``: all that have any."""
+    ``spent``: have one whose time is over, and about which nothing was done yet; ``told``: all that have any."""
 
     reached: set[str] = field(default_factory=set)
     trying: set[str] = field(default_factory=set)
+    spent: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
 
 
@@ -101,6 +102,12 @@ def _room(rooms: Sequence[Contact], others: Others, ways: Ways) -> Step:
         if one.id not in others.told and (channel := next_channel(one, (), ways)):
             return Step(ROOM, one, channel, anew=True)
     return Step(NOBODY)
+
+
+def go_on(others: Others, people: Mapping[str, Contact], tried: Mapping[str, Collection[str]], ways: Ways) -> None:
+    """Whose time is over and who has a channel left is being tried still. Without one he is not: two of an office whose phones are both
+    off would wait for each other for ever, and their control room would never hear."""
+    others.trying.update(one for one in others.spent if one in people and next_channel(people[one], tried.get(one, ()), ways))
 
 
 def next_channel(contact: Contact, tried: Collection[str], ways: Ways) -> str:
