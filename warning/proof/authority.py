@@ -11,7 +11,7 @@ import sqlalchemy as sql
 
 from warning.alerts import manual
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import LONGEST_SILENCE_MS, Approval, Silence, said_level
+from warning.alerts.rules import LONGEST_SILENCE_MS, Approval, Decision, Silence, called_off, said_level
 from warning.database import Tables
 from warning.errors import InputError, Unavailable
 from warning.model import CLASSES, Alert, AlertEvent, Level, to_json
@@ -116,7 +116,7 @@ class Authority:
     ) -> AlertEvent:
         """Another class, time or ground in place of what a chain says now; an automatic one is called off up to the higher class."""
         self._allowed(by)
-        before = await self.newest(identifier, at_ms)
+        before = await self._changeable(identifier, at_ms)
         event = manual.corrected(before, self._region, level, reason, at_ms, hours, arrival_ms=arrival_ms, observed=observed)
         off = max(level, said_level(before), key=lambda one: one.rank)
         await self._enter("correct", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=off)
@@ -125,7 +125,7 @@ class Authority:
     async def cancel(self, identifier: str, reason: str, by: str, at_ms: int, *, key: str = "") -> AlertEvent:
         """The end of an alert's chain, by hand; an automatic one is called off up to its class."""
         self._allowed(by)
-        before = await self.newest(identifier, at_ms)
+        before = await self._changeable(identifier, at_ms)
         event = manual.cancelled(before, self._region, reason, at_ms)
         await self._enter("cancel", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=said_level(before))
         return event
@@ -149,6 +149,18 @@ class Authority:
             fix = "an identifier of /v1/alerts"
             raise InputError(f"there is no alert {identifier[:100]!r}", reason="alert", field="alert", fix=fix)
         return _EVENT.decode(found[max(found)]).alert
+
+    async def _changeable(self, identifier: str, at_ms: int) -> Alert:
+        """The same, to be corrected or cancelled: not a chain in whose place another one speaks, or people would hear two."""
+        alert = await self.newest(identifier, at_ms)
+        standing = await self.decisions.standing(at_ms)
+        decision = Decision(standing.approvals, call_offs=standing.call_offs)
+        off = called_off(alert, self._region.alert, decision, at_ms)
+        if off is not None and off.instead:
+            said = off.instead[-1]
+            fix = f"correct or cancel {said.identifier}" if said.active else "raise a new one"
+            raise InputError(f"{off.by} has {said.identifier} stand in its place", reason="decided", field="alert", fix=fix)
+        return alert
 
     def _of_region(self, identifier: str) -> bool:
         return len(identifier) <= 255 and identifier.startswith(f"{self._region.namespace}.")
