@@ -58,6 +58,7 @@ class Courier:
         self._running: list[asyncio.Task[None]] = []
         self._events: OrderedDict[str, AlertEvent] = OrderedDict()
         self._opening = asyncio.Lock()
+        self._decided: object = None  # what people had decided when all that is held was last asked for
 
     def route(self, item: Open, contact: Contact | None, *, first: bool = False) -> None:
         """Into its lane; what is held waits for a person. ``contact`` None: it is none any more."""
@@ -97,8 +98,22 @@ class Courier:
         return len(self._owned)
 
     async def recheck(self) -> None:
-        """Asks the gate again for what is held. Raises Unavailable."""
+        """Asks the gate again for what is held: one answer for all of an alert, and each where people decided something since. Raises
+        Unavailable, and what the ledger raises."""
+        people = self.planner.people
+        decided = people.approvals, people.silences, people.call_offs
         held = list(self.held.values())
+        if decided == self._decided:
+            free = {alert for alert in {item.alert for item in held} if not await self._held_for_all(alert)}
+            held = [item for item in held if item.alert in free]
+        await self._release(held)
+        self._decided = decided
+
+    async def _held_for_all(self, alert: str) -> bool:
+        event = await self._event(alert)
+        return self.planner.may(event, None, self.now_ms(), knows=True, stands_in=True).held
+
+    async def _release(self, held: Sequence[Open]) -> None:
         for first in range(0, len(held), SOME):
             some = [item for item in held[first : first + SOME] if item.id in self.held]
             contacts = await self.contacts.many({item.contact for item in some})

@@ -160,8 +160,13 @@ class Lane:
         while True:
             self._wake.clear()
             await self.gate.wait()
-            await self.ready()
-            item = self.queue.take(self.wall_ms()) if len(self._under_way) < self.width else None
+            try:
+                await self.ready()
+                item = self.queue.take(self.wall_ms()) if len(self._under_way) < self.width else None
+            except Exception:  # nobody waits for this task: it would end unseen, and its messages with it
+                log.exception("lane %s stands; it goes on in %d ms", self.name, AGAIN_MS)
+                await asyncio.sleep(AGAIN_MS / 1000)
+                continue
             if item is None:
                 await self._wait()
                 continue

@@ -223,8 +223,8 @@ class Planner:
 
     # --- what others ask, too
 
-    def may(self, event: AlertEvent, contact: Contact, now_ms: int, *, knows: bool, stands_in: bool) -> Verdict:
-        """The one gate, with what people decided and what this deployment is."""
+    def may(self, event: AlertEvent, contact: Contact | None, now_ms: int, *, knows: bool, stands_in: bool) -> Verdict:
+        """The one gate (``contact`` None: for the public), with what people decided and what this deployment is."""
         people, where = self.people, self.deployment
         decision = Decision(people.approvals, people.silences, where.replay, where.embedded, "", knows, stands_in, people.call_offs)
         return may_leave(event, contact, self.region, decision, now_ms)

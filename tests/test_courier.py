@@ -1,0 +1,117 @@
+"""What is held, and lanes that must not end unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import channel_world as world
+import pytest
+from test_planning import Phones, Story, planned, story
+
+from warning.alerts.rules import Approval, Silence
+from warning.dispatch import lane as lanes
+from warning.dispatch.courier import Courier
+from warning.dispatch.journal import Journal
+from warning.dispatch.lane import Lane
+from warning.dispatch.lookup import Lookup
+from warning.dispatch.planner import Planner
+from warning.dispatch.rows import Open
+from warning.facts import nobody
+from warning.model import Level
+
+MINUTE_MS = 60_000
+
+
+class Way(Phones):
+    """Also the lane of a channel; nothing leaves, for the courier's gate stays closed."""
+
+    def lane(self, contact) -> str:
+        return "sms"
+
+    def width(self, lane: str) -> int:
+        return 1
+
+    async def ready(self) -> None:
+        return
+
+
+class Asked:
+    """A directory that counts whom it is asked for."""
+
+    def __init__(self, told: Story) -> None:
+        self.told, self.count = told, 0
+
+    async def __call__(self, ids):
+        self.count += len(ids)
+        return {one.id: one async for chunk in self.told.directory.heard(ids) for one in chunk}
+
+
+def courier(told: Story, planner: Planner, asked: Asked, now_ms) -> Courier:
+    journal: Journal = Journal(told.ledger.write, lambda up, why: None)
+    return Courier(told.ledger, journal, planner, {"sms": Way()}, Lookup(asked), False, now_ms, now_ms, nobody)
+
+
+@pytest.mark.parametrize("release", ["approval", "time", "silence"])
+async def test_what_waits_for_a_person_costs_one_question_an_alert_and_goes_on_when_something_changed(tmp_path: Path, release: str) -> None:
+    async with story(tmp_path) as told:
+        rules = replace(told.region.alert, approve_from=Level.HIGH, approve_within_s=600, unanswered="send")
+        told.region = replace(told.region, alert=rules)
+        planner, asked, at_ms = told.planner(), Asked(told), world.now_ms()
+        at = [at_ms]
+        of = courier(told, planner, asked, lambda: at[0])
+        await told.enter(planner, event := world.event(told.region, "A", sent_ms=at_ms))
+        await planned(planner)
+        await of.resync()
+        held = len(of.held)
+        assert held == 53 and not of.lanes
+        chain = event.alert.identifier.rpartition(".")[0]
+        await of.recheck()  # the first time each is asked for: that puts them into their lane
+        await back(of, held)
+        asked.count = 0
+        for _ in range(5):
+            await of.recheck()
+        assert (asked.count, len(of.held)) == (0, held), "nobody is read again while nothing changed"
+        if release == "approval":
+            planner.people.approvals = (Approval(chain, Level.EXCEPTIONAL, "A. Engineer", at_ms),)
+        elif release == "silence":
+            planner.people.silences = (Silence("A", Level.HIGH, at_ms, at_ms + MINUTE_MS, "A. Engineer", "a test"),)
+        else:
+            at[0] += 11 * MINUTE_MS
+        await of.recheck()
+        assert asked.count == held and not of.held
+        await of.finish(0.0)
+
+
+async def back(of: Courier, number: int) -> None:
+    """As their lane does when the gate says no once more."""
+    for lane in of.lanes.values():
+        while (item := lane.queue.take(of.wall_ms())) is not None:
+            of.held[item.id] = replace(item, next_attempt_ms=None)
+            lane.queue.done(item.key)
+    assert len(of.held) == number
+
+
+async def test_a_lane_whose_way_breaks_in_an_unforeseen_manner_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "AGAIN_MS", 10)
+    sent, faults = list[int](), [KeyError("no such route"), RuntimeError("any")]
+
+    async def ready() -> None:
+        if faults:
+            raise faults.pop()
+
+    async def deliver(item: Open) -> None:
+        sent.append(item.id)
+
+    gate = asyncio.Event()
+    gate.set()
+    lane = Lane("sms", 1, deliver, ready, gate, world.now_ms)
+    running = asyncio.create_task(lane.run())
+    try:
+        lane.add(Open(1, "x.1", "x", Level.HIGH, "c1", "sms", "en", "", 0, 0, 0, 10**15))
+        await world.until(lambda: sent, what="it goes")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert sent == [1] and not faults
