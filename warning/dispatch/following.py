@@ -22,7 +22,7 @@ from warning.region import Contact, Region
 log = logging.getLogger(__name__)
 
 RETRIES_S = (0.0, 5.0, 30.0)
-MOST_UNDER_WAY = 50
+MOST_UNDER_WAY = 2_000  # a bound of the memory alone: how many go at once is the channel's affair
 
 
 class Following:
@@ -40,7 +40,7 @@ class Following:
     ) -> None:
         self._region, self._deployment, self._people, self._webhooks = region, deployment, people, webhooks
         self._now_ms = now_ms
-        self._decisions = Decisions(deployment.database)
+        self._decisions = Decisions(deployment.database, replay=deployment.replay)
         self._waiting = Waiting(region, deployment, people, self._decisions, operators, self._tell, listen)
         self._under_way: set[asyncio.Task[None]] = set()
 

@@ -1,7 +1,7 @@
 """The operators' notice: a zone fell silent (UNKNOWN), or speaks again.
 
 Changes are collected over a time span of the log and told together, so that an outage of a whole network is one message. Told at least
-once: what operators know stands in the ledger, and moves with the position in the log.
+once: what operators know stands in the ledger, and is entered when they were told; until then the position in the log stays.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from aiokafka import ConsumerRecord
+from sqlalchemy.exc import DBAPIError
 
 from warning.alerts.rules import Decision, may_leave
 from warning.deployment import Deployment
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 SPAN_MS = 60_000
 REPLAY_SPAN_MS = 3_600_000
 QUIET_S = 5.0  # so long nothing new in the log: what was collected is told
-MOST_UNDER_WAY = 20
+MOST_UNDER_WAY = 2_000  # a bound of the memory alone: how many go at once, and that none that hangs counts, is the channel's affair
 RETRIES_S = (0.0, 5.0, 60.0)
 
 
@@ -91,6 +93,7 @@ class Notices:
         self._region, self._deployment, self._ledger, self._channel, self._listen = region, deployment, ledger, channel, listen
         self._span_ms = REPLAY_SPAN_MS if deployment.replay else SPAN_MS
         self._under_way: set[asyncio.Task[None]] = set()
+        self._entered: dict[str, int] = {}  # zone -> n
         self._read_at = 0.0
 
     async def run(self) -> None:
@@ -122,8 +125,7 @@ class Notices:
             return
         for collection in collections.values():
             await self._tell(collection.take())
-        if read:
-            await self._ledger.observe({}, list(read.values()))
+        if read and not self._under_way and await self._enter({}, list(read.values())):
             read.clear()
 
     async def _see(self, collection: Collection, record: ConsumerRecord) -> None:
@@ -141,12 +143,34 @@ class Notices:
         back = tuple(observed.zone for observed in changed if observed.level is not Level.UNKNOWN)
         log.warning("zones without observation: %s; observed again: %s", ", ".join(silent) or "none", ", ".join(back) or "none")
         self._listen(OperatorNotice(silent, back))
-        await self._ledger.observe({observed.zone: (observed.level is Level.UNKNOWN, observed.n) for observed in changed}, [])
         body = body_of(self._region.id, changed)
         name = f"notice:{self._region.id}:{changed[0].zone}:{max(observed.n for observed in changed)}"
-        for contact in await self._told():
-            if self._may(contact, changed[0]):
-                self._post(contact, f"{name}:{contact.id}".replace(".", "~"), body)
+        posts = [(contact, f"{name}:{contact.id}".replace(".", "~")) for contact in await self._told() if self._may(contact, changed[0])]
+        if (room := max(0, MOST_UNDER_WAY - len(self._under_way))) < len(posts):
+            log.error("notice %s is not sent to %d operators: %d are under way; the log has it", name, len(posts) - room, MOST_UNDER_WAY)
+        self._beside(self._tell_all(changed, [self._beside(self._deliver(*post, body)) for post in posts[:room]]))
+
+    async def _tell_all(self, changed: list[Observed], posts: list[asyncio.Task[None]]) -> None:
+        """What operators know is entered when each was told, or could not be: a crash before tells them again."""
+        await asyncio.gather(*posts, return_exceptions=True)
+        news = [one for one in changed if one.n >= self._entered.get(one.zone, -1)]
+        self._entered |= {one.zone: one.n for one in news}
+        await self._enter({one.zone: (one.level is Level.UNKNOWN, one.n) for one in news}, [])
+
+    async def _enter(self, zones: Mapping[str, tuple[bool, int]], positions: list[Position]) -> bool:
+        """Whether the ledger has it; if not, it is told again after the next start."""
+        try:
+            await self._ledger.observe(zones, positions)
+        except (DBAPIError, OSError, Unavailable) as error:
+            log.error("the ledger does not answer, what operators were told is not entered: %s", error)
+            return False
+        return True
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
     async def _told(self) -> list[Contact]:
         """Operators with a webhook; where the directory is away those of contacts.csv, for this is not sent again."""
@@ -164,14 +188,6 @@ class Notices:
             _dressed(self._region, observed, status), contact, self._region, Decision((), (), replay, embedded), observed.at_ms
         )
         return verdict.allowed
-
-    def _post(self, contact: Contact, identifier: str, body: str) -> None:
-        if len(self._under_way) >= MOST_UNDER_WAY:
-            log.error("notice %s is not sent to %s: %d are under way; the log has it", identifier, contact.id, MOST_UNDER_WAY)
-            return
-        task = asyncio.create_task(self._deliver(contact, identifier, body))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
 
     async def _deliver(self, contact: Contact, identifier: str, body: str) -> None:
         for delay_s in RETRIES_S:
