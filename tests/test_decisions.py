@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from alert_region import DRILL, REGION, T0, H, M, raised
@@ -14,7 +15,7 @@ from warning.alerts.rules import Decision, may_leave
 from warning.errors import InputError
 from warning.model import EventKind, Level
 from warning.proof.authority import Authority
-from warning.proof.decisions import Decisions
+from warning.proof.decisions import Decisions, approval
 
 STRICT = replace(REGION, alert=replace(REGION.alert, approve_from=Level.HIGH, approve_within_s=900))
 MEDIUM = raised(REGION, observed=Level.MEDIUM)
@@ -60,6 +61,40 @@ async def test_a_chain_in_whose_place_a_person_spoke_is_not_corrected_a_second_t
     again = (await desk.correct(made.identifier, Level.HIGH, "No, it is higher", 2, "B. Shah", at_ms + 2 * M)).alert
     assert (again.revision, again.kind) == (1, EventKind.UPGRADE)
     await desk.close()
+    await decisions.close()
+
+
+@pytest.mark.parametrize("replay", [False, True])
+async def test_a_refusal_from_a_clock_that_is_ahead_counts_when_it_is_seen(tmp_path: Path, replay: bool) -> None:
+    """Else the rule for no answer would send what a person refused. In a replay, whose now is long ago, it counts for nothing."""
+    region = replace(STRICT, alert=replace(STRICT.alert, unanswered="send"))
+    high, decisions = raised(region), Decisions(where_of(tmp_path).database, replay=replay)
+    ahead_ms = high.sent_ms + 60 * M
+    kind, subject, what = approval(high.identifier, Level.HIGH, granted=False)
+    await decisions.decide(kind, "A. Khan", ahead_ms, subject, what)
+    for minute in (5, 20):
+        now_ms = high.sent_ms + minute * M
+        held = await decisions.standing(now_ms)
+        reason = may_leave(high, DRILL, region, Decision(held.approvals), now_ms).reason
+        assert reason == ({5: "approval_pending", 20: "unanswered_sent"}[minute] if replay else "declined")
+    assert (await decisions.acts())[0].at_ms == ahead_ms, "what was entered stays as it was"
+    await decisions.close()
+
+
+async def test_only_the_newest_rows_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever clock its writer had: a row is settled by how long we know it."""
+    decisions = Decisions(where_of(tmp_path).database)
+    clock = iter((0.0, 30.0, 61.0, 62.0))
+    monkeypatch.setattr("warning.proof.decisions.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    after = []
+    for _ in range(2):
+        await decisions.decide("approve", "A. Khan", T0 - 24 * H, "ews.y", {"level": "HIGH", "identifier": "ews.y.0"})
+        assert (await decisions.standing(T0)).approvals
+        after.append(decisions._after)
+    for _ in range(2):
+        assert len((await decisions.standing(T0)).approvals) == 2
+        after.append(decisions._after)
+    assert after == [0, 0, 1, 1]
     await decisions.close()
 
 

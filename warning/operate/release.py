@@ -39,7 +39,7 @@ class Gate:
 
     def __init__(self, region: Region, deployment: Deployment) -> None:
         self._region, self._deployment = region, deployment
-        self._decisions = Decisions(deployment.database)
+        self._decisions = Decisions(deployment.database, replay=deployment.replay)
         self._older = Tables(deployment.database, MetaData(), "approvals")
         self._call_offs: tuple[CallOff, ...] = ()
 

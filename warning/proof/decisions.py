@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,7 +40,7 @@ KINDS: Mapping[str, str] = {
     "resumed": "a chain that was called off rose above its class",
 }
 MANUAL = ("raise", "correct", "cancel")
-SETTLED_MS = 60_000  # a row older than this has no unseen neighbour: a transaction that took its number before may commit after it
+SETTLED_S = 60.0  # a row that was seen so long ago has no unseen neighbour: a transaction that took its number before may commit after it
 MOST = 500
 
 _EVENT = msgspec.json.Decoder(AlertEvent)
@@ -85,13 +86,14 @@ class Standing:
 
 
 class Decisions:
-    """``url``: ``Deployment.database``. Methods raise Unavailable when it is away."""
+    """``url``: ``Deployment.database``. ``replay``: now is history's, people's is today's. Methods raise Unavailable when it is away."""
 
-    def __init__(self, url: str, within_s: float = 10.0) -> None:
+    def __init__(self, url: str, within_s: float = 10.0, *, replay: bool = False) -> None:
         self._tables = Tables(url, _METADATA, "decisions", within_s)
         self._chained = False
         self._acts: dict[int, Act] = {}
-        self._standing = Standing()
+        self._standing, self._replay = Standing(), replay
+        self._seen_s: dict[int, float] = {}  # the newest rows -> when we saw them first
         self._after = 0  # rows up to here will never change nor get a neighbour
 
     async def close(self) -> None:
@@ -133,13 +135,15 @@ class Decisions:
         return [_act(row) for row in await self._tables.run(query)]
 
     async def standing(self, now_ms: int) -> Standing:
-        """What holds now. Reads only what is new since the last call."""
+        """What holds now. Reads only what is new since the last call. What we see is decided, also by a clock that is ahead of ours."""
         rows = await self._tables.run(sql.select(_ACTS).where(_ACTS.c.id > self._after).order_by(_ACTS.c.id))
-        new = {row.id: _act(row) for row in rows if row.id not in self._acts}
-        settled = [row.id for row in rows if row.at_ms < now_ms - SETTLED_MS]
-        self._after = max(settled, default=self._after)
+        new, seen_s = {row.id: _act(row) for row in rows if row.id not in self._acts}, time.monotonic()
+        self._seen_s |= dict.fromkeys(new, seen_s)
+        for number in [number for number, at_s in self._seen_s.items() if at_s < seen_s - SETTLED_S]:
+            self._after = max(self._after, number)
+            del self._seen_s[number]
         if new:
-            self._acts |= new
+            self._acts |= new if self._replay else {number: replace(act, at_ms=min(act.at_ms, now_ms)) for number, act in new.items()}
             self._standing = fold(self._acts[number] for number in sorted(self._acts))
         return self._standing
 
