@@ -142,7 +142,38 @@ def test_what_is_no_table_changes_nothing(tmp_path: Path, folder: Path) -> None:
         file.write_bytes(content)
         done = CliRunner().invoke(contacts, ["import", str(folder), str(file), "--by", "x", "--directory", str(tmp_path)])
         assert done.exit_code != 0 and "accepted" not in done.output.replace("0 accepted", "")
-    run(tmp_path, "import", folder, write(tmp_path, GOOD.format(1)), "--by", "ayesha", "--origin", "config", code=1)
+    for origin in ("config", "sms"):
+        run(tmp_path, "import", folder, write(tmp_path, GOOD.format(1)), "--by", "ayesha", "--origin", origin, "--whole", code=1)
+
+
+def test_one_quote_too_many_does_not_hide_the_rows_behind_it(tmp_path: Path, folder: Path) -> None:
+    rows = [GOOD.format(number) for number in range(1, 50)]
+    rows[9] = rows[9].replace("Village", '"Village')
+    done = run(tmp_path, "import", folder, write(tmp_path, *rows), "--by", "ayesha", code=1)
+    assert "accepted" not in done and run(tmp_path, "list", folder) == "the directory is empty\n"
+
+
+def test_the_row_that_was_taken_is_the_one_that_is_named(tmp_path: Path, folder: Path) -> None:
+    made = report(tmp_path, folder, write(tmp_path, GOOD.format(1).replace("LOW", "LOWER"), GOOD.format(1)), code=1)
+    assert [(row["line"], row["outcome"]) for row in made["rows"]] == [(2, "refused"), (3, "accepted")]
+
+
+def test_a_stop_is_entered_for_the_number_however_it_is_typed(tmp_path: Path, folder: Path) -> None:
+    file = write(tmp_path, "w7,Seven,public,en,upper,LOW,+923001234567,true")
+    report(tmp_path, folder, file)
+    for typed in ("0300 1234567", "+92 (300) 123-4567", "0092-300-1234567", "923001234567"):
+        assert "+923001234567 wants no messages: w7" in run(tmp_path, "unsubscribe", folder, typed, "--by", "ayesha"), typed
+    run(tmp_path, "unsubscribe", folder, "w8", "--by", "ayesha", code=1)
+    assert "wants no messages: w7" in run(tmp_path, "unsubscribe", folder, "w7", "--by", "ayesha")
+
+
+def test_what_holds_numbers_is_nobody_elses(tmp_path: Path, folder: Path) -> None:
+    for name in ("out.csv", "report.json"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o644)
+    report(tmp_path, folder, write(tmp_path, GOOD.format(1)))
+    run(tmp_path, "export", folder, tmp_path / "out.csv")
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("out.csv", "report.json")} == {0o600}
 
 
 def test_a_large_file_is_judged_in_little_time(tmp_path: Path, folder: Path) -> None:

@@ -192,7 +192,9 @@ def export(
 def _private(path: str, flags: int) -> int:
     import os
 
-    return os.open(path, flags, 0o600)
+    file = os.open(path, flags, 0o600)
+    os.fchmod(file, 0o600)  # it may have been there before
+    return file
 
 
 @contacts.command()
@@ -247,19 +249,37 @@ def _say(name: str, address: str, by: str, *, given: bool, **options: Any) -> No
     from warning.people import consent
     from warning.wiring import clock_ms
 
-    async def work(opened: people.Directory, _: Region) -> list[str]:
-        return await consent.say(opened, address, given=given, at_ms=clock_ms(), by=by, how="person")
+    async def work(opened: people.Directory, region: Region) -> tuple[str, list[str]]:
+        said = await _meant(opened, address.strip(), region)
+        return said, await consent.say(opened, said, given=given, at_ms=clock_ms(), by=by, how="person")
 
-    ids = _with_directory(name, work, **options)
+    said, ids = _with_directory(name, work, **options)
     word = "wants messages" if given else "wants no messages"
-    print(f"{address} {word}: " + (", ".join(ids) if ids else "nobody in the directory yet; it counts for whoever comes with it"))
+    print(f"{said} {word}: " + (", ".join(ids) if ids else "nobody in the directory yet; it counts for whoever comes with it"))
+
+
+async def _meant(opened: people.Directory, typed: str, region: Region) -> str:
+    """The contact of that id; else the phone as the directory writes it, however it was typed; else the e-mail address."""
+    from warning.config_readers import e164
+    from warning.people import listed
+    from warning.people.subscriptions import CONTACT
+
+    if typed.startswith(CONTACT) or [some async for some in listed.entries(opened, listed.Wish(id=typed, inactive=True))]:
+        return typed
+    if typed.strip("+0123456789 ().-") == "" and (phone := e164(typed, region.country)).startswith("+"):
+        return phone
+    if "@" in typed:
+        return typed
+    fix = "write +92..., name@host, or an id of `warning contacts list`"
+    raise InputError(f"{typed!r} is no phone, no e-mail address and no contact", reason="address", field="address", fix=fix)
 
 
 def _write(path: Path | None, document: dict[str, Any]) -> None:
     if path is None:
         return
     try:
-        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with open(path, "w", encoding="utf-8", opener=_private) as out:  # a complaint may name a number
+            out.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         fix = "name a file in a folder that is there"
         raise ConfigError([Problem(f"--json {path}", f"cannot be written: {error.strerror}", fix)]) from error

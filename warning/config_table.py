@@ -23,6 +23,7 @@ from warning.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 AT_ONCE = 1000  # rows
+NOT_CSV = "not CSV"  # so a problem begins after which no row was read
 MANY = 300  # of them: below, the preparation costs more than it saves
 
 
@@ -125,7 +126,7 @@ def _numbered(path: Path, problems: list[Problem], found: list[tuple[int, Proble
             if cells and (cells[0].strip() or "".join(cells).strip()):
                 yield reader.line_num, cells
     except csv.Error as error:
-        found.append((reader.line_num, Problem(f"{path}:{reader.line_num}", f"not CSV: {error}", "check the quotes")))
+        found.append((reader.line_num, Problem(f"{path}:{reader.line_num}", f"{NOT_CSV}: {error}", "check the quotes")))
 
 
 def _lines(text: str) -> Iterator[str]:

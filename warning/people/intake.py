@@ -9,10 +9,11 @@ from pathlib import Path
 
 from warning.config_contacts import Known, check_contact, contact_of
 from warning.config_schema import ContactRow
-from warning.config_table import read_table
+from warning.config_table import NOT_CSV, read_table
 from warning.errors import ConfigError, InputError, Problem
 from warning.people import imports
 from warning.people.directory import Directory
+from warning.people.enrolment import ORIGIN
 from warning.region import Contact, Region
 
 _AT = re.compile(r":(\d+)(?: \(([^()]+)\))?$")  # line, column
@@ -51,6 +52,8 @@ def read_contacts(path: Path, region: Region) -> Read:
     table = read_table(path, ContactRow, problems)
     if not table.ids:
         raise ConfigError(problems[:20] or [Problem(str(path), "holds no contact", "columns are those of contacts.csv: config/README.md")])
+    if cut := [problem for problem in problems if problem.what.startswith(NOT_CSV)]:  # one quote too many may have hidden 10,000 rows
+        raise ConfigError(cut)
     read, known = Read(lines=dict(table.ids)), Known.of(region)
     read.complaints = [_complaint(problem) for problem in problems]
     for row in table.rows:
@@ -60,6 +63,7 @@ def read_contacts(path: Path, region: Region) -> Read:
             found.append(Complaint(row.line, "id", f"{row.data.id!r} stands in line {first} already", "remove one", True))
         elif not any(one.fatal for one in found):
             read.contacts[row.data.id] = contact_of(row.data)
+            read.lines[row.data.id] = row.line  # a refused row of that id may stand above
         read.complaints += found
     read.complaints.sort(key=lambda one: one.line)
     return read
@@ -89,6 +93,8 @@ async def take(
     if origin == imports.CONFIG:
         fix = "edit contacts.csv: the dispatcher takes it in when it starts"
         raise InputError("config is the region's own contacts.csv", reason="origin", field="origin", fix=fix)
+    if origin == ORIGIN:
+        raise InputError("sms are those who joined by SMS", reason="origin", field="origin", fix="--origin with another name")
     contacts = list(read.contacts.values())
     if whole and read.refused:
         words = f"{len(read.refused)} rows are refused: who of them stays cannot be told"
