@@ -108,8 +108,11 @@ async def test_a_pause_ends_the_challenge_that_was_under_way(store: Subscription
 async def test_who_says_stop_is_paused_by_address_and_by_contact(store: Subscriptions) -> None:
     mail = replace(WANTED, channel="email", address="Duty@PDMA.example")
     made, other, hook = await store.create("pdma", mail), await store.create("ndma", replace(mail, address="x@ndma.example")), None
-    await store.confirm(made.id, "desk")
-    await store.confirm(other.id, "desk")
+    with pytest.raises(InputError, match="another address"):
+        await store.confirm(made.id, "duty@elsewhere.example", "desk")
+    assert (await store.get(made.id)).state == "pending"
+    await store.confirm(made.id, mail.address, "desk")
+    await store.confirm(other.id, "x@ndma.example", "desk")
     hook = await store.create("pdma", WANTED)
     assert await store.stop("duty@pdma.EXAMPLE", "said stop") == [f"agency-{made.id}"]
     assert [(await store.get(one.id)).state for one in (made, other, hook)] == ["paused", "active", "pending"]

@@ -286,9 +286,12 @@ async def test_an_email_address_waits_for_a_person(office: Office) -> None:
     agency, operator = await office.agency("PDMA"), await office.agency("desk", "operator")
     made = await agency.subscribe(email="duty@example.org")
     assert made["state"] == "pending"
-    await agency.ask("POST", f"/{made['id']}/confirm", 403)
-    assert (await operator.ask("POST", f"/{made['id']}/confirm"))["state"] == "active"
-    await operator.ask("POST", f"/{made['id']}/confirm", 409)
+    sure = {"params": {"email": "duty@example.org"}}
+    await agency.ask("POST", f"/{made['id']}/confirm", 403, **sure)
+    await operator.ask("POST", f"/{made['id']}/confirm", 422)
+    await operator.ask("POST", f"/{made['id']}/confirm", 409, params={"email": "before@example.org"})
+    assert (await operator.ask("POST", f"/{made['id']}/confirm", **sure))["state"] == "active"
+    await operator.ask("POST", f"/{made['id']}/confirm", 409, **sure)
     changed = await agency.ask("PATCH", f"/{made['id']}", json={"email": "other@example.org"})
     assert changed["state"] == "pending", "another address is another one's"
 

@@ -149,12 +149,14 @@ def _checked(routes: APIRouter, counter: Counter) -> None:
         dependencies=[Depends(counter.admission.needs("operator"))],
         responses=_TAKEN,
     )
-    async def confirm(id: str, who: Who) -> subscribed.Answer:
+    async def confirm(
+        id: str, who: Who, email: Annotated[str, Query(max_length=320, description="the address that was made sure of")]
+    ) -> subscribed.Answer:
         found = await counter.store.get(id)
         if found is None or found.channel != "email":
             raise ProblemError(404, "No such subscription", "There is none by e-mail of that id.", "id", "GET /v1/subscriptions")
         try:
-            return subscribed.answer(await counter.store.confirm(id, who.name), counter.desk.region)
+            return subscribed.answer(await counter.store.confirm(id, email, who.name), counter.desk.region)
         except InputError as error:
             raise ProblemError(409, "Not now", str(error), error.field, error.fix) from error
 

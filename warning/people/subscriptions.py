@@ -218,16 +218,20 @@ class Subscriptions:
         """Anew, with another token."""
         await self._set(id, {"state": "pending", "reason": "", "changed_ms": self._clock()} | _challenge(self._clock()))
 
-    async def confirm(self, id: str, by: str) -> Subscription:
-        """A person has made sure that an e-mail address is the owner's. Raises InputError where nothing waits for that."""
+    async def confirm(self, id: str, address: str, by: str) -> Subscription:
+        """A person has made sure that this e-mail address is the owner's. Raises InputError where nothing waits for that."""
         found = await self._present(id)
         if found.channel != "email" or found.state not in ("pending", "paused"):
             raise InputError(
                 f"{id} is {found.state}, by {found.channel}", reason="state", field="state", fix="only a pending one by e-mail"
             )
         values = {"state": "active", "reason": f"confirmed by {by}"[:300], "errand": "", "changed_ms": self._clock()}
-        await self._set(id, values)
-        return await self._present(id)
+        same = sql.and_(_COLUMNS.id == id, _COLUMNS.address == address, _COLUMNS.state == found.state)
+        await self._tables.run(sql.update(_SUBSCRIPTIONS).where(same).values(**values))
+        now = await self._present(id)
+        if (now.address, now.state) != (address, "active"):  # its owner may have changed it since the person looked
+            raise InputError(f"{id} has another address", reason="address", field="email", fix="look at it again: GET /v1/subscriptions/ID")
+        return now
 
     async def test(self, id: str) -> None:
         """The dispatcher sends a test event within seconds."""
