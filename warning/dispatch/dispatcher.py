@@ -99,6 +99,7 @@ class Dispatcher:
         self._answers = Acknowledgements(address(deployment))
         self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen) if cash else None
         self._directory, self._resync = Directory(address(deployment), region), False
+        self._beating: asyncio.Task[None] | None = None
         self._texts: dict[tuple[str, str, str], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
@@ -130,11 +131,13 @@ class Dispatcher:
         try:
             if not await ledger.lease.take(stop, self._standing_by):
                 return
+            self._beating = asyncio.create_task(self._beat(ledger), name="lease")
             if not self._deployment.replay:
                 await self._clock.start()
             await self._start(ledger)
             await self._work(ledger, stop)
         finally:
+            await _cancel([self._beating] if self._beating else [])
             self._listen(Ready("dispatch", False, "stopped"))
             await self._signed.close()
             await self._register.close()
@@ -152,7 +155,7 @@ class Dispatcher:
     async def _start(self, ledger: Ledger) -> None:
         self._newest_ms = await ledger.newest_ms(self._deployment.alerts)
         self._code_secret = await self._register.secret()
-        self._journal: Journal[Entry, Answer] = Journal(ledger.write, lambda up, why: self._listen(Ready("ledger", up, why)))
+        self._journal: Journal[Entry, Answer] = Journal(ledger.write, self._ledger_state)
         channels = tuple(self._channels.values())
         await merge(self._directory, self._region.contacts, CONFIG, self._wall_ms(), by=CONFIG, whole=True)
         self._planner = Planner(
@@ -192,6 +195,7 @@ class Dispatcher:
             asyncio.create_task(self._journal.run(), name="journal"),
             asyncio.create_task(publish(ledger, deployment, self._listen), name="outlet"),
         ]
+        assert self._beating is not None
         loops = [
             asyncio.create_task(stop.wait(), name="stop"),
             asyncio.create_task(self._consume(ledger), name="alerts"),
@@ -207,7 +211,7 @@ class Dispatcher:
             asyncio.create_task(self._clock.run(), name="clock"),
         ]
         try:
-            done, _ = await asyncio.wait([*loops, *last], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*loops, *last, self._beating], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await _cancel(loops)
             cut_off = await self._courier.finish(0.0 if last[0].done() else FINISH_S)  # without a journal nothing can be closed
@@ -296,7 +300,17 @@ class Dispatcher:
             self.now_ms,
             self._listen,
             self._closures,
+            self._lost,
         )
+
+    def _lost(self) -> None:
+        """A commit may have come through whose answer did not: the ledger may have what nobody was handed."""
+        self._resync = True
+
+    def _ledger_state(self, up: bool, why: str) -> None:
+        self._listen(Ready("ledger", up, why))
+        if up:
+            self._lost()
 
     async def _contacts(self, ids: Collection[str]) -> dict[str, Contact]:
         """As they are now, also who said stop. Raises Unavailable."""
@@ -344,23 +358,28 @@ class Dispatcher:
 
     # --- people
 
-    async def _recheck(self, ledger: Ledger) -> None:
+    async def _beat(self, ledger: Ledger) -> None:
+        """From the lease to the last receipt: neither the start with ninety thousand contacts nor a stop may look like one who hangs."""
         while True:
             await asyncio.sleep(RECHECK_S)
             try:
                 await ledger.beat()
             except (DBAPIError, OSError) as error:
                 log.error("the ledger does not answer: %s", error)
-                continue
+
+    async def _recheck(self, ledger: Ledger) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_S)
             self._listen(Undelivered(self._courier.waiting))
             try:
                 await self._following.recheck()
                 await self._courier.recheck()
                 if self._resync:
-                    await self._courier.resync()
                     self._resync = False
+                    await self._courier.resync()
             except (DBAPIError, OSError, Unavailable) as error:
                 log.error("what is held waits, ledger or contacts do not answer: %s", error)
+                self._lost()
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[object] | asyncio.Task[None]]) -> None:
