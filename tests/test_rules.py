@@ -222,6 +222,22 @@ def test_when_nobody_answers(unanswered, reason):
     assert say(HIGH, DRILL, region, now_ms=T0 + 3 * H, approvals=(grant(at_ms=T0 + 2 * H),)).reason == "approved"  # late, but an answer
 
 
+def test_the_time_for_an_answer_runs_from_the_first_question():
+    """A gauge that falls silent and speaks again makes a revision every few minutes; a rise is a new question."""
+    region, chain = with_rules(STRICT, unanswered="send"), chain_of(HIGH.identifier)
+    asked = {chain: ((Level.HIGH, T0), (Level.HIGH, T0 + 5 * M))}
+    silent = as_(HIGH, kind=EventKind.CERTAINTY, sent_ms=T0 + 14 * M)
+    higher = as_(silent, kind=EventKind.UPGRADE, level=Level.VERY_HIGH)
+    for contact in (DRILL, None):
+        told = contact is not None
+        assert say(silent, contact, region, T0 + 15 * M - 1, stands_in=told, asked=asked).reason == "approval_pending"
+        assert say(silent, contact, region, T0 + 15 * M, stands_in=told, asked=asked).reason == "unanswered_sent"
+        assert say(silent, contact, region, T0 + 15 * M, stands_in=told).reason == "approval_pending", "nobody was asked before"
+        assert say(higher, contact, region, T0 + 29 * M - 1, asked=asked).reason == "approval_pending"
+    long_after = as_(HIGH, sent_ms=T0 + 10 * H)
+    assert say(long_after, DRILL, region, T0 + 10 * H + M, asked=asked).reason == "approval_pending"
+
+
 @pytest.mark.parametrize(
     "void",
     [

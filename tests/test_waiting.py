@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from alert_region import DRILL, REGION, T0, M, raised
 from cash_world import event_of, follows
 
@@ -41,7 +42,9 @@ class Desk:
         self.meanwhile()
 
     async def look(self, at_ms: int) -> None:
-        await self.waiting.look(at_ms, (await self.decisions.standing(at_ms)).once)
+        standing = await self.decisions.standing(at_ms)
+        self.waiting.people.asked = standing.asked
+        await self.waiting.look(at_ms, standing.once)
 
 
 def event(of: Any) -> AlertEvent:
@@ -69,4 +72,15 @@ async def test_what_rises_while_operators_are_told_is_asked_for(tmp_path: Path) 
     await desk.look(T0 + 900_000 + M)
     assert desk.told == ["approval~unanswered", "approval~waiting~1"]
     assert desk.facts[-1] == ApprovalsWaiting(1, 60.0)
+    await desk.decisions.close()
+
+
+async def test_revisions_of_a_gauge_that_comes_and_goes_do_not_begin_the_time_anew(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for minute in range(0, 20, 5):
+        alert = follows(FIRST, kind=EventKind.CERTAINTY, sent_ms=T0 + minute * M) if minute else FIRST
+        desk.waiting.see(event(msgspec.structs.replace(alert, identifier=f"{FIRST.identifier[:-1]}{minute}")))
+        await desk.look(T0 + minute * M)
+    assert desk.told[-1] == "approval~unanswered"
+    assert (await desk.decisions.acts())[0].by == "rule:unanswered=send"
     await desk.decisions.close()

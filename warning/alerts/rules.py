@@ -14,7 +14,8 @@ In order, the first that applies:
 5. **Approval.** From ``approve_from`` on a person releases a chain up to a class. Until then it is held, feeds included; after
    ``approve_within_s`` without an answer ``unanswered`` decides: hold on, or send. Ends need none. Whoever declined a class has not
    declined a higher one: that is asked again. Where ``approve_persons`` is 2, two different people (by name, and by key if both
-   have one) must say yes; the no of one of them stands until so many have said yes after it.
+   have one) must say yes; the no of one of them stands until so many have said yes after it. The time for an answer runs from the first
+   question: a revision that follows within it, of the same class or a lower one, does not begin it anew.
 
 Before the silences: **called off.** A person who cancels or corrects an automatic chain (``alerts.manual``) calls it off up to a class: its
 revisions go to nobody any more, its end neither, for people were told by hand. When it rises above that class it speaks again; and so it
@@ -24,7 +25,8 @@ does while the correction waits for a release or was refused, and when the corre
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.persons import different
@@ -122,6 +124,9 @@ class Decision:
     contact_knows: bool = True  # some revision of this chain went to this contact before
     stands_in: bool = False  # goes instead of an earlier revision of this chain that this contact should have got and did not
     call_offs: tuple[CallOff, ...] = ()
+    asked: Mapping[str, tuple[tuple[Level, int], ...]] = field(
+        default_factory=dict
+    )  # chain -> (class, sent time) that people were asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +273,17 @@ def _approval(alert: Alert, rules: AlertRules, decision: Decision, now_ms: int) 
         return _verdict("approved", ", ".join(one.by for one in granted))
     if refusal is not None:
         return _verdict("declined", refusal.by)
-    if now_ms >= alert.sent_ms + rules.approve_within_s * 1000:
+    if now_ms >= asked_ms(alert, rules, decision) + rules.approve_within_s * 1000:
         return _verdict("unanswered_sent" if rules.unanswered == "send" else "approval_unanswered")
     return _verdict("approval_second", granted[0].by) if granted else _verdict("approval_pending")
+
+
+def asked_ms(alert: Alert, rules: AlertRules, decision: Decision) -> int:
+    """From when on the time for an answer runs. A gauge that falls silent every few minutes makes a revision each time: nobody would be
+    waited for in the end."""
+    lately_ms = alert.sent_ms - rules.approve_within_s * 1000
+    asked = decision.asked.get(chain_of(alert.identifier), ())
+    return min((sent_ms for level, sent_ms in (*asked, (alert.level, alert.sent_ms)) if level >= alert.level and sent_ms >= lately_ms))
 
 
 def _answers(alert: Alert, decision: Decision, now_ms: int) -> tuple[Approval | None, list[Approval]]:

@@ -60,6 +60,7 @@ class Decided:
         approvals, silences = self._old
         self.people.approvals = (*approvals, *self.standing.approvals)
         self.people.silences = (*silences, *self.standing.silences.values())
+        self.people.asked = self.standing.asked
         self.people.call_offs = tuple(map(self._with_resumed, self.standing.call_offs))
 
     def _with_resumed(self, off: CallOff) -> CallOff:

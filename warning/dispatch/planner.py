@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -32,7 +32,7 @@ from warning.dispatch.rows import Open, digest_of
 from warning.dispatch.source import Batch
 from warning.errors import Unavailable
 from warning.facts import AlertHandled, DocumentConflict, Listener, Ready
-from warning.model import AlertEvent, DeliveryState
+from warning.model import AlertEvent, DeliveryState, Level
 from warning.people.directory import Directory
 from warning.region import Contact, Region
 
@@ -50,6 +50,7 @@ class People:
     approvals: tuple[Approval, ...] = ()
     silences: tuple[Silence, ...] = ()
     call_offs: tuple[CallOff, ...] = ()
+    asked: Mapping[str, tuple[tuple[Level, int], ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -226,7 +227,8 @@ class Planner:
     def may(self, event: AlertEvent, contact: Contact | None, now_ms: int, *, knows: bool, stands_in: bool) -> Verdict:
         """The one gate (``contact`` None: for the public), with what people decided and what this deployment is."""
         people, where = self.people, self.deployment
-        decision = Decision(people.approvals, people.silences, where.replay, where.embedded, "", knows, stands_in, people.call_offs)
+        said = people.approvals, people.silences, where.replay, where.embedded
+        decision = Decision(*said, "", knows, stands_in, people.call_offs, people.asked)
         return may_leave(event, contact, self.region, decision, now_ms)
 
     def ways(self, contact: Contact) -> Iterator[tuple[str, str]]:

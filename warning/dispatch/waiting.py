@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import Decision, Verdict, may_leave
+from warning.alerts.rules import Decision, Verdict, asked_ms, may_leave
 from warning.deployment import Deployment
 from warning.dispatch.notice import Operators
 from warning.dispatch.planner import People
@@ -70,25 +70,32 @@ class Waiting:
                 await self._ruled(event, verdict, now_ms, said)
             if not verdict.held and self._newest.get(chain) is event:  # while operators were told a newer revision may have come
                 del self._newest[chain]
-        oldest_s = max(((now_ms - event.alert.sent_ms) / 1000 for event in waiting), default=0.0)
+        oldest_s = max(((now_ms - self._since_ms(event)) / 1000 for event in waiting), default=0.0)
         self.listen(ApprovalsWaiting(len(waiting), max(0.0, oldest_s)))
 
-    def _verdict(self, event: AlertEvent, now_ms: int) -> Verdict:
+    def _decision(self) -> Decision:
         people, where = self.people, self.deployment
-        decision = Decision(people.approvals, (), where.replay, where.embedded, call_offs=people.call_offs)
-        return may_leave(event, None, self.region, decision, now_ms)
+        return Decision(people.approvals, (), where.replay, where.embedded, call_offs=people.call_offs, asked=people.asked)
+
+    def _verdict(self, event: AlertEvent, now_ms: int) -> Verdict:
+        return may_leave(event, None, self.region, self._decision(), now_ms)
+
+    def _since_ms(self, event: AlertEvent) -> int:
+        return asked_ms(event.alert, self.region.alert, self._decision())
 
     async def _remind(self, event: AlertEvent, verdict: Verdict, now_ms: int, said: frozenset[str]) -> None:
         rules, alert = self.region.alert, event.alert
-        passed = (now_ms - alert.sent_ms) / (rules.approve_within_s * 1000)
+        since_ms = self._since_ms(event)
+        passed = (now_ms - since_ms) / (rules.approve_within_s * 1000)
         number = sum(passed >= part for part in REMINDERS)
         once = f"asked:{alert.identifier}:{number}"
         if number == 0 or once in said or once in self._said:
             return
-        left_s = max(0, round((alert.sent_ms + rules.approve_within_s * 1000 - now_ms) / 1000))
+        left_s = max(0, round((since_ms + rules.approve_within_s * 1000 - now_ms) / 1000))
         log.warning("%s (%s) waits for a release, %d s are left, then: %s", alert.identifier, alert.level.value, left_s, rules.unanswered)
         told = await self._tell_all(event, f"approval.waiting.{number}", verdict, left_s)
         what = {"once": once, "identifier": alert.identifier, "left_s": left_s, "operators": told, "reminder": number}
+        what |= {"level": alert.level.value, "sent_ms": alert.sent_ms}
         await self._enter("asked", "rule:reminder", now_ms, event, what, once)
 
     async def _ruled(self, event: AlertEvent, verdict: Verdict, now_ms: int, said: frozenset[str]) -> None:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import Request
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import Silence, may_leave, said_level
+from warning.alerts.rules import Silence, asked_ms, may_leave, said_level
 from warning.deployment import Deployment
 from warning.errors import InputError, Unavailable
 from warning.model import AlertEvent
@@ -82,7 +82,8 @@ def _approvals(routes: APIRouter, office: Office) -> None:
             verdict = may_leave(event, None, desk.region, decision, now_ms)
             if verdict.held:
                 acts = await office.decisions.acts(subject=chain_of(event.alert.identifier))
-                found.append(_held(event, verdict.reason, verdict.words, rules.approve_within_s, [decided.act(one) for one in acts]))
+                until_ms = asked_ms(event.alert, rules, decision) + rules.approve_within_s * 1000
+                found.append(_held(event, verdict.reason, verdict.words, until_ms, [decided.act(one) for one in acts]))
         return decided.Approvals(persons=rules.approve_persons, unanswered=rules.unanswered, waiting=found)
 
     @routes.post(
@@ -108,14 +109,14 @@ def _approvals(routes: APIRouter, office: Office) -> None:
         return decided.Acts(decisions=[decided.act(one) for one in found[:limit]], next=following)
 
 
-def _held(event: AlertEvent, reason: str, words: str, within_s: int, answered: list[decided.ActAnswer]) -> decided.Held:
+def _held(event: AlertEvent, reason: str, words: str, until_ms: int, answered: list[decided.ActAnswer]) -> decided.Held:
     alert = event.alert
     return decided.Held(
         identifier=alert.identifier,
         zone=alert.zone,
         level=alert.level.value,
         sent=utc(alert.sent_ms),
-        until=utc(alert.sent_ms + within_s * 1000),
+        until=utc(until_ms),
         reason=reason,
         words=words,
         answers=answered,

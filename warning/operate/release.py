@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 
 from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, select
 
@@ -45,13 +46,15 @@ class Gate:
 
     async def decision(self) -> Decision:
         approvals: tuple[Approval, ...] = ()
+        asked: Mapping[str, tuple[tuple[Level, int], ...]] = {}
         try:
             standing = await self._decisions.standing(time.time_ns() // 1_000_000)
             approvals, self._call_offs = (*standing.approvals, *await self._answers_of_before()), standing.call_offs
+            asked = standing.asked
         except Unavailable as error:
             log.error("decisions cannot be read, so nothing that needs one is released: %s", error)
         where = self._deployment
-        return Decision(approvals=approvals, replay=where.replay, embedded=where.embedded, call_offs=self._call_offs)
+        return Decision(approvals=approvals, replay=where.replay, embedded=where.embedded, call_offs=self._call_offs, asked=asked)
 
     async def _answers_of_before(self) -> tuple[Approval, ...]:
         if self._region.alert.approve_from is None:

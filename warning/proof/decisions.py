@@ -82,6 +82,7 @@ class Standing:
     silences: Mapping[int, Silence] = field(default_factory=dict)  # by the id of its row
     call_offs: tuple[CallOff, ...] = ()
     manual: Mapping[str, bytes] = field(default_factory=dict)
+    asked: Mapping[str, tuple[tuple[Level, int], ...]] = field(default_factory=dict)  # as in ``alerts.rules.Decision``
     once: frozenset[str] = frozenset()  # what operators were told of, and which rules were entered
 
 
@@ -168,6 +169,7 @@ def fold(acts: Iterable[Act]) -> Standing:
     manual: dict[str, bytes] = {}
     said: dict[str, list[Alert]] = {}  # chain by hand -> its revisions
     instead: dict[str, str] = {}  # chain that was called off -> chain by hand
+    asked: dict[str, list[tuple[Level, int]]] = {}
     once: set[str] = set()
     for act in acts:
         what = act.what
@@ -189,10 +191,12 @@ def fold(acts: Iterable[Act]) -> Standing:
                 offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]))
             elif act.kind in ("asked", "unanswered"):
                 once.add(what["once"])
+                if act.kind == "asked" and "sent_ms" in what:
+                    asked.setdefault(act.subject, []).append((Level(what["level"]), int(what["sent_ms"])))
         except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             log.error("decision %d (%s by %s) cannot be understood and counts for nothing: %r", act.id, act.kind, act.by, error)
     standing = tuple(replace(off, instead=tuple(said[instead[chain]])) for chain, off in offs.items())
-    return Standing(tuple(approvals), silences, standing, manual, frozenset(once))
+    return Standing(tuple(approvals), silences, standing, manual, {chain: tuple(some) for chain, some in asked.items()}, frozenset(once))
 
 
 def silence_of(act: Act) -> Silence:
