@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 REPLAY_WAIT_MS = 2_000  # a replay waits no longer than this between attempts, whatever the schedule says
 SOON_S = 5.0
+MANY, LATER_S = 4, 300.0  # from that attempt on, what may have been sent waits so long: no phone gets it every five seconds
 MOST_EVENTS = 2_000
 SOME = 500
 
@@ -194,7 +195,8 @@ class Courier:
         close = Close(item.id, outcome, self.now_ms())
         if outcome.state not in (DeliveryState.WAITING, DeliveryState.UNKNOWN):
             return close
-        number, wish = (1, SOON_S) if outcome.soon else (attempt, outcome.retry_after_s)
+        soon_s = LATER_S if outcome.state is DeliveryState.UNKNOWN and attempt >= MANY else SOON_S
+        number, wish = (1, soon_s) if outcome.soon else (attempt, outcome.retry_after_s)
         spread = zlib.crc32(f"{item.id} {attempt}".encode()) / 2**32
         due_ms = retry.next_attempt_ms(number, at_ms, item.expires_ms, retry_after_s=wish, spread=spread)
         if due_ms is None:
