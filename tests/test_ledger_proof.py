@@ -13,7 +13,9 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from test_ledger import NOW, accepted, ledger, planned, receipt, server, told, url  # noqa: F401 - fixtures among them
 
+from warning import wiring_ledger
 from warning.alerts.rules import Approval
+from warning.deployment import Deployment
 from warning.dispatch import exported, shown
 from warning.dispatch import tables as t
 from warning.dispatch.attempts import Arrived, Claim, Close
@@ -257,6 +259,29 @@ async def test_the_centres_report_corrects_what_differs_once(ledger: Ledger, url
     again = await reconcile(ledger._engine, "oak", report, NOW + 2)
     assert dict(again.counts) == {"lines": 5, "same": 3, "pending": 1, "unknown": 1} and len(await told(ledger)) == before + 2
     assert not audit.verify(await exported_lines(url)).faults
+
+
+async def test_a_centres_report_is_held_against_the_messages_of_its_own_route(ledger: Ledger, url: str, tmp_path: Path) -> None:  # noqa: F811
+    """Two centres call one message 17 each."""
+    for item, name in zip(await planned(ledger, tmp_path, world.contact(0), world.contact(1)), ("jazz/17", "spare/17"), strict=True):
+        await ledger.write([Claim(item.id, NOW)])
+        await ledger.write([Close(item.id, accepted(name), NOW)])
+    report = tmp_path / "report.csv"
+    report.write_text("id,status\n17,DELIVRD\n")
+    where = Deployment(directory=tmp_path, database_url=url)
+    for route, word in (("", "unknown"), ("spare", "corrected")):
+        found = await wiring_ledger.reconciled(world.region(tmp_path), where, report, {}, {}, route=route, write=True)
+        assert dict(found.counts) == {"lines": 1, word: 1}
+    assert {(one.contact, one.state) for one in await told(ledger) if one.origin} == {("c1", State.DELIVERED)}
+
+
+async def test_an_audit_with_names_and_numbers_is_its_writers_alone(ledger: Ledger, url: str, tmp_path: Path) -> None:  # noqa: F811
+    await planned(ledger, tmp_path, world.contact(0))
+    file, where = tmp_path / "audit.jsonl", Deployment(directory=tmp_path, database_url=url)
+    file.write_text("of before")
+    file.chmod(0o644)
+    await wiring_ledger.export(world.region(tmp_path), where, file, with_contacts=True)
+    assert file.stat().st_mode & 0o777 == 0o600 and '"id":"c0"' in file.read_text()
 
 
 async def test_deliveries_are_listed_page_by_page_counted_and_shown(

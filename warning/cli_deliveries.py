@@ -224,6 +224,7 @@ def reconcile(
     state: Annotated[
         list[str] | None, typer.Option("--state", help="WORD=delivered, failed or pending, where it has words of its own")
     ] = None,
+    route: Annotated[str, typer.Option("--route", help="of routes.yaml, whose centre wrote the report; its ids are told apart by it")] = "",
     dry: Annotated[bool, typer.Option("--dry-run", help="list what differs, change nothing")] = False,
     as_json: AsJson = False,
     prefix: Prefix = None,
@@ -237,7 +238,7 @@ def reconcile(
     columns, states = _pairs("--column", column, ("message_id", "state")), _pairs("--state", state)
     if wrong := sorted(set(states.values()) - {"delivered", "failed", "pending"}):
         raise ConfigError([Problem("--state", f"{wrong[0]!r} is no state", "WORD=delivered, WORD=failed or WORD=pending")])
-    found = asyncio.run(wiring_ledger.reconciled(region, deployment, report, columns, states, write=not dry))
+    found = asyncio.run(wiring_ledger.reconciled(region, deployment, report, columns, states, route=route, write=not dry))
     if as_json:
         typer.echo(json.dumps({"counts": dict(found.counts), "differences": [asdict(each) for each in found.differences]}))
         return

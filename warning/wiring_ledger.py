@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
 from warning.deployment import Deployment
 from warning.dispatch import database, exported
 from warning.dispatch.reconcile import STATES, Found, Said, reconcile
+from warning.dispatch.routed import qualified
 from warning.errors import ConfigError, Problem
 from warning.model import Receipt
 from warning.people import tables as people
@@ -48,13 +52,15 @@ def _there(deployment: Deployment) -> None:
 
 
 async def reconciled(
-    region: Region, deployment: Deployment, report: Path, columns: Mapping[str, str], states: Mapping[str, str], *, write: bool
+    region: Region, deployment: Deployment, report: Path, columns: Mapping[str, str], states: Mapping[str, str], *, route: str, write: bool
 ) -> Found:
     """``columns``: message_id, state -> name in the report; ``states``: its words -> delivered, failed or pending; both beside the usual.
+    ``route``: by which of several the messages went, "": by the deployment's one centre.
 
     Raises ConfigError with every line that cannot be read; nothing is changed then.
     """
-    said = list(_said(report, columns, {**STATES, **{word.upper(): "" if to == "pending" else to for word, to in states.items()}}))
+    lines = list(_said(report, columns, {**STATES, **{word.upper(): "" if to == "pending" else to for word, to in states.items()}}))
+    said = [replace(line, message_id=qualified(route, line.message_id)) for line in lines]
     _there(deployment)
     async with database.opened(deployment.database) as engine:
         return await reconcile(engine, region.id, said, clock_ms(), write=write)
@@ -106,7 +112,7 @@ async def export(region: Region, deployment: Deployment, file: Path, *, with_con
     """Writes the chain as it stands now; how many lines. Raises ConfigError where the file cannot be written, Unavailable."""
     key = keys.signer(keys.read(Path(deployment.signing_keys))[0], keys.today()) if deployment.signing_keys else None
     try:
-        with file.open("wb") as out:
+        with _anew(file, private=with_contacts) as out:
             async with reading(deployment) as connection:
                 seq, digest = await chain.head(connection)
                 salt = await chain.salt(connection)
@@ -119,6 +125,14 @@ async def export(region: Region, deployment: Deployment, file: Path, *, with_con
     except OSError as error:
         raise ConfigError([Problem(str(file), f"cannot be written: {error.strerror}", "name a file in a folder that is there")]) from error
     return seq
+
+
+def _anew(file: Path, *, private: bool) -> BinaryIO:
+    """``private``: numbers and names are for whoever asked for them alone, also in a file that was there."""
+    number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600 if private else 0o666)
+    if private and stat.S_ISREG(os.fstat(number).st_mode):
+        os.fchmod(number, 0o600)
+    return os.fdopen(number, "wb")
 
 
 async def _contacts(out: Any, connection: Any, deployment: Deployment, salt: str) -> None:
