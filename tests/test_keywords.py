@@ -112,6 +112,13 @@ def test_the_answers_name_words_that_work(spoken: str) -> None:
         ("Toʻxtat iltimos", "stop", None),
         ("STOP sending me this", "stop", None),
         ("بند کریں", "stop", None),
+        *(
+            (text, "stop", None)
+            for text in ("سٹاپ", "بند کردو پلیز", "band kardo", "стоп всё", "Отмена!", "тўхтат", "ТУХТАТ", "td", "退訂")
+        ),
+        *((text, "stop", None) for text in ("«STOP»", "STOP!!!", "ＳＴＯＰ", "un-subscribe", "Stop all", "قطع کنید")),
+        ("обуна Термез", "subscribe", "Термез"),
+        ("river Dera Ismail Khan", "status", "Dera Ismail Khan"),
         ("۱", "acknowledge", ""),
         ("1.", "acknowledge", ""),
         ("مل گیا", "acknowledge", ""),
@@ -139,6 +146,9 @@ def test_commands(text: str, kind: str, argument: str | None) -> None:
         "Sukkur join",
         "بند ٹوٹ گیا",
         "پانی آ گیا",
+        "river has come over the embankment at our village",
+        "دریا کا پانی گاؤں میں داخل ہو گیا ہے",
+        "start the pumps at the bridge of Rohri",
         "x" * 300,
     ],
 )

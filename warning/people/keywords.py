@@ -21,11 +21,13 @@ from warning.region import Region, named
 
 MOST_CHARACTERS = 200  # longer ones are no commands
 MOST_WORDS = 3  # of a keyword
+MOST_PLACE_WORDS = 4  # «river Sukkur» asks; «river has come over the embankment at our village» tells, and is kept for people to read
 _PARTS = re.compile(r"[\s.,;:!?\"'()\[\]*#=«»“”،؛؟۔。，：！？、]+")
 _WITHOUT_BLANKS = "zh"
 _NO_ARGUMENT = ("help",)
 _PLEASE = (
-    "please pls sms all messages warnings کریں کرو کردیں کر دیں دو karo karein kar den dein کړئ ڪريو کنید کن пожалуйста iltimos 请 短信"
+    "please pls plz sms all messages warnings کریں کرو کردیں کردو کر دیں دو پلیز karo karein kardo kardein kar den dein do"
+    " کړئ ڪريو کنید کن لطفا пожалуйста всё iltimos 请 請 短信"
 )
 _CODES = (5, 7)  # letters of a code: ``check_code``, ``proof.codes``
 
@@ -72,6 +74,8 @@ def _whole(kind: str, languages: tuple[str, ...], rest: list[str]) -> Command | 
     if kind == "acknowledge" and (len(rest) > 1 or not all(_code(word) for word in rest)):
         return None
     if kind in _NO_ARGUMENT and rest:
+        return None
+    if kind in ("status", "subscribe") and len(rest) > MOST_PLACE_WORDS:
         return None
     if kind == "stop" and "en" not in languages and not all(folded(word) in _please() for word in rest):
         return None

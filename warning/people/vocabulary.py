@@ -22,7 +22,7 @@ KEYWORDS: Mapping[str, Mapping[str, str]] = {
     },
     "ur": {
         "subscribe": "شامل اندراج رجسٹر shamil",
-        "stop": "بند بس روکیں band bas",
+        "stop": "بند بس روکیں سٹاپ اسٹاپ band bas",
         "language": "زبان zaban zuban",
         "status": "حال صورتحال دریا haal darya",
         "acknowledge": "1 ملا مل_گیا وصول mila wasool",
@@ -31,7 +31,7 @@ KEYWORDS: Mapping[str, Mapping[str, str]] = {
     },
     "ps": {
         "subscribe": "ګډون شامل",
-        "stop": "بند ودروئ بس",
+        "stop": "بند ودروئ بس سټاپ",
         "language": "ژبه",
         "status": "حالت حال سیند",
         "acknowledge": "1 ورسېد",
@@ -40,7 +40,7 @@ KEYWORDS: Mapping[str, Mapping[str, str]] = {
     },
     "sd": {
         "subscribe": "شامل داخل",
-        "stop": "بند بس روڪيو",
+        "stop": "بند بس روڪيو اسٽاپ",
         "language": "ٻولي زبان",
         "status": "حال صورتحال درياءُ",
         "acknowledge": "1 مليو پهتو",
@@ -49,7 +49,7 @@ KEYWORDS: Mapping[str, Mapping[str, str]] = {
     },
     "fa": {
         "subscribe": "ثبت ثبت_نام شامل",
-        "stop": "توقف بس لغو",
+        "stop": "توقف بس لغو قطع استاپ",
         "language": "زبان",
         "status": "وضعیت حال دریا",
         "acknowledge": "1 رسید دریافت_شد",
@@ -58,7 +58,7 @@ KEYWORDS: Mapping[str, Mapping[str, str]] = {
     },
     "ru": {
         "subscribe": "ПОДПИСКА подписаться старт",
-        "stop": "СТОП отписка отписаться",
+        "stop": "СТОП отписка отписаться отмена",
         "language": "ЯЗЫК",
         "status": "СТАТУС река обстановка",
         "acknowledge": "1 получено принято получил получила",
@@ -66,17 +66,17 @@ KEYWORDS: Mapping[str, Mapping[str, str]] = {
         "help": "ПОМОЩЬ справка",
     },
     "uz": {
-        "subscribe": "OBUNA qo'shilish",
-        "stop": "TO'XTAT bekor",
+        "subscribe": "OBUNA qo'shilish обуна",
+        "stop": "TO'XTAT bekor тўхтат бекор",
         "language": "TIL",
-        "status": "HOLAT daryo",
+        "status": "HOLAT daryo ҳолат дарё",
         "acknowledge": "1 oldim qabul",
         "check": "TEKSHIR tekshirish",
         "help": "YORDAM",
     },
     "zh": {
-        "subscribe": "订阅 登记",
-        "stop": "退订 停止 取消",
+        "subscribe": "订阅 訂閱 登记",
+        "stop": "退订 退訂 停止 取消 TD",
         "language": "语言",
         "status": "水情 状态 河流",
         "acknowledge": "1 收到 已收到",
