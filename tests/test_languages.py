@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from warning import config
-from warning.alerts import cap
+from warning.alerts import cap, dari, hand_words
 from warning.alerts.advice import ADVICE
 from warning.alerts.budget import budget_problems, samples
 from warning.alerts.display import END, LTR, clip, figure, local_time, name_of, phrases
@@ -227,3 +228,14 @@ async def test_by_no_channel_does_the_public_get_an_unreviewed_draft(
     courier = Courier(ledger=ledger, journal=journal, planner=planner, channels={"voice": Recording()}, **at)  # type: ignore[arg-type]
     await courier._attempt(Open(1, event.alert.identifier, "chain", Level.LOW, "c", "voice", language, "", 0, 0, 0, 1000), contact)
     assert [one.language for one in sent] == [want]
+
+
+def test_an_end_by_hand_is_told_in_the_language_however_its_code_is_written() -> None:
+    for code, own in (("prs-AF", "fa"), ("zh_CN", "zh"), ("ur-PK", "ur"), ("de", "en")):
+        assert hand_words.withdrawn(code) == hand_words.WITHDRAWN[own] and hand_words.said(code) == hand_words.SAID[own], code
+    assert set(hand_words.WITHDRAWN) == set(hand_words.SAID) == set(LANGUAGES)
+
+
+def test_no_gauge_is_called_dizzy_in_dari() -> None:
+    """«گیج» is a gauge in Urdu; in Persian it is somebody who is dazed, and a cusec's «کیوسک» is a kiosk."""
+    assert not {"گیج", "کیوسک"} & set(re.split(r"[^\w\u200c]+", dari.TABLE))

@@ -124,7 +124,7 @@ raised: خطر بلند رفت:
 lowered: خطر پایین آمد:
 new_time: وقت جدید:
 arrived: {place}: {level} رسید ({time}).
-silent: {place}: {level}، هشدار برجاست؛ گیج خاموش است ({time}).
+silent: {place}: {level}، هشدار برجاست؛ آب‌سنج خاموش است ({time}).
 stands: {place}: {level}، هشدار برجاست ({time}).
 in_force: {place}: {level}، هشدار ({time}).
 clear: {place}: آب از سطح خطر پایین آمد ({time}).
@@ -139,8 +139,8 @@ observed_below: {parameter} {value}[ در {observed}]: پایین‌تر از {l
  | اندازه‌گیری پایین‌تر از همهٔ حدهاست
 unconfirmed: یک اندازه‌گیری {value} نشان‌دهندهٔ {level} است، هنوز تأیید نشده | یک اندازه‌گیری هنوز تأیید نشده
 suspect: اندازه‌گیری مشکوک[ {value}][ در {observed}] استفاده نشد[ ({cause})]
-silent_since: از {observed} به این سو از گیج اندازه‌گیری درست نیامده | از گیج هرگز اندازه‌گیری درست نیامده
-never_spoke: از گیج هرگز اندازه‌گیری درست نیامده
+silent_since: از {observed} به این سو از آب‌سنج اندازه‌گیری درست نیامده | از آب‌سنج هرگز اندازه‌گیری درست نیامده
+never_spoke: از آب‌سنج هرگز اندازه‌گیری درست نیامده
 trend: در حال بلند رفتن[، ساعتی {rate}][، از {points} اندازه‌گیری اخیر][، تا {horizon} ساعت بعد]
 trend_falling: در حال پایین آمدن[، ساعتی {rate}][، از {points} اندازه‌گیری اخیر]
 wave: موج از {upstream} ({upstream_value}، {upstream_level}) در {travel_low} تا {travel_high} ساعت می‌رسد[، حدود {arrival}]
@@ -149,7 +149,7 @@ expected: {level}[ (از {limit})] انتظار می‌رود[، حدود {arriv
 likelihood: اطمینان: {likelihood} ({probability})[؛ رسیدن به حد در {lead_low} تا {lead_high} ساعت، میان {early} و {late}]
  | اطمینان: {likelihood} ({probability})؛ رسیدن به حد نه پیش از {early}، در {lead_low} ساعت | اطمینان: {likelihood} ({probability})
 exposure: {area}: {exposed}
-neighbour_confirms: گیج {upstream} اندازه‌گیری را تأیید می‌کند | گیج نزدیک اندازه‌گیری را تأیید می‌کند
+neighbour_confirms: آب‌سنج {upstream} اندازه‌گیری را تأیید می‌کند | آب‌سنج نزدیک اندازه‌گیری را تأیید می‌کند
 second_reading_confirms: اندازه‌گیری دوم تأیید می‌کند
 peak: بیشترین حدود {value}[، حدود {peak}]
 out_of_service: حسگر {parameter} کار نمی‌کند[ ({cause})] | یک حسگر کار نمی‌کند
@@ -194,7 +194,7 @@ gap: نخستین پس از وقفه
 climatology: برای این فصل غیرعادی
 rise_without_rain: بی باران بلند رفته
 rain_without_rise: با باران بلند نرفته
-neighbour: گیج‌های نزدیک چیز دیگری می‌گویند
+neighbour: آب‌سنج‌های نزدیک چیز دیگری می‌گویند
 attenuated: تقریباً تغییر نمی‌کند
 datum_shift: شاید صفر آن جابه‌جا شده
 wrong_unit: شاید واحد آن دیگر است
@@ -204,7 +204,7 @@ outside_rating: بیرون از جدول جریان
 m: متر
 ft: فوت
 m3/s: متر مکعب در ثانیه
-cusec: کیوسک
+cusec: فوت مکعب در ثانیه
 mm: میلی‌متر
 degC: درجه
 degF: درجهٔ فارنهایت
@@ -263,7 +263,7 @@ area_streams: جوی‌های {place}: {districts}
 area_streams_alone: جوی‌های {place}
 area_place: {place}: {districts}
 area_polygon: در نواری به پهنای {km} کیلومتر کنار دریا (نقشهٔ زیر آب شدن نیست)
-area_distance: در {km} کیلومتری گیج (نقشهٔ زیر آب شدن نیست)
+area_distance: در {km} کیلومتری آب‌سنج (نقشهٔ زیر آب شدن نیست)
 area_station: در {km} کیلومتری ایستگاه
 area_districts: در ولسوالی‌های آن
 one_town: 1 شهر، جمعیت {people}

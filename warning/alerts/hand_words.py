@@ -5,6 +5,8 @@ An end by hand says nothing of the water: the alert may have been wrong. Drafts 
 
 from __future__ import annotations
 
+from warning.alerts.languages import language_of
+
 WITHDRAWN = {
     "en": "The warning for {place} is withdrawn ({time}).",
     "ur": "{place} کے لیے وارننگ واپس لے لی گئی ({time})۔",
@@ -12,10 +14,9 @@ WITHDRAWN = {
     "ps": "{place}: خبرداری بېرته واخیستل شو ({time}).",
     "sd": "{place}: خبرداري واپس ورتي وئي ({time}).",
     "fa": "{place}: هشدار پس گرفته شد ({time}).",
-    "prs": "{place}: هشدار پس گرفته شد ({time}).",
     "ru": "{place}: предупреждение отозвано ({time}).",
     "uz": "{place}: ogohlantirish bekor qilindi ({time}).",
-    "zh": "{place}:警报已撤销({time})。",
+    "zh": "{place}：警报已撤销（{time}）。",
     "ta": "{place}: எச்சரிக்கை திரும்பப் பெறப்பட்டது ({time}).",
 }
 SAID = {
@@ -25,19 +26,18 @@ SAID = {
     "ps": "د نوکریوال افسر په وینا: {said}",
     "sd": "ڊيوٽي آفيسر موجب: {said}",
     "fa": "به گفته افسر نوبت: {said}",
-    "prs": "به گفته افسر نوبت: {said}",
     "ru": "сообщил дежурный: {said}",
     "uz": "navbatchi aytishicha: {said}",
-    "zh": "值班人员报告:{said}",
+    "zh": "值班人员报告：{said}",
     "ta": "பொறுப்பு அதிகாரி கூறியது: {said}",
 }
 
 
 def withdrawn(language: str) -> str:
     """Template with ``place`` and ``time``."""
-    return WITHDRAWN.get(language.split("-")[0], WITHDRAWN["en"])
+    return WITHDRAWN.get(language_of(language), WITHDRAWN["en"])
 
 
 def said(language: str) -> str:
     """Template with ``said``: a person's own words, in whatever language they were written."""
-    return SAID.get(language.split("-")[0], SAID["en"])
+    return SAID.get(language_of(language), SAID["en"])
