@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import string
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ingest_house import deployment
 from test_readers import PHONE, Desk, clerk
 from test_readers_smpp import bound, said, until
 
-from warning import config
+from warning import config, wiring_readers
 from warning.alerts.languages import LANGUAGES
 from warning.database import Tables
 from warning.deployment import Deployment
@@ -29,6 +29,7 @@ from warning.dispatch import tables as ledger
 from warning.errors import Unavailable
 from warning.ingest import kannel_in
 from warning.ingest.keys import KeyStore
+from warning.ingest.reader_memory import Memory
 from warning.ingest.smpp_session import OK, TRY_AGAIN
 from warning.ingest.sms_in import SmsIn
 from warning.ingest.two_way import MOST_ANSWERS, MOST_ENROLLED, MOST_TO_STRANGERS, TwoWay
@@ -429,6 +430,22 @@ async def test_an_acknowledgement_is_kept_and_only_offices_are_answered(indus: R
         assert await at.say("1 abcdefg", "+923001234570") == ""
         kept = [(one.phone, one.code, one.how, one.at_ms) for one in await at.acknowledgements.unsettled()]
         assert kept == [(OFFICER, "", "sms", at.desk.now_ms), ("+923001234570", "ABCDEFG", "sms", at.desk.now_ms)]
+
+
+async def test_what_a_phone_acknowledges_is_where_the_dispatcher_reads_it(indus: Region, tmp_path: Path) -> None:
+    """By the wiring of `warning ingest`, on SQLite, where contacts and ledger are two files."""
+    place = deployment("nowhere:1", tmp_path)
+    assert not place.database_url
+    async with AsyncExitStack() as stack:
+        memory = Memory(place.database)
+        stack.push_async_callback(memory.close)
+        two_way = wiring_readers._two_way(stack, indus, place, memory)
+        directory, read = await Directory.open(address(place)), Acknowledgements(address(place))
+        stack.push_async_callback(directory.close)
+        stack.push_async_callback(read.close)
+        await merge(directory, [Contact("o", "O", "official", "en", ("sukkur",), Level.LOW, OFFICER)], CONFIG, 1, by="test")
+        assert "Noted" in (await two_way.take(OFFICER, "ack", T0) or "")
+        assert [one.phone for one in await read.unsettled()] == [OFFICER]
 
 
 async def test_a_readers_numbers_stay_readings(indus: Region, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _two_way(stack: AsyncExitStack, region: Region, deployment: Deployment, memo
 
     directory = Directory(address(deployment), region)
     acknowledgements, standing, register = (
-        Acknowledgements(deployment.database),
+        Acknowledgements(address(deployment)),  # where the dispatcher reads them
         Standing(deployment.database),
         Register(region, deployment),
     )
