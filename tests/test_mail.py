@@ -160,6 +160,31 @@ async def test_what_comes_back_is_a_receipt_by_envelope_or_by_what_was_returned(
             bounces.read(stranger)
 
 
+async def test_whatever_a_stranger_writes_to_the_address_of_bounces_is_refused_in_time(side: Side) -> None:
+    nested = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(5000))
+    for said in (nested, b"Content-Type: message/rfc822\r\n\r\n" * 20_000, {"no": "mail"}, ["neither"]):
+        with pytest.raises(ValueError):
+            await side.channel.ways[0].receive(said)
+
+
+async def test_an_address_that_no_mail_can_have_is_not_the_relays_fault(side: Side) -> None:
+    good = side.contact
+    side.contact = replace(good, email="gül@example.org")
+    outcome = await side.send()
+    assert (outcome.state, outcome.reason) == (State.FAILED, "malformed")
+    side.contact = good
+    assert (await side.send(2)).state is State.ACCEPTED and side.channel.choose(side.channel.ways).up
+
+
+def test_a_name_with_a_lines_end_makes_no_header_and_stops_no_mail(tmp_path: Path) -> None:
+    region = world.region(tmp_path)
+    named = tuple(replace(zone, names={**zone.names, "en": "Oak\r\nBcc: all@example.org\r\n"}) for zone in region.zones)
+    region = replace(region, zones=named)
+    event = world.event(region, "A", sent_ms=world.now_ms())
+    mail = letter(Sending(1, event, world.contact(1), "en", 1, 1), region, MailRoute("relay", "h", SENDER), "a@example.org")
+    assert mail["Bcc"] is None and "Bcc: all@example.org" in mail["Subject"]
+
+
 async def test_tls_is_needed_where_it_is_configured_and_the_password_goes_over_nothing_else(tmp_path: Path) -> None:
     certificates, region = services.Certificates(tmp_path / "ca"), world.region(tmp_path)
     certificate, key = certificates.issue("mail")

@@ -22,7 +22,13 @@ STATES = {
 
 def read(mail: bytes) -> list[PartReceipt]:
     """The receipts in a notification. Raises ValueError where it is none, or of no mail of ours."""
-    report = email.message_from_bytes(mail, policy=compat32)
+    try:
+        return _read(email.message_from_bytes(mail, policy=compat32))
+    except RecursionError:  # anybody may write to the address of bounces
+        raise ValueError("parts nested too deep") from None
+
+
+def _read(report: Message) -> list[PartReceipt]:
     status = next((part for part in report.walk() if part.get_content_type() == "message/delivery-status"), None)
     if status is None:
         raise ValueError("no message/delivery-status in it")

@@ -50,7 +50,7 @@ def letter(sending: Sending, region: Region, route: MailRoute, address: str, cod
     mail = EmailMessage(policy=SMTP)
     mail["From"] = route.sender
     mail["To"] = address
-    mail["Subject"] = message.headline(alert, region, language)
+    mail["Subject"] = " ".join(message.headline(alert, region, language).split())  # a name may hold a line's end, a header may not
     mail["Date"] = format_datetime(datetime.fromtimestamp(alert.sent_ms / 1000, UTC))
     mail["Message-ID"] = f"<{message_id(sending)}@{domain}>"
     thread = hashlib.blake2b(f"{chain_of(alert.identifier)} {sending.contact.id}".encode(), digest_size=8).hexdigest()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
 from email.utils import parseaddr
+from typing import Any
 
 import aiosmtplib
 from aiosmtplib import SMTP
@@ -67,24 +68,28 @@ class MailWay:
         return await listens(self._route.host, self._route.port)
 
     async def send(self, sending: Sending) -> Outcome:
-        mail = self._letter(sending, self._route, sending.contact.email)
         await self.pace.turn()
         client = self._reused()
         try:
+            mail = self._letter(sending, self._route, sending.contact.email)
             if client is None:
                 client = await self._connected()
             outcome = await self._hand_over(client, mail, message_id(sending), sending.contact.email)
         except REFUSED_US as error:
             return await self._failed(client, Outcome(DeliveryState.WAITING, "refused_us", detail=repr(error)[:200]))
-        except (aiosmtplib.SMTPException, ssl.SSLError, OSError, ValueError) as error:  # before the mail itself: certainly not sent
+        except (aiosmtplib.SMTPException, ssl.SSLError, OSError) as error:  # before the mail itself: certainly not sent
             return await self._failed(client, Outcome(DeliveryState.WAITING, "connect", soon=True, detail=repr(error)[:200]))
+        except ValueError as error:  # an address or a text that no mail can have: this one's fault, not the relay's
+            return await self._failed(client, Outcome(DeliveryState.FAILED, "malformed", detail=repr(error)[:200]))
         if client.is_connected:
             self._idle.append(Idle(client, asyncio.get_running_loop().time()))
         return outcome
 
-    async def receive(self, mail: bytes) -> list[PartReceipt]:
+    async def receive(self, mail: Any) -> list[PartReceipt]:
         """Receipts in a bounce. Raises ValueError where it is none."""
-        return bounces.read(mail)
+        if not isinstance(mail, bytes):
+            raise ValueError("no mail: hand it over as it came, with content-type: message/rfc822")
+        return await asyncio.to_thread(bounces.read, mail)  # a hostile one takes its time
 
     def _reused(self) -> SMTP | None:
         now = asyncio.get_running_loop().time()
