@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import channel_world as world
+import msgspec
 import pytest
 from test_planning import Phones, Story, planned, story
 
@@ -115,3 +116,26 @@ async def test_a_lane_whose_way_breaks_in_an_unforeseen_manner_goes_on(monkeypat
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert sent == [1] and not faults
+
+
+async def test_a_document_that_could_not_be_signed_is_signed_for_those_who_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database of signatures was away for two seconds at the first of ninety thousand."""
+    async with story(tmp_path) as told:
+        planner, at_ms = told.planner(), world.now_ms()
+        of = courier(told, planner, Asked(told), lambda: at_ms)
+        await told.enter(planner, event := world.event(told.region, "A", sent_ms=at_ms))
+        answers = ["", "", "<Signature/>"]
+        asked: list[str] = []
+
+        async def seal(plain):
+            asked.append(plain.alert.identifier)
+            return msgspec.structs.replace(plain, cap=plain.cap + answers.pop(0))
+
+        of.seal, name = seal, event.alert.identifier
+        assert [(await of._event(name)).cap for _ in range(3)] == [event.cap] * 3 and len(asked) == 1, "not at each message"
+        monkeypatch.setattr("warning.dispatch.courier.SEAL_AGAIN_S", 0.0)
+        assert (await of._event(name)).cap == event.cap
+        assert (await of._event(name)).cap == event.cap + "<Signature/>"
+        assert (await of._event(name)).cap == event.cap + "<Signature/>" and len(asked) == 3

@@ -172,6 +172,24 @@ async def test_a_database_that_is_away_holds_no_warning_up(tmp_path: Path) -> No
     await desk.close()
 
 
+async def test_a_database_that_is_slow_at_each_question_holds_it_up_two_seconds_in_all(tmp_path: Path, monkeypatch: Any) -> None:
+    key(tmp_path / "keys")
+    told: list[Any] = []
+    desk = signed(tmp_path, told=told)
+    ask, asked = desk._tables.run, []
+
+    async def slow(statement: Any, rows: Any = ()) -> Any:
+        asked.append(statement)
+        await asyncio.sleep(0.4)
+        return await ask(statement, rows)
+
+    monkeypatch.setattr("warning.proof.signing.WITHIN_S", 0.6)
+    monkeypatch.setattr(desk._tables, "run", slow)
+    assert (await desk.seal(EVENT)).cap == EVENT.cap
+    assert len(asked) == 2 and told == [DocumentSealed("database")]
+    await desk.close()
+
+
 async def test_without_a_folder_nothing_happens_and_nothing_is_made(tmp_path: Path) -> None:
     desk = Signed(Deployment(directory=tmp_path))
     assert await desk.seal(EVENT) is EVENT

@@ -31,6 +31,7 @@ REPLAY_WAIT_MS = 2_000  # a replay waits no longer than this between attempts, w
 SOON_S = 5.0
 MANY, LATER_S = 4, 300.0  # from that attempt on, what may have been sent waits so long: no phone gets it every five seconds
 MOST_EVENTS = 2_000
+SEAL_AGAIN_S = 5.0
 SOME = 500
 
 
@@ -58,6 +59,7 @@ class Courier:
         self._dropped: set[int] = set()  # shared by the lanes' queues
         self._running: list[asyncio.Task[None]] = []
         self._events: OrderedDict[str, AlertEvent] = OrderedDict()
+        self._unsealed: dict[str, float] = {}  # of these the document goes out unsigned -> since when
         self._opening = asyncio.Lock()
         self._decided: object = None  # what people had decided when all that is held was last asked for
 
@@ -205,17 +207,25 @@ class Courier:
         return replace(close, next_attempt_ms=self.wall_ms() + wait_ms, due_ms=due_ms)
 
     async def _event(self, identifier: str) -> AlertEvent:
-        event = self._events.get(identifier)
+        event = self._opened(identifier)
         if event is None:
             async with self._opening:  # many wait for the same one
-                event = self._events.get(identifier)
+                event = self._opened(identifier)
                 if event is None:
-                    event = DECODER.decode(await self.ledger.alert(identifier))
-                    event = self._events[identifier] = await self.seal(event) if self.seal else event
+                    plain = DECODER.decode(await self.ledger.alert(identifier))
+                    event = self._events[identifier] = await self.seal(plain) if self.seal else plain
+                    self._unsealed.pop(identifier, None)
+                    if event is not plain and event.cap == plain.cap:
+                        self._unsealed[identifier] = time.monotonic()
                     if len(self._events) > MOST_EVENTS:
-                        self._events.popitem(last=False)
+                        self._unsealed.pop(self._events.popitem(last=False)[0], None)
         self._events.move_to_end(identifier)
         return event
+
+    def _opened(self, identifier: str) -> AlertEvent | None:
+        """None: it is to be read, or sealed, since that did not work a while ago."""
+        again = time.monotonic() - self._unsealed.get(identifier, float("inf")) >= SEAL_AGAIN_S
+        return None if again else self._events.get(identifier)
 
 
 async def _at_once() -> None:

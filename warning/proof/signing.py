@@ -119,10 +119,11 @@ class Signed:
 
     async def _sealed(self, identifier: str, canonical: bytes, digest: str) -> bytes:
         try:
-            return await self._stored(identifier, canonical, digest)
-        except Unavailable as error:
+            async with asyncio.timeout(WITHIN_S):  # of all its questions together
+                return await self._stored(identifier, canonical, digest)
+        except (Unavailable, TimeoutError) as error:
             self._away_s = time.monotonic()
-            why, words = "database", str(error)
+            why, words = "database", str(error) or f"no answer within {WITHIN_S:g} s"
         except Exception as error:  # whatever it is, it must not hold a warning back
             log.exception("%s cannot be signed", identifier)
             why, words = "internal", repr(error)
