@@ -135,6 +135,16 @@ async def test_a_crash_between_claim_and_close_is_unknown_and_goes_again_marked(
     await second.close()
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a\ud800", "\u067e\u06cc\u063a\u0627\u0645"])
+async def test_whatever_a_gateway_calls_its_messages_their_receipts_find_them(ledger: Ledger, tmp_path: Path, name: str) -> None:
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    await ledger.write([Claim(item.id, NOW)])
+    await ledger.write([Close(item.id, accepted(name), NOW)])
+    assert await ledger.write([receipt(name), receipt("nobody's " + name)]) == [(), ()]
+    assert await ledger.counts() == {("sms", "delivered"): 1}
+    assert [one.state for one in await told(ledger)] == [State.ACCEPTED, State.DELIVERED]
+
+
 async def test_a_claim_whose_commit_the_database_did_not_answer_is_taken_again_and_its_message_goes(ledger: Ledger, tmp_path: Path) -> None:
     (item,) = await planned(ledger, tmp_path, world.contact(1))
     said, writes = list[bool](), 0

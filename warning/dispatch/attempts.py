@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -66,6 +66,7 @@ Answer = Claimed | tuple[Open, ...] | None  # of a Claim; of a Close or Arrived:
 
 async def write(connection: AsyncConnection, trail: Trail, entries: Sequence[Entry]) -> list[Answer]:
     """One batch. Answers in the order of the entries."""
+    entries = [_storable(entry) for entry in entries]
     claimed = await _claim(connection, trail, [entry for entry in entries if isinstance(entry, Claim)])
     closed = await _close(connection, trail, [entry for entry in entries if isinstance(entry, Close)])
     arrived = await _arrive(connection, trail, [entry for entry in entries if isinstance(entry, Arrived)])
@@ -78,6 +79,27 @@ async def write(connection: AsyncConnection, trail: Trail, entries: Sequence[Ent
         else:
             answers.append(arrived.pop((entry.receipt.channel, entry.receipt.message_id), ()))
     return answers
+
+
+def _storable(entry: Entry) -> Entry:
+    """What a gateway calls its messages is its own affair; PostgreSQL takes no NUL, and UTF-8 no half of a pair. One such name would stop
+    the whole journal, for what shares its batch is written again and again."""
+    if isinstance(entry, Arrived):
+        receipt = entry.receipt
+        return replace(entry, receipt=replace(receipt, message_id=_plain(receipt.message_id), reason=_plain(receipt.reason)))
+    if isinstance(entry, Close) and entry.outcome.parts:
+        parts = tuple(replace(part, message_id=_plain(part.message_id), reason=_plain(part.reason)) for part in entry.outcome.parts)
+        return replace(entry, outcome=replace(entry.outcome, parts=parts))
+    return entry
+
+
+def _plain(text: str) -> str:
+    """The same text always becomes the same: a receipt finds its message.
+
+    >>> _plain("a1"), _plain("a\\x00b\\ud800")
+    ('a1', 'a?b?')
+    """
+    return text if text.isascii() and text.isprintable() else text.replace("\x00", "?").encode(errors="replace").decode()
 
 
 async def _claim(connection: AsyncConnection, trail: Trail, claims: Sequence[Claim]) -> dict[int, Claimed]:
