@@ -139,6 +139,20 @@ async def test_a_colleague_who_has_a_channel_left_is_waited_for(tmp_path: Path, 
         assert await of.steps() == [("c1", "control_room", "c9"), ("c2", "channel", "c2"), ("c2", "control_room", "c9")]
 
 
+async def test_a_colleague_who_answered_before_the_next_channel_was_tried_is_enough(tmp_path: Path) -> None:
+    async with night(tmp_path, ONE, replace(OTHER, email="c2@x.example"), ROOM) as of:
+        event = await of.warn()
+        chain = event.alert.identifier.rpartition(".")[0]
+        of.at_ms += 2 * MINUTE_MS
+        await of.answers.acknowledge(by="", how="link", at_ms=of.at_ms, contact="c1", chain=chain)
+        await of.look(6)
+        for item in await of.told.ledger.open_deliveries():
+            await of.sent(item)
+        await of.look(12)
+        assert await of.steps() == [("c1", "answered", ""), ("c2", "answered", "c1"), ("c2", "channel", "c2")]
+        assert [to for _, to, _ in of.opened] == ["c2"], "the control room sleeps on"
+
+
 async def test_of_a_revision_that_a_newer_one_replaced_while_it_was_looked_at_nothing_goes_any_more(tmp_path: Path) -> None:
     async with night(tmp_path, ONE, ROOM) as of:
         await of.warn()

@@ -61,6 +61,7 @@ class Escalation:
     def __post_init__(self) -> None:
         self.after_ms = 1000 * self.planner.region.alert.escalate_after_s
         self._started_ms = self.now_ms()
+        self._since: dict[str, int] = {}  # alert -> when its first delivery was planned
 
     async def run(self) -> None:
         """Until it is cancelled. What does not answer is asked again at the next look."""
@@ -133,7 +134,7 @@ class Escalation:
             if (near := self._near(one, zone.districts if zone else ())) not in rooms:
                 rooms[near] = await self.directory.control_rooms(near)
         people = {one.id: one for some in (contacts.values(), *offices.values(), *rooms.values()) for one in some}
-        answered = await self._answered(due)
+        answered = await self.answers.answered(due[0][0]["chain"], await self._out_since(event.alert.identifier))
 
         def over(row: Row) -> bool:
             return bool(self._overdue(row, now_ms))
@@ -181,9 +182,13 @@ class Escalation:
         """The districts whose control rooms answer for it."""
         return tuple(one for one in contact.districts if one in districts) or tuple(contact.districts) or tuple(districts)
 
-    async def _answered(self, due: list[tuple[Row, str]]) -> set[str]:
-        """Who acknowledged the chain since this revision went out."""
-        return await self.answers.answered(due[0][0]["chain"], min(row["created_ms"] for row, _ in due))
+    async def _out_since(self, alert: str) -> int:
+        """Since when a revision is on its way: an answer from then on is one to it, also a colleague's of long before this step."""
+        if alert not in self._since:
+            if len(self._since) >= MOST:
+                self._since.clear()
+            self._since[alert] = await self.ledger.out_since(alert)
+        return self._since[alert]
 
     def _tell(self, event: AlertEvent, made: list[Made]) -> None:
         counts = Counter((one.step, one.why) for one in made)

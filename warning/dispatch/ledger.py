@@ -212,6 +212,10 @@ class Ledger:
         async with self._reads.connect() as connection:
             return await escalated.candidates(connection, now_ms, after_ms, long_ms, most, after_id)
 
+    async def out_since(self, alert: str) -> int:
+        """When the first delivery of an alert was planned, ms."""
+        return int(await self._one(select(func.min(t.deliveries.c.created_ms)).where(t.deliveries.c.alert == alert)))
+
     async def escalate(
         self, event: AlertEvent, contacts: Sequence[str], answered: set[str], over: escalated.Over, decide: escalated.Decide, now_ms: int
     ) -> tuple[list[escalated.Made], list[Open]]:
