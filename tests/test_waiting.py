@@ -12,9 +12,10 @@ from alert_region import DRILL, REGION, T0, M, raised
 from cash_world import event_of, follows
 
 from warning.deployment import Deployment
+from warning.dispatch.dispatcher import Dispatcher
 from warning.dispatch.planner import People
 from warning.dispatch.waiting import Waiting
-from warning.facts import ApprovalsWaiting
+from warning.facts import ApprovalsWaiting, nobody
 from warning.model import AlertEvent, EventKind, Level
 from warning.proof.decisions import Decisions
 from warning.region import Contact
@@ -84,3 +85,9 @@ async def test_revisions_of_a_gauge_that_comes_and_goes_do_not_begin_the_time_an
     assert desk.told[-1] == "approval~unanswered"
     assert (await desk.decisions.acts())[0].by == "rule:unanswered=send"
     await desk.decisions.close()
+
+
+def test_money_waits_no_longer_than_the_warning_does(tmp_path: Path) -> None:
+    dispatcher = Dispatcher(STRICT, Deployment(bootstrap="127.0.0.1:9", directory=tmp_path, prefix="t."), nobody)
+    dispatcher._people.asked = {"ews.x": ((Level.HIGH, T0),)}
+    assert dispatcher._decision().asked == dispatcher._people.asked

@@ -229,7 +229,7 @@ class Dispatcher:
     def _decision(self) -> Decision:
         """What people said of alerts, for whoever asks for the public."""
         people, where = self._people, self._deployment
-        return Decision(people.approvals, people.silences, where.replay, where.embedded, call_offs=people.call_offs)
+        return Decision(people.approvals, people.silences, where.replay, where.embedded, call_offs=people.call_offs, asked=people.asked)
 
     # --- in
 
