@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,3 +151,12 @@ def test_a_card_is_drawn_once_for_all_contacts_of_a_language_and_the_newest_are_
     assert cards.of(alert, "en") is cards.of(alert, "en-GB")
     zone = replace(indus.zone_by_id[GUDDU], names={"en": "Guddu & <b>"})
     assert card(alert, replace(indus, zones=(zone,)), "en").startswith(b"\x89PNG")
+
+
+def test_a_district_that_asks_for_the_same_card_at_once_has_it_drawn_once(indus: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, cards = [], Cards(indus)
+    monkeypatch.setattr(cards, "_drawn", lambda alert, language, code: (time.sleep(0.05), drawn.append(language), b"PNG")[-1])
+    event = world.event(indus, GUDDU, sent_ms=1_756_260_000_000)
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: cards.of(event.alert, "en"), range(16))) == {b"PNG"}
+    assert drawn == ["en"]

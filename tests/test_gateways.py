@@ -27,6 +27,7 @@ from warning.dispatch.posted import MOST_OCTETS, Poster
 from warning.dispatch.receipts_in import ReceiptsIn
 from warning.dispatch.routed import Routed, receipts_of
 from warning.dispatch.sms import text_of
+from warning.errors import Unavailable
 from warning.facts import nobody
 from warning.model import DeliveryState as State
 from warning.routes import Form, FormRoute, KannelRoute, Routes
@@ -264,6 +265,16 @@ async def test_the_picture_goes_by_signal_with_the_words(tmp_path: Path) -> None
     finally:
         await channel.stop()
         await gateway.stop()
+
+
+async def test_a_picture_that_cannot_be_drawn_is_a_failure_that_was_not_sent(tmp_path: Path) -> None:
+    async def picture(sending) -> bytes:
+        raise Unavailable("no font: install fonts-noto", reason="unavailable")
+
+    way = FormWay("card", form_route("signal", 9), lambda *_: text_of("x"), None, "", picture)  # type: ignore[arg-type]
+    channel = Routed("card", [way], lambda contact: contact.phone, lambda up: None, nobody)
+    outcome = await Side(channel, world.region(tmp_path), world.contact(1), *(lambda: None,) * 8).send()
+    assert (outcome.state, outcome.reason) == (State.FAILED, "no_picture") and "fonts-noto" in outcome.detail
 
 
 @pytest.mark.parametrize("length", [10**9, 3 << 20])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import threading
 from collections import OrderedDict
 
 from PIL import Image, ImageDraw
@@ -37,15 +38,17 @@ class Cards:
     def __init__(self, region: Region) -> None:
         self._region = region
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._turn = threading.Lock()  # a district asks for the same one at once
 
     def of(self, alert: Alert, language: str, code: str = "") -> bytes:
         """PNG. Blocks for as long as the drawing takes (0.2 s); raises Unavailable where not even the English one can be drawn."""
         key = alert.identifier, phrases(language).language
-        if key not in self._kept:
-            self._kept[key] = self._drawn(alert, key[1], code)
-            if len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
-        return self._kept[key]
+        with self._turn:
+            if key not in self._kept:
+                self._kept[key] = self._drawn(alert, key[1], code)
+                if len(self._kept) > MOST_KEPT:
+                    self._kept.popitem(last=False)
+            return self._kept[key]
 
     def _drawn(self, alert: Alert, language: str, code: str) -> bytes:
         try:

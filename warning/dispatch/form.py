@@ -23,6 +23,7 @@ from warning.dispatch.channel import OnReceipt, Outcome, Part, PartReceipt, Send
 from warning.dispatch.pace import Pace
 from warning.dispatch.posted import Poster, refused
 from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Words
+from warning.errors import Unavailable
 from warning.model import DeliveryState
 from warning.routes import FormRoute
 
@@ -68,8 +69,11 @@ class FormWay:
         text = self._words(sending.event, sending.language, sending.contact.role)
         count = 1 if self._channel != "sms" else len(text.parts)
         missing = [number for number in range(1, count + 1) if number not in sending.skip]
+        try:
+            values = await self._values(sending, "".join(text.parts))
+        except Unavailable as error:  # no picture today: the contact's next channel carries it
+            return Outcome(DeliveryState.FAILED, "no_picture", detail=str(error)[:200])
         await self.pace.turn()
-        values = await self._values(sending, "".join(text.parts))
         answer = await self._poster.ask(self._route.form.method, fill(self._route.form.url, values, quoted=True), **self._body(values))
         outcome = answer if isinstance(answer, Outcome) else self._taken(answer)
         form = self._route.form
