@@ -114,6 +114,14 @@ async def test_an_address_inside_the_house_is_never_posted_to_not_even_the_rehea
     assert side.receiver.records == []
 
 
+@pytest.mark.parametrize("host", ["[2002:7f00:1::]", "[::7f00:1]", "[::10.0.0.1]", "[2001:0:4136:e378:8000:63bf:f5ff:fffe]", "224.0.0.1"])
+async def test_no_other_spelling_of_an_address_leads_inside_either(side: Side, host: str) -> None:
+    """Refused before anything is tried: the name may have led elsewhere when it was subscribed."""
+    side.contact = replace(side.contact, webhook=f"https://{host}/", live=True)
+    outcome = await side.send()
+    assert (outcome.state, outcome.reason) == (State.FAILED, "forbidden_address"), outcome
+
+
 async def test_a_live_contact_cannot_have_a_rehearsal_endpoint(side: Side) -> None:
     side.contact = replace(side.contact, live=True)
     outcome = await side.send()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,6 +28,7 @@ REHEARSAL = "rehearsal:"  # rehearsal:NAME instead of a URL: the demo's receiver
 BODY_TYPE = "application/json"
 LONGEST_RETRY_AFTER_S = 86_400.0
 MOST_ANSWER = 64 << 10  # bytes: what a receiver says beyond that is not read
+_COMPATIBLE = IPv6Network("::/96")
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)  # nothing was written to the other side
 
 
@@ -60,7 +61,9 @@ class WebhookChannel:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
         timeout = httpx.Timeout(self.timeout_s)
         self._strict = httpx_ssrf_protection(
-            httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False), dns_cache_ttl=60
+            httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False),
+            custom_validator=_is_one_of_the_world,
+            dns_cache_ttl=60,
         )
         self._rehearsal = httpx_ssrf_protection(
             httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False),
@@ -143,6 +146,13 @@ class WebhookChannel:
 
     def _is_rehearsal(self, hostname: str, address: IPv4Address | IPv6Address, port: int) -> bool:
         return address.is_loopback and (str(address), port) in self.allow_loopback
+
+
+def _is_one_of_the_world(hostname: str, address: IPv4Address | IPv6Address, port: int) -> bool:
+    """No spelling of an IPv4 address in IPv6 (6to4, Teredo, ``::a.b.c.d``), which may lead inside where such tunnels are; no multicast."""
+    if isinstance(address, IPv6Address) and (address.sixtofour or address.teredo or address in _COMPATIBLE):
+        return False
+    return not address.is_multicast
 
 
 async def _asked(client: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:

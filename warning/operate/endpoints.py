@@ -12,6 +12,7 @@ from warning.config_contacts import is_https
 
 WITHIN_S = 5.0
 _NAT64 = IPv6Network("64:ff9b::/96")
+_COMPATIBLE = IPv6Network("::/96")  # ::a.b.c.d
 Resolve = Callable[[str, int], Awaitable[list[str]]]  # host, port -> addresses; raises OSError
 
 
@@ -44,6 +45,8 @@ def _outside(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(found, IPv6Address):
+        if found in _COMPATIBLE:
+            return False
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
         if found in _NAT64:
             inner = IPv4Address(found.packed[-4:])
