@@ -13,9 +13,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import yaml
 from alert_region import DRILL, REGION, T0, H, M, raised
 from cash_world import ACTUAL, event_of, follows
 from sqlalchemy import insert
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from warning import facts
 from warning.alerts import manual, message
@@ -306,3 +308,18 @@ async def test_without_its_database_the_page_does_not_call_a_true_warning_forged
         assert answer.status_code == 503 and "nothing about yours" in answer.json()["detail"]
         page = await client.get("/check", params={"code": "ABCDEFG"})
         assert page.status_code == 503 and "did not send" not in page.text and "do what the warning says" in page.text
+
+
+async def test_behind_a_proxy_in_docker_each_who_asks_has_a_limit_of_his_own() -> None:
+    """And none by an address that he writes himself: what the proxy saw is the last one."""
+    compose = yaml.safe_load((Path(__file__).parents[1] / "deploy/compose/compose.yaml").read_text(encoding="utf-8"))
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    behind = ProxyHeadersMiddleware(app, trusted_hosts=compose["services"]["api"]["environment"]["FORWARDED_ALLOW_IPS"])
+    for peer in ("172.18.0.1", "203.0.113.77"):
+        scope: Any = {"type": "http", "scheme": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.5")]}
+        await behind(scope, None, None)  # type: ignore[arg-type]
+    assert seen == ["203.0.113.5", "203.0.113.77"]

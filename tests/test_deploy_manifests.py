@@ -64,7 +64,7 @@ def test_variables_are_fields_of_a_deployment() -> None:
         variables |= {each["name"]: "x" for each in container.get("env", [])}
     for service in compose()["services"].values():
         variables |= service.get("environment", {})
-    assert set(variables) <= FIELDS
+    assert set(variables) <= FIELDS | {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
     where = from_environment(manifests["ConfigMap warning"]["data"]).as_process("worker")
     assert (where.kafka_user, where.kafka_password_file) == ("worker", "/run/secrets/kafka/worker.password")
 
