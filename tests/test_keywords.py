@@ -343,6 +343,8 @@ async def test_nothing_is_chosen_for_anybody(indus: Region, tmp_path: Path) -> N
         assert "Goth Ahmed" in await at.say("join goth ahmed")
         [made] = await at.directory.by_phone(VILLAGER)
         assert (made.village, made.districts, made.lat) == ("Goth Ahmed", ("sukkur",), 27.7)
+        await at.say("join ghotki")
+        assert "warnings for Goth Ahmed" in await at.say("join Goth Ahmed", "+923001234565"), "his other district is not the village's"
         await merge(at.directory, [replace(first, id="b", phone="+99910000072", districts=("ghotki",))], "file", 1, by="test")
         assert "Which one" in await at.say("join goth ahmed", "+923001234568"), "two villages of that name"
 

@@ -86,8 +86,10 @@ class Enrolment:
         self._directory.forget()
 
     async def villages(self, name: str) -> list[Contact]:
-        """One contact of each village of that name that somebody entered with its districts: where the village lies."""
-        query = sql.select(t.contacts).where(sql.func.lower(t.contacts.c.village) == name.lower(), t.contacts.c.active)
+        """One contact of each village of that name that an office entered with its districts: where the village lies. What phones joined
+        says nothing of that: theirs may have districts beside the village's."""
+        of_offices = sql.and_(t.contacts.c.active, t.contacts.c.origin != ORIGIN)
+        query = sql.select(t.contacts).where(sql.func.lower(t.contacts.c.village) == name.lower(), of_offices)
         rows = await self._directory.tables.run(query.order_by(t.contacts.c.id).limit(_MOST_VILLAGES))
         found: dict[str, Contact] = {}
         for row in rows:
