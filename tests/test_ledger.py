@@ -239,6 +239,16 @@ async def test_one_dispatcher_works_and_the_other_takes_over_when_it_is_gone(led
     await other.close()
 
 
+async def test_who_stands_by_asks_without_waiting_for_the_one_that_writes(ledger: Ledger, url: str) -> None:
+    assert await ledger.lease.take(asyncio.Event())
+    other = await Ledger.open(url, "oak")
+    try:
+        async with ledger._engine.begin():
+            assert await asyncio.wait_for(other.lease._beats(), 5) == 0
+    finally:
+        await other.close()
+
+
 async def test_one_that_hangs_is_overtaken_and_then_writes_nothing(ledger: Ledger, url: str, tmp_path: Path) -> None:
     stop = asyncio.Event()
     assert await ledger.lease.take(stop)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from warning.dispatch import tables as t
-from warning.dispatch.database import Lock
+from warning.dispatch.database import READS, Lock
 from warning.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Lease:
         await self._lock.release()
 
     async def _beats(self) -> int:
-        async with self._engine.connect() as connection:
+        async with self._engine.execution_options(**{READS: True}).connect() as connection:  # else SQLite's one writer waits for who asks
             found = (await connection.execute(select(t.leases.c.beat).where(t.leases.c.name == NAME))).scalar_one_or_none()
             return -1 if found is None else int(found)
 
