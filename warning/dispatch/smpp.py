@@ -18,6 +18,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from struct import error as struct_error
 from struct import pack_into, unpack_from
 from typing import Any
 
@@ -44,6 +45,7 @@ from aiosmpplib.retrytimer import SimpleExponentialBackoff
 log = logging.getLogger(__name__)
 
 HEADER_OCTETS = 16
+BROKEN = (ValueError, struct_error)  # what the library raises for a PDU that breaks off
 WATCH_S = 0.05  # how often the state of the session is looked at; the library has no event for a broken connection
 MESSAGE_STATES = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 8: "REJECTD"}  # SMPP 3.4, 5.2.28
 RECEIPTED_MESSAGE_ID, MESSAGE_STATE = 0x001E, 0x0427
@@ -238,8 +240,8 @@ class Session(ESME):  # type: ignore[misc]
         """Without the library's correlation: ``Link`` knows every request by its sequence number."""
         try:
             return MESSAGE_TYPE_MAP[header.smpp_command].from_pdu(pdu, header)
-        except (KeyError, ValueError) as error:
-            log.error("SMPP: cannot read a response (%s): %s", error, pdu.hex())
+        except (KeyError, *BROKEN) as error:
+            log.error("SMPP: cannot read a response (%s): %s", type(error).__name__, pdu[:HEADER_OCTETS].hex())
             return None
 
     async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
@@ -248,8 +250,8 @@ class Session(ESME):  # type: ignore[misc]
             return await super()._handle_request(pdu, header)
         try:
             message = DeliverSm.from_pdu(pdu, header, "latin_1", None)
-        except ValueError as error:
-            log.error("SMPP: cannot read deliver_sm (%s): %s", error, pdu.hex())
+        except BROKEN as error:  # its body is not for a log: it holds a number and what somebody wrote
+            log.error("SMPP: cannot read deliver_sm (%s): %s", type(error).__name__, pdu[:HEADER_OCTETS].hex())
             await self._send_data(GenericNack(header.sequence_num))
             return None
         receipt = read_receipt(message) if message.is_receipt() else None
