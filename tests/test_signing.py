@@ -18,6 +18,7 @@ import pytest
 from alert_region import REGION, raised
 from capvalidator.validate import Validator
 from cash_world import event_of
+from prometheus_client import CollectorRegistry
 from services import absent
 from typer.testing import CliRunner
 
@@ -29,6 +30,7 @@ from warning.errors import InputError
 from warning.facts import DocumentSealed
 from warning.operate import api
 from warning.operate.store import Store, address
+from warning.operate.trust import SEALED, SealMetrics
 from warning.proof import keys
 from warning.proof.signing import Signed, sign
 from warning.proof.verify import verified
@@ -159,6 +161,24 @@ async def test_without_a_valid_key_the_warning_goes_unsigned_and_is_signed_when_
     desk = signed(tmp_path, told=told)
     assert "<ds:Signature" in (await desk.seal(EVENT)).cap
     assert told[-1] == DocumentSealed("signed", (NOW + 100 * DAY).timestamp())
+    await desk.close()
+
+
+async def test_the_end_of_the_last_key_is_told_while_there_is_nothing_to_sign(tmp_path: Path) -> None:
+    registry, told = CollectorRegistry(), []  # type: ignore[var-annotated]
+    metrics = SealMetrics(registry)
+    key(tmp_path / "keys")
+    desk = signed(tmp_path, told=told)
+    for _ in range(2):
+        desk.watch()
+    assert told == [DocumentSealed("", (NOW + 100 * DAY).timestamp())]
+    key(tmp_path / "keys", "b", NOW + 90 * DAY, NOW + 400 * DAY)
+    desk._read_s = float("-inf")
+    desk.watch()
+    for fact in told:
+        metrics.sealed(fact)
+    assert registry.get_sample_value("warning_signing_certificate_ends_seconds") == (NOW + 400 * DAY).timestamp()
+    assert not sum(registry.get_sample_value("warning_documents_sealed_total", {"outcome": one}) or 0 for one in SEALED)
     await desk.close()
 
 

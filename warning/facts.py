@@ -278,7 +278,7 @@ class Undelivered(Fact):
 
 @dataclass(frozen=True, slots=True)
 class DocumentSealed(Fact):
-    """A CAP document left: signed (its certificate ends at ``ends_s``), or no_key, key_expired, database, conflict, internal."""
+    """A CAP document left: signed, or no_key, key_expired, database, conflict, internal; "": none did. ``ends_s``: of the last key."""
 
     outcome: str
     ends_s: float | None = None

@@ -371,6 +371,7 @@ class Dispatcher:
         while True:
             await asyncio.sleep(RECHECK_S)
             self._listen(Undelivered(self._courier.waiting))
+            self._signed.watch()
             try:
                 await self._following.recheck()
                 await self._courier.recheck()

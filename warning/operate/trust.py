@@ -18,11 +18,12 @@ class SealMetrics:
         self._sealed = Counter("warning_documents_sealed_total", "CAP documents: signed, or why not", ("outcome",), registry=registry)
         for outcome in SEALED:
             self._sealed.labels(outcome)
-        text = "When the certificate that signed last ends; 0: nothing was signed yet"
+        text = "When the last certificate that can sign ends; 0: not known"
         self._ends = Gauge("warning_signing_certificate_ends_seconds", text, registry=registry)
 
     def sealed(self, fact: facts.DocumentSealed) -> None:
-        self._sealed.labels(fact.outcome).inc()
+        if fact.outcome:
+            self._sealed.labels(fact.outcome).inc()
         if fact.ends_s is not None:
             self._ends.set(fact.ends_s)
 

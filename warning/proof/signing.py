@@ -73,6 +73,7 @@ class Signed:
         self._tables = Tables(address(deployment), _metadata, "signed documents", WITHIN_S)
         self._listen, self._now = listen, now
         self._keys: list[Key] = []
+        self._told_s: float | None = None
         self._read_s = self._away_s = float("-inf")
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._making: dict[str, asyncio.Task[bytes]] = {}
@@ -95,6 +96,15 @@ class Signed:
 
     def current(self) -> Key | None:
         return signer(self.pairs(), self._now())
+
+    def watch(self) -> None:
+        """Tells when the last key ends, also while there is nothing to sign: in a quiet season nobody would see it go."""
+        if (ends_s := self._ends_s()) != self._told_s:
+            self._told_s = ends_s
+            self._listen(DocumentSealed("", ends_s))
+
+    def _ends_s(self) -> float | None:
+        return max((key.certificate.not_valid_after_utc.timestamp() for key in self.pairs() if key.private is not None), default=None)
 
     async def seal(self, event: AlertEvent) -> AlertEvent:
         """The event with the document that leaves the house. Never raises, and takes two seconds at most."""
@@ -147,7 +157,7 @@ class Signed:
             await self._tables.run(self._tables.insert(_signed).values(row).on_conflict_do_nothing())
             found = await self._found(identifier)
             assert found is not None
-            self._listen(DocumentSealed("signed", key.certificate.not_valid_after_utc.timestamp()))
+            self._listen(DocumentSealed("signed", self._ends_s()))
         document, of = found
         if of != digest:  # the alarm is the caller's (DocumentConflict): the first one stays, and is not passed off as this one
             return self._unsigned(identifier, canonical, "conflict", "another document was signed under this identifier")
