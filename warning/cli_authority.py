@@ -184,7 +184,7 @@ def correct(
     directory: Directory = None,
     database: Database = None,
 ) -> None:
-    """Say otherwise than an alert does: another class, time or ground. An automatic chain is called off until it rises above it."""
+    """Say otherwise than an alert does: another class, time or ground. Its automatic chain is silent until it rises above, or this ends."""
     arrival_ms = moment("--arrival", arrival)
 
     async def work(authority: Any, _: Region, now_ms: int) -> Any:
