@@ -87,38 +87,44 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await _open(store, view, address(deployment))
-        reading = asyncio.create_task(reader.run())
-        closing = asyncio.Event()
-        watching = asyncio.create_task(watch.run(closing))
-        releasing = asyncio.create_task(agencies.released.run())
-        reading.add_done_callback(lambda task: None if closing.is_set() else _ended(task, tell))
         try:
-            yield
+            async with _following(reader, watch, agencies, tell):
+                yield
         finally:
-            closing.set()
-            reading.cancel()
-            releasing.cancel()
-            await asyncio.gather(reading, watching, releasing, return_exceptions=True)
-            await gate.close()
-            await agencies.close()
-            await office.close()
-            await replies.close()
-            await signed.close()
-            await codes.close()
-            await store.close()
+            for each in (gate, agencies, office, replies, signed, codes, store):
+                await each.close()
 
     app = FastAPI(title=f"Flood warning: {region.id}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _answers(app, tell)
-    app.include_router(bulletins.router(desk))
-    app.include_router(resources.router(desk, office.admission))
-    app.include_router(decisions.router(office))
-    app.include_router(subscriptions.router(agencies))
-    app.include_router(answers.router(replies))
     decisions.answers(app)
-    app.include_router(check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed))
-    app.include_router(router(own, registry or CollectorRegistry()))
+    for routes in (
+        bulletins.router(desk),
+        resources.router(desk, office.admission),
+        decisions.router(office),
+        subscriptions.router(agencies),
+        answers.router(replies),
+        check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed),
+        router(own, registry or CollectorRegistry()),
+    ):
+        app.include_router(routes)
     _page(app)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _following(reader: Reader, watch: SensorWatch, agencies: subscriptions.Counter, tell: facts.Listener) -> AsyncIterator[None]:
+    """The tasks beside the requests, while the application lives; one that ends by itself is told, for the page would stand still."""
+    closing = asyncio.Event()
+    tasks = [asyncio.create_task(each) for each in (reader.run(), watch.run(closing), agencies.released.run())]
+    for task in tasks:
+        task.add_done_callback(lambda task: None if closing.is_set() else _ended(task, tell))
+    try:
+        yield
+    finally:
+        closing.set()
+        for task in (tasks[0], tasks[2]):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _open(store: Store, view: View, url: str) -> None:
@@ -131,10 +137,10 @@ async def _open(store: Store, view: View, url: str) -> None:
 
 
 def _ended(task: asyncio.Task[None], tell: facts.Listener) -> None:
-    """The reader runs for ever; if it ended of itself, a bug ended it, and readiness must say so."""
+    """What follows the log runs for ever; if it ended of itself, a bug ended it, and readiness must say so."""
     error = asyncio.CancelledError("cancelled by nobody of ours") if task.cancelled() else task.exception()
-    log.critical("the reader of the topics ended", exc_info=error)
-    tell(facts.Ready("log", False, f"the reader ended: {error!r}"))
+    log.critical("what follows the log ended", exc_info=error)
+    tell(facts.Ready("log", False, f"what follows the log ended: {error!r}"))
 
 
 def router(health: Health, registry: CollectorRegistry) -> APIRouter:
