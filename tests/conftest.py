@@ -23,6 +23,8 @@ LONGEST_FIRST = (
     "api",
 )
 
+ROOT_LEVEL = logging.getLogger().level
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"test_{name}.py": number for number, name in enumerate(LONGEST_FIRST)}
@@ -31,11 +33,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """A command that runs in this process sets the root logger as a program does; the tests after it must hear what they wait for."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
+    """A command that runs in this process sets the root logger as a program does, a library switches others off; the tests after it, and
+    after a fixture of a whole file, must hear what they wait for."""
+    root, handlers = logging.getLogger(), logging.getLogger().handlers[:]
+    root.setLevel(ROOT_LEVEL)
+    for each in root.manager.loggerDict.values():
+        if isinstance(each, logging.Logger):
+            each.disabled = False
     yield
-    root.setLevel(level)
+    root.setLevel(ROOT_LEVEL)
     root.handlers[:] = handlers
 
 

@@ -40,6 +40,8 @@ async def directory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
     async with opened.tables.together() as connection:
         for table in t.METADATA.sorted_tables:
             await connection.execute(sql.delete(table))
+    for one in await opened.subscriptions.of():
+        await opened.subscriptions.end(one.id)
     try:
         yield opened
     finally:

@@ -145,7 +145,8 @@ def _refusal(error: BaseException, to: Deployment, where: str) -> Problem | None
         fix = f"correct WARNING_KAFKA_USER or {_password_variable(to)}, or set the user's password with kafka-configs.sh"
         return Problem(where, f"user {to.kafka_user!r} is refused: no such user, or another password", fix)
     if isinstance(error, _MAY_NOT):
-        to_what = f" to {error.args[0]}" if error.args else ""
+        what = error.args[0] if error.args else ""
+        to_what = f" to {', '.join(sorted(map(str, what))) if isinstance(what, set | frozenset | list | tuple) else what}" if what else ""
         return Problem(where, f"{whoami(to)} has no right{to_what} ({type(error).__name__})", "give it: `warning acls` prints how")
     if isinstance(error, kafka.UnsupportedSaslMechanismError):
         return Problem(where, f"the broker does not take {to.kafka_mechanism}", "set WARNING_KAFKA_MECHANISM to one that it takes")
