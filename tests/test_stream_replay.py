@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import time
@@ -11,6 +12,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 import services
+from aiokafka.errors import TopicAuthorizationFailedError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -198,3 +200,24 @@ def test_clients_are_heard_seldom(caplog: pytest.LogCaptureFixture) -> None:
         time.sleep(0.25)
         noisy.warning("no leader for %d", 7)
     assert caplog.records[-1].getMessage() == "no leader for 7 (and 499 more like it)"
+
+
+async def test_what_a_cut_off_commit_raises_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """aiokafka shields its commits: a stop leaves the task alone, and what the broker then answers is nobody's."""
+    quiet.hush()
+
+    async def refused() -> None:
+        raise TopicAuthorizationFailedError({"readings"})
+
+    async def ours() -> None:
+        raise ValueError("our own fault")
+
+    for each in (refused, ours):
+        with caplog.at_level(logging.WARNING):
+            task = asyncio.create_task(each())
+            await asyncio.sleep(0)
+            del task
+            gc.collect()
+    (refusal, fault) = (record for record in caplog.records if "never retrieved" in record.getMessage())
+    assert (refusal.name, refusal.exc_info) == ("asyncio", None) and "TopicAuthorizationFailedError" in refusal.getMessage()
+    assert fault.exc_info is not None, "a task of ours keeps its traceback"

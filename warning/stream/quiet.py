@@ -36,8 +36,25 @@ class Seldom(logging.Handler):
             self._to.handle(record)
 
 
+class Unheard(logging.Filter):
+    """What a client's task raised when nobody waited for it any more (a commit that a stop cuts off) is the client's line."""
+
+    def __init__(self, seldom: Seldom) -> None:
+        super().__init__()
+        self._seldom = seldom
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not (record.exc_info and isinstance(record.exc_info[1], KafkaError)):
+            return True
+        self._seldom.emit(record)
+        return False
+
+
 def hush() -> None:
     """Warnings and above of the clients go to the logger ``warning.kafka``, seldom."""
+    tasks = logging.getLogger("asyncio")
+    if not any(isinstance(each, Unheard) for each in tasks.filters):
+        tasks.addFilter(Unheard(Seldom(logging.getLogger("warning.kafka"))))
     logging.getLogger("warning.kafka").disabled = False
     for name in LOUD:
         logger = logging.getLogger(name)
