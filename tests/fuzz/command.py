@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--records", type=int, default=1_000_000, help="mutated records through transport, decoder and pipeline; 0: none")
     parser.add_argument("--inbox", type=int, default=0, help="mutated items through the inbox's judgement, in this process")
     parser.add_argument("--agencies", type=int, default=0, help="mutated messages of each agency's format, up to the log")
+    parser.add_argument("--format", action="append", help="of --agencies, --devices or --readers only this one; again for more")
+    parser.add_argument("--readers", type=int, default=0, help="mutated SMS of gauge readers, and PDUs of an SMS centre, up to the log")
+    parser.add_argument(
+        "--things", type=int, default=0, help="mutated bodies and addresses of SensorThings, by HTTP and MQTT, up to the log"
+    )
     parser.add_argument("--devices", type=int, default=0, help="mutated frames and events of LoRaWAN, and messages of MQTT, up to the log")
     parser.add_argument("--json-bodies", type=int, default=0, help="mutated items in bodies through the HTTP handler, in this process")
     parser.add_argument("--csv-bodies", type=int, default=0, help="mutated rows of CSV likewise")
@@ -51,14 +57,24 @@ def main(arguments: list[str] | None = None) -> int:
         if options.agencies:
             from fuzz.agencies import FORMATS, run_agencies
 
-            for name in FORMATS:
+            for name in _chosen(FORMATS, options.format):
                 figures |= _chunks(name, options.agencies, options, run_agencies(name, options.seed))
         if options.devices:
             from fuzz.devices import FORMATS as DEVICE_FORMATS
             from fuzz.devices import run_devices
 
-            for name in DEVICE_FORMATS:
+            for name in _chosen(DEVICE_FORMATS, options.format):
                 figures |= _chunks(name, options.devices, options, run_devices(name, options.seed))
+        if options.readers:
+            from fuzz.readers import FORMATS as READER_FORMATS
+            from fuzz.readers import run_readers
+
+            for name in _chosen(READER_FORMATS, options.format):
+                figures |= _chunks(name, options.readers, options, run_readers(name, options.seed))
+        if options.things:
+            from fuzz.things import run_things
+
+            figures |= _chunks("sensorthings", options.things, options, run_things(options.seed))
         for kind, count in (("json", options.json_bodies), ("csv", options.csv_bodies)):
             if count:
                 from fuzz.requests import Requests
@@ -83,6 +99,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _chosen(names: Sequence[str], wanted: list[str] | None) -> list[str]:
+    return [name for name in names if not wanted or name in wanted]
 
 
 def _inside(seed: int, number: int, count: int) -> dict[str, Any]:
