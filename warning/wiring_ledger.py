@@ -21,9 +21,11 @@ from warning.dispatch.reconcile import STATES, Found, Said, reconcile
 from warning.dispatch.routed import qualified
 from warning.errors import ConfigError, Problem
 from warning.model import Receipt
+from warning.people import consent
 from warning.people import tables as people
 from warning.people.directory import Directory
 from warning.proof import audit, chain, keys
+from warning.proof.gathered import Gathering, salt_of
 from warning.region import Region
 from warning.stream.kafka import KafkaLog
 from warning.wiring import clock_ms
@@ -110,6 +112,7 @@ def _column(report: Path, there: Any, name: str, given: str) -> str:
 
 async def export(region: Region, deployment: Deployment, file: Path, *, with_contacts: bool) -> int:
     """Writes the chain as it stands now; how many lines. Raises ConfigError where the file cannot be written, Unavailable."""
+    await _gathered(deployment)
     key = keys.signer(keys.read(Path(deployment.signing_keys))[0], keys.today()) if deployment.signing_keys else None
     try:
         with _anew(file, private=with_contacts) as out:
@@ -135,13 +138,27 @@ def _anew(file: Path, *, private: bool) -> BinaryIO:
     return os.fdopen(number, "wb")
 
 
+async def _gathered(deployment: Deployment) -> None:
+    """What people said since the dispatcher last looked, or while there is none."""
+    _there(deployment)
+    gathering = Gathering(people.address(deployment), deployment.database)
+    try:
+        await gathering.gather()
+    finally:
+        await gathering.close()
+
+
 async def _contacts(out: Any, connection: Any, deployment: Deployment, salt: str) -> None:
+    """Whom the tags of the lines name: those that a message was for, and who said something of its consent."""
     directory = Directory(people.address(deployment))
     try:
         async for each in exported.contacts(connection):
             found = await directory.contact(each)
             told = {"name": found.name, "phone": found.phone, "email": found.email} if found else {}
             _write(out, {"contact": chain.tag(salt, each), "id": each, **told})
+        own = await salt_of(directory.tables) or salt
+        async for each in consent.addresses(directory):
+            _write(out, {"contact": chain.tag(own, each), "id": each} | ({"salt": own} if own != salt else {}))
     finally:
         await directory.close()
 

@@ -16,7 +16,9 @@ from warning.dispatch.waiting import Waiting
 from warning.dispatch.webhook import WebhookChannel
 from warning.facts import Listener
 from warning.model import AlertEvent, DeliveryState
+from warning.people.tables import address
 from warning.proof.decisions import Decisions
+from warning.proof.gathered import Gathering
 from warning.region import Contact, Region
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Following:
         self._region, self._deployment, self._people, self._webhooks = region, deployment, people, webhooks
         self._now_ms = now_ms
         self._decisions = Decisions(deployment.database, replay=deployment.replay)
+        self._gathering = Gathering(address(deployment), deployment.database)
         self._waiting = Waiting(region, deployment, people, self._decisions, operators, self._tell, listen)
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -63,6 +66,7 @@ class Following:
         await self._decided.refresh()
         if self._region.alert.approve_from is not None:
             await self._waiting.look(self._now_ms(), self._decided.standing.once)
+        await self._gathering.gather()
 
     async def publish(self) -> None:
         """Alerts by hand, until it is cancelled."""
@@ -73,6 +77,7 @@ class Following:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._decisions.close()
+        await self._gathering.close()
 
     async def _tell(self, contact: Contact, identifier: str, body: str) -> None:
         """Posts beside the loop that asks: an operator's dead endpoint holds nothing up."""

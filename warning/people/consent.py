@@ -7,15 +7,16 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.people import acts
 from warning.people import tables as t
-from warning.people.directory import Directory
+from warning.people.directory import CHUNK, Directory
 
 HOW = ("sms", "link", "api", "voice", "person")
 
@@ -39,15 +40,13 @@ async def say(directory: Directory, address: str, *, given: bool, at_ms: int, by
     if not address or not by.strip() or how not in HOW:
         raise ValueError(f"consent needs an address, who says so, and how: one of {', '.join(HOW)}")
     paused = [] if given else await directory.subscriptions.stop(address, f"said stop, entered by {by}")
-    async with directory.tables.together() as connection:
-        await t.in_turn(connection)
+    async with directory.writing() as connection:
         found = await enter(connection, address, given=given, at_ms=at_ms, by=by, how=how)
-    directory.forget()
     return found + paused
 
 
 async def enter(connection: AsyncConnection, address: str, *, given: bool, at_ms: int, by: str, how: str) -> list[str]:
-    """The same within a transaction that is ``in_turn``."""
+    """The same within a transaction of ``Directory.writing``."""
     own, said = t.contacts.c, _said(address)
     these = sql.func.lower(own.email) == said if "@" in said else sql.or_(own.id == said, own.phone == said)
     await connection.execute(sql.insert(t.consents).values(_row(said, given, at_ms, by, how)))
@@ -57,6 +56,7 @@ async def enter(connection: AsyncConnection, address: str, *, given: bool, at_ms
         await connection.execute(sql.insert(t.consents), [_row(name, given, at_ms, by, how) for name in sorted(others)])
     if found:
         await connection.execute(sql.update(t.contacts).where(these).values(stopped=not given, changed_ms=at_ms))
+    await acts.consented(connection, said, given=given, at_ms=at_ms, by=by, how=how)
     return [row.id for row in found]
 
 
@@ -64,6 +64,16 @@ async def history(directory: Directory, addresses: Sequence[str]) -> list[Said]:
     """All that was said of these, oldest first."""
     query = sql.select(t.consents).where(t.consents.c.address.in_([_said(one) for one in addresses if one])).order_by(t.consents.c.id)
     return [Said(row.address, row.given, row.at_ms, row.by, row.how) for row in await directory.tables.run(query)]
+
+
+async def addresses(directory: Directory) -> AsyncIterator[str]:
+    """Everyone who ever said something, once."""
+    last, own = "", t.consents.c.address
+    query = sql.select(own).distinct().order_by(own).limit(CHUNK)
+    while rows := await directory.tables.run(query.where(own > last)):
+        for row in rows:
+            yield row.address
+        last = rows[-1].address
 
 
 async def stopped_addresses(connection: AsyncConnection) -> set[str]:

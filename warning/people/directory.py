@@ -10,17 +10,20 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import shapely
 import sqlalchemy as sql
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.database import Tables
 from warning.model import AlertEvent, EventKind
 from warning.people.interest import places_of
 from warning.people.rows import contact_of
 from warning.people.subscriptions import Subscriptions
-from warning.people.tables import AT_ONCE, EVERYWHERE, METADATA, contacts, districts
+from warning.people.tables import AT_ONCE, EVERYWHERE, METADATA, contacts, districts, in_turn
+from warning.proof import chain
 from warning.region import Contact, Region, Zone
 
 CHUNK = 1000  # contacts in memory at once
@@ -40,6 +43,7 @@ class Directory:
         self.tables = Tables(url, METADATA, "contacts")
         self.subscriptions = Subscriptions(url, clock, places_of(region) if region else {})
         self._remembered: OrderedDict[str, tuple[float, Contact | None]] = OrderedDict()
+        self._chained = False
 
     @staticmethod
     async def open(url: str, region: Region | None = None) -> Directory:
@@ -51,6 +55,17 @@ class Directory:
     async def close(self) -> None:
         await self.tables.close()
         await self.subscriptions.close()
+
+    @asynccontextmanager
+    async def writing(self, within_s: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """A transaction in turn with all others that write here, beside the audit's chain. Raises Unavailable."""
+        if not self._chained:
+            await chain.made(self.tables)
+            self._chained = True
+        async with self.tables.together(within_s) as connection:
+            await in_turn(connection)
+            yield connection
+        self.forget()
 
     def forget(self) -> None:
         """What was looked up is asked for again: something changed."""

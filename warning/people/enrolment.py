@@ -8,7 +8,7 @@ from dataclasses import replace
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from warning.people import consent
+from warning.people import acts, consent
 from warning.people import tables as t
 from warning.people.consent import history, say
 from warning.people.directory import Directory
@@ -49,8 +49,7 @@ class Enrolment:
 
         Its word to be told and the contact are one transaction: a stop comes before both or after both.
         """
-        async with self._directory.tables.together() as connection:
-            await t.in_turn(connection)
+        async with self._directory.writing() as connection:
             before = await self._before(connection, phone)
             if before is not None and not before.consent:  # what was stopped does not begin again with another place
                 before = replace(before, districts=(), village="", lat=None, lon=None)
@@ -62,7 +61,7 @@ class Enrolment:
                 made = replace(made, village=village.village, lat=village.lat, lon=village.lon)
             await consent.enter(connection, phone, given=True, at_ms=at_ms, by=phone, how="sms")
             await self._write(connection, made, at_ms)
-        self._directory.forget()
+            await acts.joined(connection, phone, made.id, made.districts, made.language, at_ms)
         return made
 
     @staticmethod
@@ -82,8 +81,9 @@ class Enrolment:
     async def speak(self, phone: str, language: str, at_ms: int) -> None:
         """The language of all contacts of that number, until their file says another."""
         these = sql.and_(t.contacts.c.phone == phone, t.contacts.c.active)
-        await self._directory.tables.run(sql.update(t.contacts).where(these).values(language=language, changed_ms=at_ms))
-        self._directory.forget()
+        async with self._directory.writing() as connection:
+            await connection.execute(sql.update(t.contacts).where(these).values(language=language, changed_ms=at_ms))
+            await acts.spoke(connection, phone, language, at_ms)
 
     async def villages(self, name: str) -> list[Contact]:
         """One contact of each village of that name that an office entered with its districts: where the village lies. What phones joined

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.people import acts
 from warning.people import tables as t
 from warning.people.consent import stopped_addresses
 from warning.people.directory import Directory
@@ -45,8 +46,7 @@ async def merge(
 
     ``dry_run``: what would be done. In one transaction: a reader sees all of it or nothing.
     """
-    async with directory.tables.together(WITHIN_S) as connection:
-        await t.in_turn(connection)
+    async with directory.writing(WITHIN_S) as connection:
         known = await _known(connection)
         stops = await stopped_addresses(connection)
         merged, writing = _compared(given, known, origin)
@@ -61,20 +61,20 @@ async def merge(
             await _write(directory, connection, rows, writing, merged.gone, at_ms)
             counts = {"origin": origin, "at_ms": at_ms, "by": by, "counts": merged.counts()}
             await connection.execute(sql.insert(t.imports).values(counts))
-            directory.forget()
+            await acts.imported(connection, origin, merged.counts(), at_ms, by=by)
     return merged
 
 
 async def leave(directory: Directory, ids: Iterable[str], at_ms: int, *, by: str) -> int:
     """These are told no more, until a file brings them again. How many there were."""
     wanted, left = list(ids), 0
-    async with directory.tables.together() as connection:
+    async with directory.writing() as connection:
         for first in range(0, len(wanted), t.AT_ONCE):
             some = sql.and_(t.contacts.c.id.in_(wanted[first : first + t.AT_ONCE]), t.contacts.c.active)
             left += (await connection.execute(sql.update(t.contacts).where(some).values(active=False, changed_ms=at_ms))).rowcount
         said = {"origin": "removed", "at_ms": at_ms, "by": by, "counts": {"gone": left, "ids": wanted[: t.AT_ONCE]}}
         await connection.execute(sql.insert(t.imports).values(said))
-    directory.forget()
+        await acts.removed(connection, wanted, left, at_ms, by=by)
     return left
 
 

@@ -2,7 +2,8 @@
 
     {"audit": 1, "region": "indus", "exported_at": "…Z", "after": 0, "digest": "000…"}
     {"line": {"seq": 1, "kind": "transition", …}, "digest": "…"}
-    {"contact": "TAG", "id": "…", …}                                  only where contacts were asked for; then the first line has the salt
+    {"contact": "TAG", "id": "…", …}                                  only where contacts were asked for; then the first line has the salt,
+                                                                      and this one where it is another's (contacts in a file of their own)
     {"head": {"seq": 812, "digest": "…"}, "lines": 812, "certificate": "PEM", "signature": "base64"}
 
 The signature is ECDSA on P-256 with SHA-256 over the canonical form of ``head`` with the region. A tail that was cut, with a last line made
@@ -81,7 +82,7 @@ def verify(lines: Iterable[bytes], known: Mapping[int, str] | None = None, certi
         elif "line" in item:
             _link(number, item, found, anchors)
         elif "contact" in item:
-            if not salt or chain.tag(salt, str(item.get("id", ""))) != item["contact"]:
+            if not salt or chain.tag(str(item.get("salt", salt)), str(item.get("id", ""))) != item["contact"]:
                 found.fault(f"line {number}: contact {item.get('id')!r} is not who the lines mean by {item['contact']!r}")
         elif "head" in item:
             ended = True

@@ -109,8 +109,16 @@ async def enter(connection: AsyncConnection, kind: str, at_ms: int, **body: Any)
 
     ``body``: who, what, why; JSON values, no telephone number (``tag`` it).
     """
-    [(seq, digest)] = await extend(connection, [{**body, "kind": kind, "at_ms": at_ms}])
-    await connection.execute(sql.insert(acts).values(seq=seq, at_ms=at_ms, kind=kind, body=canonical(body).decode(), digest=digest))
+    await enter_all(connection, [{**body, "kind": kind, "at_ms": at_ms}])
+
+
+async def enter_all(connection: AsyncConnection, lines: Sequence[Line]) -> None:
+    """Several acts, in their order; each with ``kind`` and ``at_ms``."""
+    rows = []
+    for (seq, digest), line in zip(await extend(connection, lines), lines, strict=True):
+        body = {name: value for name, value in line.items() if name not in ("kind", "at_ms")}
+        rows.append({"seq": seq, "at_ms": line["at_ms"], "kind": line["kind"], "body": canonical(body).decode(), "digest": digest})
+    await connection.execute(sql.insert(acts), rows)
 
 
 async def made(tables: Tables) -> None:
