@@ -228,7 +228,7 @@ async def test_a_ledger_of_a_version_to_come_is_refused_and_left_alone(tmp_path:
     with sqlite3.connect(tmp_path / "new.db") as database:
         database.execute("UPDATE ledger_versions SET version = 99")
     database.close()
-    with pytest.raises(StateError, match="the ledger is of version 99, this code reads up to 2") as caught:
+    with pytest.raises(StateError, match="the ledger is of version 99, this code reads up to 3") as caught:
         await Ledger.open(address, "oak")
     assert caught.value.exit_code is ExitCode.CHECKPOINT_VERSION
 

@@ -369,6 +369,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     parts_delivered: int = 0
     language: str = ""
     doubled: bool = False  # may have reached the contact twice: a crash hid the outcome of an earlier attempt
+    resent: int = 0  # an operator had it sent again after so many attempts; 0: nobody did
     reason: str = ""
     message_ids: tuple[str, ...] = ()
     route: str = ""  # which of the channel's ways

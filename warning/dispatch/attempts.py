@@ -34,11 +34,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """``attempt`` 0: not open any more, do not send. ``skip``: parts that the gateway has taken before."""
+    """``attempt`` 0: not open any more, do not send. ``skip``: parts that the gateway has taken before. ``resent``: attempts before an
+    operator had it sent again; what came of those counts no more."""
 
     attempt: int = 0
     skip: tuple[int, ...] = ()
     doubled: bool = False
+    resent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,14 @@ async def _claim(connection: AsyncConnection, trail: Trail, claims: Sequence[Cla
         row["changed_ms"] = now_ms[row["id"]]
     await change(connection, rows, trail)
     taken: dict[int, set[int]] = defaultdict(set)
-    again = [row["id"] for row in rows if row["attempts"] > 1]
+    again = {row["id"]: row["resent"] for row in rows if row["attempts"] > row["resent"] + 1}
     if again:
-        good = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value)
-        query = select(t.parts.c.delivery, t.parts.c.number).where(t.parts.c.delivery.in_(again), t.parts.c.state.in_(good))
+        good, parts = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value), t.parts.c
+        query = select(parts.delivery, parts.number, parts.attempt).where(parts.delivery.in_(list(again)), parts.state.in_(good))
         for part in await connection.execute(query):
-            taken[part.delivery].add(part.number)
-    return {row["id"]: Claimed(row["attempts"], tuple(sorted(taken[row["id"]])), row["doubled"]) for row in rows}
+            if part.attempt > again[part.delivery]:
+                taken[part.delivery].add(part.number)
+    return {row["id"]: Claimed(row["attempts"], tuple(sorted(taken[row["id"]])), row["doubled"], row["resent"]) for row in rows}
 
 
 async def _close(connection: AsyncConnection, trail: Trail, closes: Sequence[Close]) -> dict[int, tuple[Open, ...]]:
@@ -200,6 +203,8 @@ async def _settle(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     newest: dict[int, dict[int, Any]] = defaultdict(dict)
     for part in await connection.execute(select(t.parts).where(t.parts.c.delivery.in_(list(waiting))).order_by(t.parts.c.id)):
         known = newest[part.delivery].get(part.number)
+        if part.attempt <= waiting[part.delivery]["resent"]:
+            continue  # of before an operator had it sent again
         if known is None or known.state != DeliveryState.DELIVERED.value:
             newest[part.delivery][part.number] = part
     for number, row in waiting.items():
@@ -213,7 +218,7 @@ async def _settle(connection: AsyncConnection, rows: Sequence[Row]) -> None:
 
 def _undeliverable(row: Row, reason: str) -> None:
     due_ms = row["due_ms"] + RECEIPT_RETRY_MS
-    if row["attempts"] < MOST_RECEIPT_RETRIES and due_ms < row["expires_ms"]:
+    if row["attempts"] - row["resent"] < MOST_RECEIPT_RETRIES and due_ms < row["expires_ms"]:
         next_ms = row["changed_ms"] + RECEIPT_RETRY_MS
         row.update(state=DeliveryState.WAITING.value, reason=reason, next_attempt_ms=next_ms, due_ms=due_ms)
     else:
@@ -250,6 +255,7 @@ async def _insert_replacement(connection: AsyncConnection, trail: Trail, row: Ro
     fields = {name: value for name, value in row.items() if name in t.deliveries.c and name != "id"}
     fields.update(alert=newest.identifier, revision=newest.revision, level=newest.level, expires_ms=newest.expires_ms)
     fields.update(state=DeliveryState.WAITING.value, attempts=0, handed=False, doubled=False, parts=1, parts_delivered=0)
+    fields.update(resent=0, resent_ms=None)
     fields.update(created_ms=close.now_ms, next_attempt_ms=close.next_attempt_ms, due_ms=row["due_ms"])
     written = (await connection.execute(insert(t.deliveries).returning(t.deliveries), fields)).mappings().one()
     trail.moved({**written}, why="retry_of_older")

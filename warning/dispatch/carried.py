@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import delete, insert, inspect, select
+from sqlalchemy import Column, delete, insert, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateColumn
@@ -16,22 +18,23 @@ from warning.proof import chain
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 NEW_IN_2 = (t.deliveries.c.route, t.deliveries.c.deadline_ms, t.deliveries.c.step, t.parts.c.route)
+NEW_IN_3 = (t.deliveries.c.resent, t.deliveries.c.resent_ms)
 MOST = 1000
 
 
 async def create(connection: AsyncConnection) -> None:
     """All tables, in the version of this code. Raises StateError for a version that it does not know."""
     version = await connection.run_sync(_version)
-    if version not in (0, 1, VERSION):
+    if version not in (0, 1, 2, VERSION):
         raise StateError(
             f"the ledger is of version {version}, this code reads up to {VERSION}: start the code that wrote it, or a newer one",
             exit_code=ExitCode.CHECKPOINT_VERSION,
             reason="ledger_version",
         )
-    if version == 1:
-        await connection.run_sync(_columns)
+    if version in (1, 2):
+        await connection.run_sync(_columns, (*NEW_IN_2, *NEW_IN_3) if version == 1 else NEW_IN_3)
     await connection.run_sync(t.metadata.create_all)
     await chain.create(connection)
     if version == 1:
@@ -64,8 +67,8 @@ def _version(connection: Connection) -> int:
     return 1 if there.has_table(t.deliveries.name) else 0
 
 
-def _columns(connection: Connection) -> None:
-    for column in NEW_IN_2:
+def _columns(connection: Connection, new: Sequence[Column[Any]]) -> None:
+    for column in new:
         words = CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {words}")
 

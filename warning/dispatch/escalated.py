@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, insert, or_, select
+from sqlalchemy import and_, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
@@ -46,7 +46,7 @@ async def candidates(connection: AsyncConnection, now_ms: int, after_ms: int, lo
     accepted = and_(c.state == DeliveryState.ACCEPTED.value, c.changed_ms <= now_ms - after_ms)
     failed = c.state == DeliveryState.FAILED.value
     goes_on = or_(c.next_attempt_ms.isnot(None), c.state == DeliveryState.UNKNOWN.value)  # held: not; unknown for good: as one that waits
-    waits = and_(c.state.in_(OPEN), goes_on, c.reason != QUIET, c.created_ms <= now_ms - long_ms)
+    waits = and_(c.state.in_(OPEN), goes_on, c.reason != QUIET, func.coalesce(c.resent_ms, c.created_ms) <= now_ms - long_ms)
     told_newer = exists().where(newer.c.chain == c.chain, newer.c.revision > c.revision, newer.c.kind.notin_(UNTOLD))
     query = (
         select(t.deliveries)
@@ -66,7 +66,7 @@ async def others(
     found, tried = Others(reached=set(answered)), dict[str, set[str]]()
     c = t.deliveries.c
     done = exists().where(t.escalations.c.delivery == c.id).label("done")
-    query = select(c.contact, c.channel, c.state, c.created_ms, c.changed_ms, c.attempts, done)
+    query = select(c.contact, c.channel, c.state, c.created_ms, c.changed_ms, c.attempts, c.resent, c.resent_ms, done)
     for row in await connection.execute(query.where(c.alert == alert, c.contact.in_(list(contacts)))):
         found.told.add(row.contact)
         tried.setdefault(row.contact, set()).add(row.channel)

@@ -119,11 +119,12 @@ class Escalation:
 
     def _overdue(self, row: Row, now_ms: int) -> str:
         state = DeliveryState(row["state"])
-        since_ms = row["changed_ms"] if state is DeliveryState.ACCEPTED else row["created_ms"]
+        since_ms = row["changed_ms"] if state is DeliveryState.ACCEPTED else row["resent_ms"] or row["created_ms"]
         if state is not DeliveryState.FAILED and since_ms < self._started_ms and now_ms < self._started_ms + RESTART_MS:
             return ""
         closed_ms = self.closures.closed_ms(row["channel"], since_ms, now_ms)
-        return steps.overdue(Stood(state, row["channel"], since_ms, closed_ms, row["attempts"]), now_ms, self.after_ms)
+        stood = Stood(state, row["channel"], since_ms, closed_ms, row["attempts"] - row["resent"])
+        return steps.overdue(stood, now_ms, self.after_ms)
 
     async def _go_on(self, event: AlertEvent, due: list[tuple[Row, str]], now_ms: int) -> int:
         zone = self.planner.region.zone_by_id.get(event.alert.zone)

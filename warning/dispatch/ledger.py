@@ -18,7 +18,7 @@ from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from warning.alerts.rules import Approval, Silence
-from warning.dispatch import attempts, escalated, plans
+from warning.dispatch import attempts, escalated, plans, resent
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known
 from warning.dispatch.database import READS, connect
@@ -28,6 +28,7 @@ from warning.dispatch.trail import Row, Trail, taken_up
 from warning.errors import ExitCode, StateError
 from warning.model import AlertEvent, DeliveryState, Level
 from warning.proof import chain
+from warning.proof.decisions import Resend
 from warning.region import Contact
 
 STRAY_MS = 3 * 86_400_000  # a receipt whose message is not known by then belongs to nobody
@@ -222,6 +223,28 @@ class Ledger:
         """See ``escalated.enter``."""
         async with self._moving() as (connection, trail):
             return await escalated.enter(connection, trail, event, contacts, answered, over, decide, now_ms)
+
+    async def resend_stage(self, wish: Resend, now_ms: int) -> resent.Stage:
+        """See ``resent.stage``."""
+        async with self._writing() as connection:
+            return await resent.stage(connection, wish, now_ms)
+
+    async def resends_done(self) -> set[int]:
+        """See ``resent.done``."""
+        async with self._reads.connect() as connection:
+            return await resent.done(connection)
+
+    async def resend_meant(self, wish: Resend, at: resent.Stage) -> list[Row]:
+        """See ``resent.meant``."""
+        async with self._reads.connect() as connection:
+            return await resent.meant(connection, wish, at)
+
+    async def resend(
+        self, wish: Resend, before: resent.Stage, chosen: Mapping[int, int], after: int | None, now_ms: int
+    ) -> tuple[list[Open], resent.Stage]:
+        """See ``resent.enter``."""
+        async with self._moving() as (connection, trail):
+            return await resent.enter(connection, trail, wish, before, chosen, after, now_ms)
 
     async def lately(self, contacts: Sequence[str], since_ms: int) -> list[tuple[str, str, str]]:
         """See ``escalated.lately``."""

@@ -126,7 +126,7 @@ async def _settle(connection: AsyncConnection, rows: Mapping[int, Row], now_ms: 
     query = select(t.parts).where(t.parts.c.delivery.in_(list(rows))).order_by(t.parts.c.id)
     part: Any
     for part in await connection.execute(query):
-        if best[part.delivery].get(part.number) != DELIVERED:
+        if part.attempt > rows[part.delivery]["resent"] and best[part.delivery].get(part.number) != DELIVERED:
             best[part.delivery][part.number] = part.state
     for number, row in rows.items():
         states = list(best[number].values())

@@ -130,6 +130,7 @@ def delivery_row(event: AlertEvent, planned: Planned, now_ms: int, due_ms: int) 
         "deadline_ms": planned.deadline_ms,
         "step": planned.step,
         "doubled": False,
+        "resent": 0,
         "handed": False,
         "parts": 1,
         "parts_delivered": 0,

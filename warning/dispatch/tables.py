@@ -65,6 +65,8 @@ deliveries = Table(
     Column("route", String, nullable=False, server_default=""),  # of the newest attempt: which of the channel's ways
     Column("deadline_ms", BigInteger),  # when the water is at this contact: what the queue is ordered by; NULL: unknown
     Column("step", Integer, nullable=False, server_default="0"),  # of the escalation; 0: planned with the revision
+    Column("resent", Integer, nullable=False, server_default="0"),  # attempts before an operator had it sent again: ``resent``
+    Column("resent_ms", BigInteger),  # when that was; NULL: never
     UniqueConstraint("alert", "revision", "contact", "channel", name="deliveries_once"),
     Index("deliveries_chain", "chain", "contact"),
     Index("deliveries_state", "state"),
@@ -90,6 +92,19 @@ escalations = Table(  # what was done because a delivery brought no receipt and 
     Column("to_channel", String, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Index("escalations_alert", "alert"),
+)
+
+resends = Table(  # decisions to send again, as far as they are done: ``resent``
+    "resends",
+    metadata,
+    Column("decision", BigInteger, primary_key=True, autoincrement=False),  # ``proof.decisions``
+    Column("alert", String, nullable=False),
+    Column("after", BigInteger, nullable=False),  # deliveries up to here were looked at
+    Column("upto", BigInteger, nullable=False),  # the newest delivery when it was begun: what came later was never meant
+    Column("again", BigInteger, nullable=False),  # how many go again
+    Column("done", Boolean, nullable=False),
+    Column("why", String, nullable=False),  # "": gone through; else why it came to its end before: ``resent.ENDS``
+    Column("at_ms", BigInteger, nullable=False),
 )
 
 parts = Table(

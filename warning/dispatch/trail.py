@@ -35,6 +35,8 @@ LEGAL: dict[str, frozenset[str]] = {
 }
 BY_REPORT = {("delivered", "failed"), ("failed", "delivered"), ("overtaken", "delivered")}
 REPORTED = "reconciliation"
+RESENT = "resend"  # and the number of the decision: a person had it sent again
+AGAIN = frozenset({"accepted", "delivered", "failed", "unknown"})  # what may go again then
 CARRIED = "carried_over"  # from a ledger of before the chain: it begins as it stands
 
 LEGAL_PARTS: dict[str, frozenset[str]] = {
@@ -52,12 +54,16 @@ def legal(part: int, was: str, became: str, why: str) -> bool:
 
     >>> legal(0, "waiting", "sending", ""), legal(0, "refused", "sending", ""), legal(0, "delivered", "failed", "undeliv")
     (True, False, False)
+    >>> legal(0, "delivered", "waiting", ""), legal(0, "delivered", "waiting", "resend 17"), legal(0, "refused", "waiting", "resend 17")
+    (False, True, False)
     """
     if part:
         by_report = was in ("delivered", "failed")
         return became in LEGAL_PARTS.get(was, ()) and (not by_report or why == REPORTED)
     if not was and why == CARRIED:
         return became in LEGAL
+    if became == "waiting" and why.startswith(f"{RESENT} "):
+        return was in AGAIN
     return became in LEGAL.get(was, ()) and ((was, became) not in BY_REPORT or why == REPORTED)
 
 
@@ -136,6 +142,7 @@ def receipt_of(region: str, row: Mapping[str, Any], message_ids: tuple[str, ...]
         parts_delivered=row["parts_delivered"],
         language=row["language"],
         doubled=row["doubled"],
+        resent=row["resent"],
         reason=row["reason"],
         message_ids=message_ids,
         route=row["route"],

@@ -34,6 +34,7 @@ KINDS: Mapping[str, str] = {
     "raise": "raised an alert by hand",
     "correct": "corrected an alert",
     "cancel": "cancelled an alert",
+    "resend": "had an alert sent again",
     "key": "made, changed or revoked a key of the API",
     "asked": "operators were told that an alert waits",
     "unanswered": "nobody answered in time: the region's rule decided",
@@ -75,6 +76,22 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Resend:
+    """A person's wish that a revision is sent again; ``id`` of its row. All that is named must be met, "" is anybody.
+
+    ``district``: contacts that name it; ``undelivered``: contacts that neither a receipt nor an answer came from.
+    """
+
+    id: int
+    alert: str  # identifier of the revision
+    by: str
+    contact: str = ""
+    district: str = ""
+    channel: str = ""
+    undelivered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What holds, for ``alerts.rules``; ``manual``: identifier -> the ``AlertEvent``, as JSON, that a person made."""
 
@@ -84,6 +101,7 @@ class Standing:
     manual: Mapping[str, bytes] = field(default_factory=dict)
     asked: Mapping[str, tuple[tuple[Level, int], ...]] = field(default_factory=dict)  # as in ``alerts.rules.Decision``
     once: frozenset[str] = frozenset()  # what operators were told of, and which rules were entered
+    resends: tuple[Resend, ...] = ()  # all that were ever wished: who does them knows which are done
 
 
 class Decisions:
@@ -171,6 +189,7 @@ def fold(acts: Iterable[Act]) -> Standing:
     instead: dict[str, str] = {}  # chain that was called off -> chain by hand
     asked: dict[str, list[tuple[Level, int]]] = {}
     once: set[str] = set()
+    resends: list[Resend] = []
     for act in acts:
         what = act.what
         try:
@@ -187,6 +206,8 @@ def fold(acts: Iterable[Act]) -> Standing:
                 if what.get("calls_off"):
                     instead[act.subject] = chain_of(alert.identifier)
                     offs[act.subject] = CallOff(act.subject, Level(what["calls_off"]), act.by, act.at_ms)
+            elif act.kind == "resend":
+                resends.append(resend_of(act))
             elif act.kind == "resumed" and act.subject in offs:
                 offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]))
             elif act.kind in ("asked", "unanswered"):
@@ -196,12 +217,19 @@ def fold(acts: Iterable[Act]) -> Standing:
         except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             log.error("decision %d (%s by %s) cannot be understood and counts for nothing: %r", act.id, act.kind, act.by, error)
     standing = tuple(replace(off, instead=tuple(said[instead[chain]])) for chain, off in offs.items())
-    return Standing(tuple(approvals), silences, standing, manual, {chain: tuple(some) for chain, some in asked.items()}, frozenset(once))
+    about = {chain: tuple(some) for chain, some in asked.items()}
+    return Standing(tuple(approvals), silences, standing, manual, about, frozenset(once), tuple(resends))
 
 
 def silence_of(act: Act) -> Silence:
     what = act.what
     return Silence(act.subject, Level(what["up_to"]), what["from_ms"], what["until_ms"], act.by, what["reason"], what.get("contact", ""))
+
+
+def resend_of(act: Act) -> Resend:
+    what = act.what
+    wanted = {name: str(what.get(name, "")) for name in ("contact", "district", "channel")}
+    return Resend(act.id, str(what["identifier"]), act.by, **wanted, undelivered=bool(what.get("undelivered")))
 
 
 def approval(identifier: str, level: Level, granted: bool) -> tuple[str, str, dict[str, Any]]:
