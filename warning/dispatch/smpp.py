@@ -1,6 +1,8 @@
 """One SMPP 3.4 link: aiosmpplib's session, with what a warning needs on top.
 
-What the library does not do, and this does (each held by a test in ``tests/test_smpp_link.py``):
+The library binds, keeps the session alive and reconnects. The two PDUs that there are thousands of a second, submits with their answers and
+delivery receipts, go past it (``smpp_pdu``), and are written to the socket once a turn of the loop. What it does not do, and this does
+(held by ``tests/test_sms_channel.py`` and ``tests/test_smpp_pdu.py``):
 
 - a submit that is under way when the connection breaks is answered at once, and says whether it was written to the wire;
 - a receipt is acknowledged only after it is durable here, so that a crash makes the centre send it again;
@@ -13,13 +15,10 @@ What the library does not do, and this does (each held by a test in ``tests/test
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from struct import error as struct_error
-from struct import pack_into, unpack_from
 from typing import Any
 
 from aiosmpplib import (
@@ -37,20 +36,18 @@ from aiosmpplib import (
     SmppMessage,
     SmppSessionState,
     SubmitSm,
-    SubmitSmResp,
 )
 from aiosmpplib.protocol import MESSAGE_TYPE_MAP
 from aiosmpplib.retrytimer import SimpleExponentialBackoff
 
+from warning.dispatch import smpp_pdu
+from warning.dispatch.smpp_pdu import HEADER, Receipt
+
 log = logging.getLogger(__name__)
 
-HEADER_OCTETS = 16
 BROKEN = (ValueError, struct_error)  # what the library raises for a PDU that breaks off
 WATCH_S = 0.05  # how often the state of the session is looked at; the library has no event for a broken connection
-MESSAGE_STATES = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 8: "REJECTD"}  # SMPP 3.4, 5.2.28
-RECEIPTED_MESSAGE_ID, MESSAGE_STATE = 0x001E, 0x0427
-RECEIPT_ID = re.compile(r"\bid:\s*([^\s]+)")
-RECEIPT_STAT = re.compile(r"\bstat:\s*([A-Za-z]+)")
+ALIVE_S = 1.0  # how often the library hears that something came, when that went past it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +60,12 @@ class Answer:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """One delivery receipt as it came: ``stat`` is SMPP's word (DELIVRD, UNDELIV ...)."""
-
-    message_id: str
-    stat: str
-
-
-@dataclass
+@dataclass(slots=True)
 class Ticket:
+    """A submit that was written. ``until``: by the loop's clock, when nobody waits for its answer any more."""
+
     future: asyncio.Future[Answer]
-    sent: bool = False
-    sequence: int = 0
+    until: float
 
 
 @dataclass
@@ -92,9 +82,7 @@ class Link(AbstractHook):  # type: ignore[misc]
     enquire_every_s: float = 10.0
 
     def __post_init__(self) -> None:
-        self._tickets: dict[str, Ticket] = {}
-        self._sequences: dict[int, Ticket] = {}
-        self._names = itertools.count(1)
+        self._tickets: dict[int, Ticket] = {}  # sequence number -> submit, in the order of their writing
         self._bound = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._session: Session | None = None
@@ -125,24 +113,31 @@ class Link(AbstractHook):  # type: ignore[misc]
         """Returns when there is a session."""
         await self._bound.wait()
 
-    async def submit(self, message: SubmitSm, *, wait_s: float) -> Answer:
-        """One part to the centre; never raises for what the other side does. Waits up to ``wait_s`` for a session."""
-        try:
-            await asyncio.wait_for(self._bound.wait(), wait_s)
-        except TimeoutError:
+    async def submit(self, body: bytes, *, wait_s: float) -> Answer:
+        """One part (``smpp_pdu.submit_sm``) to the centre; never raises for what the other side does. Waits up to ``wait_s`` for a
+        session."""
+        if not self._bound.is_set():
+            try:
+                await asyncio.wait_for(self._bound.wait(), wait_s)
+            except TimeoutError:
+                return Answer(None, sent=False, why="unavailable")
+        session, loop = self._session, asyncio.get_running_loop()
+        if session is None or not session.writable:
             return Answer(None, sent=False, why="unavailable")
-        ticket = Ticket(asyncio.get_running_loop().create_future())
-        message.log_id = str(next(self._names))
-        self._tickets[message.log_id] = ticket
-        assert self._session is not None
-        await self._session.broker.enqueue(message)
+        sequence = session.sequence_generator.next_sequence()
+        ticket = self._tickets[sequence] = Ticket(loop.create_future(), loop.time() + self.answer_within_s)
+        session.write(smpp_pdu.pdu(smpp_pdu.SUBMIT_SM, 0, sequence, body))
         try:
-            return await asyncio.wait_for(ticket.future, self.answer_within_s)
-        except TimeoutError:
-            return Answer(None, sent=ticket.sent, why="timeout" if ticket.sent else "unavailable")
+            return await ticket.future
         finally:
-            del self._tickets[message.log_id]
-            self._sequences.pop(ticket.sequence, None)
+            self._tickets.pop(sequence, None)
+
+    def answered(self, sequence: int, status: int, body: bytes) -> None:
+        """A submit_sm_resp came. One that nobody waits for any more is passed over."""
+        ticket = self._tickets.pop(sequence, None)
+        if ticket and not ticket.future.done():
+            known = SmppCommandStatus(status) if status in KNOWN_STATUS else SmppCommandStatus.ESME_RUNKNOWNERR
+            ticket.future.set_result(Answer(known, smpp_pdu.message_id(body)))
 
     async def _keep(self) -> None:
         """Holds one session after another; the library reconnects by itself, this is for what it did not foresee."""
@@ -164,45 +159,35 @@ class Link(AbstractHook):  # type: ignore[misc]
             elif not up and self._bound.is_set():
                 self._broken("reset")
                 self.on_state(False)
+            self._give_up(asyncio.get_running_loop().time())
             await asyncio.sleep(WATCH_S)
+
+    def _give_up(self, now: float) -> None:
+        """What was not answered in time; the oldest stand first."""
+        for ticket in self._tickets.values():
+            if ticket.until > now:
+                return
+            if not ticket.future.done():
+                ticket.future.set_result(Answer(None, why="timeout"))
 
     def _broken(self, why: str) -> None:
         """The connection is gone: nobody will answer what is under way."""
         self._bound.clear()
-        self._sequences.clear()
         for ticket in self._tickets.values():
             if not ticket.future.done():
-                ticket.future.set_result(Answer(None, sent=ticket.sent, why=why if ticket.sent else "unavailable"))
+                ticket.future.set_result(Answer(None, why=why))
 
     # --- what the library calls
 
     async def sending(self, smpp_message: SmppMessage, pdu: bytes, client_id: str) -> None:
-        """Just before the write. Raising here keeps a part off the wire that was already answered with "not sent"."""
-        if not isinstance(smpp_message, SubmitSm):
-            return
-        ticket = self._tickets.get(smpp_message.log_id)
-        if ticket is None or ticket.future.done() or not self._bound.is_set():
-            raise ValueError("given up before it was sent")
-        ticket.sent, ticket.sequence = True, smpp_message.sequence_num
-        self._sequences[smpp_message.sequence_num] = ticket
+        """Nothing that it sends is ours."""
 
     async def received(self, smpp_message: SmppMessage | None, pdu: bytes, client_id: str) -> None:
-        if isinstance(smpp_message, SubmitSmResp) and not isinstance(smpp_message, DeliverSmResp):
-            self._answered(smpp_message.sequence_num, Answer(smpp_message.command_status, smpp_message.message_id))
-        elif isinstance(smpp_message, GenericNack):
-            self._answered(smpp_message.sequence_num, Answer(SmppCommandStatus.ESME_RINVCMDID))
+        if isinstance(smpp_message, GenericNack):
+            self.answered(smpp_message.sequence_num, SmppCommandStatus.ESME_RINVCMDID, b"")
 
     async def send_error(self, smpp_message: SmppMessage, error: Exception, client_id: str) -> None:
-        ticket = self._tickets.get(getattr(smpp_message, "log_id", ""))
-        if ticket and not ticket.future.done():
-            malformed = isinstance(error, ValueError) and not ticket.sent and self._bound.is_set()
-            why = "malformed" if malformed else "reset" if ticket.sent else "unavailable"
-            ticket.future.set_result(Answer(None, sent=ticket.sent, why=why))
-
-    def _answered(self, sequence: int, answer: Answer) -> None:
-        ticket = self._sequences.pop(sequence, None)
-        if ticket and not ticket.future.done():
-            ticket.future.set_result(answer)
+        """Nothing that it sends is ours."""
 
 
 class Session(ESME):  # type: ignore[misc]
@@ -224,24 +209,72 @@ class Session(ESME):  # type: ignore[misc]
             log_level=logging.WARNING,
             log_handler=Forward(),
         )
-        self._on_receipt = link.on_receipt
+        self._link = link
         self._durable: dict[int, asyncio.Task[None]] = {}
         self._acknowledging: set[asyncio.Task[None]] = set()
+        self._out: list[bytes] = []
+        self._alive_at = float("-inf")
+
+    @property
+    def writable(self) -> bool:
+        """Is there a session, as far as can be known without asking?"""
+        return self._session_state is SmppSessionState.BOUND_TRX and self._writer is not None and not self._writer.is_closing()
+
+    def write(self, pdu: bytes) -> None:
+        """With what else is to be written in this turn of the loop: a call of the system costs more than a PDU."""
+        if not self._out:
+            asyncio.get_running_loop().call_soon(self._flush, self._writer)
+        self._out.append(pdu)
+
+    def _flush(self, writer: asyncio.StreamWriter) -> None:
+        out, self._out = self._out, []
+        if not writer.is_closing():  # else whoever waits for an answer hears that the connection broke
+            writer.write(b"".join(out))
 
     async def _get_pdu(self) -> tuple[bytes, PduHeader]:
-        """As the library's, but a vendor's own command_status is read as "unknown error" instead of ending the session."""
-        head = bytearray(await self._reader.readexactly(HEADER_OCTETS))
-        if unpack_from("!I", head, 8)[0] not in KNOWN_STATUS:
-            pack_into("!I", head, 8, SmppCommandStatus.ESME_RUNKNOWNERR.value)
-        header = SmppMessage.parse_header(bytes(head))
-        return bytes(head) + await self._reader.readexactly(header.pdu_length - HEADER_OCTETS), header
+        """The next one that is for the library. A vendor's own command_status is read as "unknown error" instead of ending the session."""
+        while True:
+            head = await self._reader.readexactly(HEADER.size)
+            length, command, status, sequence = HEADER.unpack(head)
+            body = await self._reader.readexactly(length - HEADER.size)
+            if command == smpp_pdu.SUBMIT_SM_RESP:
+                self._link.answered(sequence, status, body)
+            elif command != smpp_pdu.DELIVER_SM or (receipt := smpp_pdu.plain_receipt(body)) is None:
+                if status not in KNOWN_STATUS:
+                    head = HEADER.pack(length, command, SmppCommandStatus.ESME_RUNKNOWNERR.value, sequence)
+                return head + body, SmppMessage.parse_header(head)
+            else:
+                self._beside(self._settle(self._writer, sequence, receipt))
+            self._came()
+
+    def _came(self) -> None:
+        """So that the library does not ask whether the link is alive. Not at each PDU: it starts two tasks each time."""
+        now = asyncio.get_running_loop().time()
+        if now - self._alive_at >= ALIVE_S:
+            self._alive_at = now
+            self._data_received.set()
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._acknowledging.add(task)
+        task.add_done_callback(self._acknowledging.discard)
+
+    async def _settle(self, writer: asyncio.StreamWriter, sequence: int, receipt: Receipt) -> None:
+        """Acknowledges a receipt when it is durable, on the connection that it came by."""
+        try:
+            await self._link.on_receipt(receipt)
+        except Exception as error:
+            log.warning("SMPP: receipt not acknowledged, the centre will send it again: %r", error)
+            return
+        if writer is self._writer and self.writable:
+            self.write(smpp_pdu.pdu(smpp_pdu.DELIVER_SM_RESP, 0, sequence, b"\0"))
 
     async def _handle_response(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
         """Without the library's correlation: ``Link`` knows every request by its sequence number."""
         try:
             return MESSAGE_TYPE_MAP[header.smpp_command].from_pdu(pdu, header)
         except (KeyError, *BROKEN) as error:
-            log.error("SMPP: cannot read a response (%s): %s", type(error).__name__, pdu[:HEADER_OCTETS].hex())
+            log.error("SMPP: cannot read a response (%s): %s", type(error).__name__, pdu[: HEADER.size].hex())
             return None
 
     async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
@@ -251,7 +284,7 @@ class Session(ESME):  # type: ignore[misc]
         try:
             message = DeliverSm.from_pdu(pdu, header, "latin_1", None)
         except BROKEN as error:  # its body is not for a log: it holds a number and what somebody wrote
-            log.error("SMPP: cannot read deliver_sm (%s): %s", type(error).__name__, pdu[:HEADER_OCTETS].hex())
+            log.error("SMPP: cannot read deliver_sm (%s): %s", type(error).__name__, pdu[: HEADER.size].hex())
             await self._send_data(GenericNack(header.sequence_num))
             return None
         receipt = read_receipt(message) if message.is_receipt() else None
@@ -262,16 +295,14 @@ class Session(ESME):  # type: ignore[misc]
         return message
 
     async def _keep_receipt(self, receipt: Receipt) -> None:
-        await self._on_receipt(receipt)
+        await self._link.on_receipt(receipt)
 
     async def _send_data(self, smpp_message: SmppMessage) -> None:
         durable = self._durable.pop(smpp_message.sequence_num, None) if isinstance(smpp_message, DeliverSmResp) else None
         if durable is None:
             await super()._send_data(smpp_message)
-            return
-        task = asyncio.create_task(self._acknowledge(smpp_message, durable))
-        self._acknowledging.add(task)
-        task.add_done_callback(self._acknowledging.discard)
+        else:
+            self._beside(self._acknowledge(smpp_message, durable))
 
     async def _acknowledge(self, response: SmppMessage, durable: asyncio.Task[None]) -> None:
         try:
@@ -284,11 +315,11 @@ class Session(ESME):  # type: ignore[misc]
 def read_receipt(message: DeliverSm) -> Receipt | None:
     """The receipt in a deliver_sm: from the optional parameters, else from the usual text (SMPP 3.4, appendix B)."""
     options: dict[int, Any] = {option.tag: option.value for option in message.optional_params or []}
-    text = message.short_message or message.message_payload
-    in_id, in_stat = RECEIPT_ID.search(text), RECEIPT_STAT.search(text)
-    message_id = str(options.get(RECEIPTED_MESSAGE_ID, "")) or (in_id.group(1) if in_id else "")
-    stat = in_stat.group(1).upper() if in_stat else MESSAGE_STATES.get(options.get(MESSAGE_STATE, 0), "")
-    return Receipt(message_id.rstrip("\0"), stat) if message_id and stat else None
+    return smpp_pdu.receipt_in(
+        message.short_message or message.message_payload,
+        str(options.get(smpp_pdu.RECEIPTED_MESSAGE_ID, "")),
+        options.get(smpp_pdu.MESSAGE_STATE, 0),
+    )
 
 
 KNOWN_STATUS = {status.value for status in SmppCommandStatus}

@@ -7,24 +7,23 @@ import logging
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import lru_cache
 
 import smsutil
-from aiosmpplib import NPI, TON, GSM7BitCodec, PhoneNumber, SmppCommandStatus, SubmitSm
+from aiosmpplib import NPI, TON, GSM7BitCodec, PhoneNumber, SmppCommandStatus
 
 from warning.deployment import Deployment
+from warning.dispatch import smpp_pdu
 from warning.dispatch.channel import OnReceipt, OnState, Outcome, Part, PartReceipt, Sending, worst
 from warning.dispatch.pace import Pace
-from warning.dispatch.smpp import Answer, Link, Receipt
+from warning.dispatch.smpp import Answer, Link
+from warning.dispatch.smpp_pdu import Receipt
 from warning.errors import ConfigError, Problem
 from warning.model import AlertEvent, DeliveryState
 from warning.region import Contact
 
 log = logging.getLogger(__name__)
 
-UDH_PRESENT = 0x40  # esm_class: the message begins with a user data header
-RECEIPT_WANTED = 0x01
 SOON = {"unavailable", "reset", "stopped", "throttled"}  # the link's fault, not the phone's
 AHEAD = 3
 LEAST_VALIDITY_S, MOST_VALIDITY_S = 60, 48 * 3600
@@ -82,7 +81,8 @@ class SmsChannel:
         self.link = Link(
             where.smpp_host, where.smpp_port, where.smpp_user, where.smpp_password, self._receipt, self.on_state, self.answer_within_s
         )
-        self._source = sender_address(where.sms_sender)
+        sender = sender_address(where.sms_sender)
+        self._source = smpp_pdu.address(sender.ton, sender.npi, sender.number)
 
     async def start(self) -> None:
         await self.link.start()
@@ -113,21 +113,29 @@ class SmsChannel:
     async def send(self, sending: Sending) -> Outcome:
         text = self.words(sending.event, sending.language, sending.contact.role)
         numbers = [number for number in range(1, len(text.parts) + 1) if number not in sending.skip]
-        messages = [self._submit(sending, text, number) for number in numbers]
-        answers = await asyncio.gather(*(self._offer(message) for message in messages))
-        parts = [part_of(number, answer) for number, answer in zip(numbers, answers, strict=True)]
+        if len(numbers) == 1:  # as nearly all: no tasks beside this one
+            parts = [await self._part(sending, text, numbers[0])]
+        else:
+            parts = await asyncio.gather(*(self._part(sending, text, number) for number in numbers))
         state = worst([part.state for part in parts])
         reason = next((part.reason for part in parts if part.state is state), "")
         return Outcome(state, reason, parts=tuple(parts), soon=reason in SOON)
 
-    async def _offer(self, message: SubmitSm) -> Answer:
+    async def _part(self, sending: Sending, text: Text, number: int) -> Part:
+        try:
+            body = self._submit(sending, text, number)
+        except ValueError:  # what no centre would take
+            return part_of(number, Answer(None, sent=False, why="malformed"))
+        return part_of(number, await self._offer(body))
+
+    async def _offer(self, body: bytes) -> Answer:
         """One part, again and again while the centre says "too fast"."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self.carry_on_s
         while True:
             await self.pace.turn()
             async with self._submits:
-                answer = await self.link.submit(message, wait_s=1.0)
+                answer = await self.link.submit(body, wait_s=1.0)
             if answer.status not in TOO_FAST or loop.time() > until:
                 break
             self.pace.throttled()
@@ -136,23 +144,15 @@ class SmsChannel:
             self.pace.accepted()
         return answer
 
-    def _submit(self, sending: Sending, text: Text, number: int) -> SubmitSm:
-        content, parts = text.parts[number - 1], len(text.parts)
-        encoded = _encoded(content, text.unicode)
+    def _submit(self, sending: Sending, text: Text, number: int) -> bytes:
+        """Of a text that goes to thousands only the address is another (and the reference of several parts). Raises ValueError."""
+        parts, octets = len(text.parts), _encoded(text.parts[number - 1], text.unicode)
         if parts > 1:
-            encoded = bytes((5, 0, 3, reference(sending), parts, number)) + encoded
+            octets = bytes((5, 0, 3, reference(sending), parts, number)) + octets
         validity_s = min(max(sending.valid_ms // 1000, LEAST_VALIDITY_S), MOST_VALIDITY_S)
-        message = SubmitSm(
-            short_message=content,
-            source=self._source,
-            destination=PhoneNumber(sending.contact.phone.removeprefix("+"), TON.INTERNATIONAL, NPI.ISDN),
-            esm_class=UDH_PRESENT if parts > 1 else 0,
-            encoding="ucs2" if text.unicode else "gsm0338",
-            registered_delivery=RECEIPT_WANTED,
-            validity_period=timedelta(seconds=validity_s),
-        )
-        message.set_encoded_message(encoded)
-        return message
+        coding = smpp_pdu.UCS2 if text.unicode else smpp_pdu.GSM
+        content = smpp_pdu.content(octets, coding, validity_s, header=parts > 1)
+        return smpp_pdu.submit_sm(self._source, sending.contact.phone.removeprefix("+"), content)
 
     async def _receipt(self, receipt: Receipt) -> None:
         state = RECEIPT_STATES.get(receipt.stat)
