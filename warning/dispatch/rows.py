@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
+from warning.dispatch import bulk
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Planned
 from warning.dispatch.trail import Row, Trail
@@ -156,9 +156,7 @@ CHANGING = (
 
 async def change(connection: AsyncConnection, rows: Iterable[Row], trail: Trail) -> None:
     """Writes the columns of deliveries that change, and how their states moved."""
-    values = []
+    rows = list(rows)
     for row in rows:
-        values.append({"key": row["id"], **{name: row[name] for name in CHANGING}})
         trail.moved(row)
-    if values:
-        await connection.execute(update(t.deliveries).where(t.deliveries.c.id == bindparam("key")), values)
+    await bulk.change(connection, t.deliveries, CHANGING, rows)
