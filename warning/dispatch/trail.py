@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.dispatch import bulk
 from warning.dispatch import tables as t
 from warning.model import DeliveryState, Level, Receipt, to_json
 from warning.proof import chain
@@ -72,12 +73,34 @@ def taken_up(row: Mapping[str, Any]) -> Row:
     return {**row, WAS: row["state"]}
 
 
+class Moved(Struct, kw_only=True):
+    """A line of the chain as ``line_of`` makes it, its fields in the order of their names: ``chain.Ordered``."""
+
+    alert: str
+    at_ms: int
+    attempt: int
+    became: str
+    channel: str
+    contact: str
+    delivery: int
+    kind: str = "transition"
+    part: int
+    route: str
+    seq: int = 0
+    was: str
+    why: str
+
+
+_STORED = ("seq", "delivery", "part", "was", "became", "at_ms", "why", "route", "attempt", "digest")
+
+
 class Trail:
     """Of one transaction. ``salt``: what names contacts in the chain."""
 
     def __init__(self, region: str, salt: str) -> None:
         self._region, self._salt = region, salt
-        self._lines: list[Row] = []
+        self._lines: list[Moved] = []
+        self._tags: dict[str, str] = {}
         self._receipts: list[Receipt] = []
 
     def moved(self, row: Row, why: str = "") -> None:
@@ -93,9 +116,24 @@ class Trail:
             self._add(row, part["number"], was, part["state"], part["changed_ms"], part["reason"], part["route"], part["attempt"])
 
     def _add(self, row: Row, part: int, was: str, became: str, at_ms: int, why: str, route: str, attempt: int) -> None:
-        moved = {"delivery": row["id"], "part": part, "was": was, "became": became, "at_ms": at_ms, "why": why}
-        whose = {"alert": row["alert"], "contact": row["contact"], "channel": row["channel"]}
-        self._lines.append({**moved, "route": route, "attempt": attempt, **whose})
+        contact = row["contact"]
+        if (tag := self._tags.get(contact)) is None:
+            tag = self._tags[contact] = chain.tag(self._salt, contact)
+        self._lines.append(
+            Moved(
+                alert=row["alert"],
+                at_ms=at_ms,
+                attempt=attempt,
+                became=became,
+                channel=row["channel"],
+                contact=tag,
+                delivery=row["id"],
+                part=part,
+                route=route,
+                was=was,
+                why=why,
+            )
+        )
 
     def told(self, rows: Iterable[Row], message_ids: Mapping[int, tuple[str, ...]] | None = None, origin: str = "") -> None:
         """A receipt for each row, as it stands now: it is published after this transaction, and again after a crash."""
@@ -106,20 +144,18 @@ class Trail:
         """The last thing in the transaction: it locks the chain's head."""
         receipts = self._receipts
         if self._lines:
-            lines = [line_of(self._salt, line) for line in self._lines]
-            places = await chain.extend(connection, lines)
-            columns = ("delivery", "part", "was", "became", "at_ms", "why", "route", "attempt")
-            values = [
-                {"seq": seq, "digest": digest, **{name: line[name] for name in columns}}
-                for (seq, digest), line in zip(places, lines, strict=True)
-            ]
-            await connection.execute(insert(t.transitions), values)
+            places = await chain.extend(connection, self._lines)
+            await bulk.insert(connection, t.transitions, [_stored(*each) for each in zip(self._lines, places, strict=True)])
             if receipts:
                 seq, digest = places[-1]
                 receipts[-1] = replace(receipts[-1], chain=f"{seq}:{digest}")
-        if receipts:
-            values = [{"alert": receipt.alert, "value": to_json(receipt)} for receipt in receipts]
-            await connection.execute(insert(t.outbox), values)
+        await bulk.insert(connection, t.outbox, [{"alert": receipt.alert, "value": to_json(receipt)} for receipt in receipts])
+
+
+def _stored(line: Moved, place: tuple[int, str]) -> Row:
+    row = {name: getattr(line, name) for name in _STORED[:-1]}
+    row["digest"] = place[1]
+    return row
 
 
 def line_of(salt: str, moved: Mapping[str, Any]) -> Row:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sql
@@ -58,7 +58,17 @@ def canonical(line: Line) -> bytes:
 
 def link(before: str, line: Line) -> str:
     """The digest of a line that stands after one with the digest ``before``."""
-    return hashlib.sha256(before.encode("ascii") + b"\n" + canonical(line)).hexdigest()
+    return _linked(before, canonical(line))
+
+
+def _linked(before: str, octets: bytes) -> str:
+    return hashlib.sha256(before.encode("ascii") + b"\n" + octets).hexdigest()
+
+
+class Ordered(Protocol):
+    """A line of which there are very many: a ``msgspec.Struct`` whose fields stand in the order of their names, so none is sorted."""
+
+    seq: int
 
 
 def tag(salt: str, name: str) -> str:
@@ -88,7 +98,7 @@ async def salt(connection: AsyncConnection) -> str:
     return str((await connection.execute(sql.select(heads.c.salt).where(heads.c.name == HEAD))).scalar_one())
 
 
-async def extend(connection: AsyncConnection, lines: Sequence[Line]) -> list[tuple[int, str]]:
+async def extend(connection: AsyncConnection, lines: Sequence[Line | Ordered]) -> list[tuple[int, str]]:
     """Moves the head over these lines, in the caller's transaction, and returns (seq, digest) of each; the caller stores them.
 
     The head stays locked until that transaction ends, so it comes last in it. ``seq`` is added to each line before it is hashed.
@@ -98,10 +108,18 @@ async def extend(connection: AsyncConnection, lines: Sequence[Line]) -> list[tup
     row = (await connection.execute(move)).one()
     digest, places = row.digest, []
     for seq, line in enumerate(lines, row.seq - count + 1):
-        digest = link(digest, {**line, "seq": seq})
+        digest = _linked(digest, _placed(line, seq))
         places.append((seq, digest))
     await connection.execute(sql.update(heads).where(heads.c.name == HEAD).values(digest=digest))
     return places
+
+
+def _placed(line: Line | Ordered, seq: int) -> bytes:
+    """The bytes of a line that stands there."""
+    if isinstance(line, Mapping):
+        return canonical({**line, "seq": seq})
+    line.seq = seq
+    return msgspec.json.encode(line)
 
 
 async def enter(connection: AsyncConnection, kind: str, at_ms: int, **body: Any) -> None:
