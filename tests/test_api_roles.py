@@ -62,6 +62,7 @@ WHOSE: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/alerts"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/correction"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/cancellation"): OPERATORS,
+    ("POST", "/v1/alerts/{identifier}/resending"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/approval"): APPROVERS,
     ("GET", "/v1/alerts/{identifier}/unreached"): READERS,
     ("POST", "/v1/alerts/{identifier}/acknowledgement"): OPERATORS,

@@ -1,4 +1,4 @@
-"""What people decide about warnings: release, silence, raise, correct, cancel."""
+"""What people decide about warnings: release, silence, raise, correct, cancel, send again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from warning.cli_options import Database, Directory, Prefix, RegionName, deploym
 from warning.model import Level
 from warning.region import Region
 
-alert = typer.Typer(help="Alerts that a person raises, corrects or cancels.", no_args_is_help=True, rich_markup_mode=None)
+alert = typer.Typer(help="Alerts that a person raises, corrects, cancels or sends again.", no_args_is_help=True, rich_markup_mode=None)
 silences = typer.Typer(help="Silences in force, and their end.", no_args_is_help=True, rich_markup_mode=None)
 
 By = Annotated[str, typer.Option("--by", help="your name: it stands in the audit")]
@@ -209,6 +209,30 @@ def cancel(
         return await authority.cancel(identifier, reason, by, now_ms)
 
     print(_decide(region, work, **given_of(prefix, directory, database)).alert.identifier)
+
+
+@alert.command("resend")
+def resend(
+    region: RegionName,
+    identifier: Annotated[str, typer.Argument(help="identifier of an alert; what people were told last of its chain goes again")],
+    by: Annotated[str, typer.Option("--by", "--who", help="your name: it stands in the audit")],
+    reason: Annotated[str, typer.Option("--reason", "--why", help="why; stands in the audit")],
+    contact: Annotated[str, typer.Option("--contact", help="to this contact only")] = "",
+    district: Annotated[str, typer.Option("--district", help="to contacts of this district only")] = "",
+    channel: Annotated[str, typer.Option("--channel", help="by this channel only")] = "",
+    undelivered: Annotated[bool, typer.Option("--undelivered", help="to whom no receipt and no answer came from only")] = False,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+) -> None:
+    """Send an alert again, marked so: what has an end, once more by the channel that it went; what is on its way is left alone."""
+    wanted: dict[str, Any] = {"contact": contact, "district": district, "channel": channel, "undelivered": undelivered}
+
+    async def work(authority: Any, _: Region, now_ms: int) -> Any:
+        return await authority.resend(identifier, reason, by, now_ms, **wanted)
+
+    wish = _decide(region, work, **given_of(prefix, directory, database))
+    print(f"{wish.alert} goes again (decision {wish.id}); see `warning deliveries {region} list --alert {wish.alert}`")
 
 
 def decisions(

@@ -63,7 +63,7 @@ def utc(ms: int | None) -> str:
 
 
 def _line(row: dict[str, Any]) -> str:
-    marks = " doubled" if row["doubled"] else ""
+    marks = (" doubled" if row["doubled"] else "") + (f" sent again {utc(row['resent_ms'])}" if row["resent_ms"] is not None else "")
     why = f" ({row['reason']})" if row["reason"] else ""
     way = f"{row['channel']}{'/' + row['route'] if row['route'] else ''}"
     parts = f"{row['parts_delivered']}/{row['parts']}"

@@ -1,4 +1,4 @@
-"""The two sentences that only alerts by hand need: that one is withdrawn, and on whose word it stands. English stands in.
+"""What is only said by hand: that an alert is withdrawn, on whose word it stands, that it is sent again. English stands in.
 
 An end by hand says nothing of the water: the alert may have been wrong. Drafts for a native speaker, as the texts of their languages are.
 """
@@ -31,11 +31,28 @@ SAID = {
     "zh": "值班人员报告：{said}",
     "ta": "பொறுப்பு அதிகாரி கூறியது: {said}",
 }
+AGAIN = {
+    "en": "Sent again.",
+    "ur": "دوبارہ بھیجا گیا۔",
+    "si": "නැවත යවන ලදී.",
+    "ps": "بیا لېږل شوی.",
+    "sd": "ٻيهر موڪليل.",
+    "fa": "دوباره فرستاده شد.",
+    "ru": "Отправлено повторно.",
+    "uz": "Qayta yuborildi.",
+    "zh": "再次发送。",
+    "ta": "மீண்டும் அனுப்பப்பட்டது.",
+}
 
 
 def withdrawn(language: str) -> str:
     """Template with ``place`` and ``time``."""
     return WITHDRAWN.get(language_of(language), WITHDRAWN["en"])
+
+
+def again(language: str) -> str:
+    """That an operator had the same message sent again."""
+    return AGAIN.get(language_of(language), AGAIN["en"])
 
 
 def said(language: str) -> str:

@@ -74,7 +74,7 @@ def check_code(identifier: str) -> str:
     return base64.b32encode(hashlib.blake2b(identifier.encode(), digest_size=5).digest()).decode()[:5]
 
 
-def sms(alert: Alert, region: Region, language: str, role: str = "", code: str = "") -> Message:
+def sms(alert: Alert, region: Region, language: str, role: str = "", code: str = "", *, again: bool = False) -> Message:
     """The SMS of a revision: action, what and where, one time, the value, the check code; two parts at most.
 
     ``code``: ``proof.codes.code_of`` it, which can be confirmed; without one ``check_code`` stands in, which only leads to the alert.
@@ -82,13 +82,14 @@ def sms(alert: Alert, region: Region, language: str, role: str = "", code: str =
     Too long: first the value goes, then the word that the class or the time is new, then the word before the code, then the place name is
     cut. Action, class, time and code always stay. ``role``: an operator is told which assets are at risk, as many as the two parts hold,
     and the value gives way to the first; officials and responders how many people live there, where that costs no further part and
-    nothing gives way. ``language`` is not the public's where its texts are unreviewed drafts (``languages.told_in``).
+    nothing gives way. ``again``: it says before the code that it is sent again. ``language`` is not the public's where its texts are
+    unreviewed drafts (``languages.told_in``).
     """
     language = told_in(language, role, region)
     texts = _texts(alert, language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
-    code = code or check_code(alert.identifier)
-    labelled = texts.words["code"].format(code=code)
+    code, mark = code or check_code(alert.identifier), f"{hand_words.again(language)} " if again else ""
+    labelled, code = mark + texts.words["code"].format(code=code), mark + code
     full, plain = situation(alert, to_contact=True), situation(alert, to_contact=True, course=False)
     name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
 

@@ -22,6 +22,7 @@ class Sending:
     valid_ms: int  # how long the message is worth delivering, from now
     skip: tuple[int, ...] = ()
     acknowledge: str = ""  # URL where this contact answers this chain; "": the region names no such page
+    resent: int = 0  # attempts before an operator had it sent again: a message of its own, and it says so; 0: nobody did
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
 
-from warning.alerts import message
+from warning.alerts import hand_words, message
 from warning.alerts.display import phrases
 from warning.deployment import Deployment
 from warning.dispatch import speech
@@ -99,7 +99,8 @@ def said(sending: Sending, region: Region) -> tuple[str, str]:
     language = speech.spoken(phrases(sending.language).language)
     alert = sending.event.alert
     stop = phrases(language).words["stop"]
-    return f"{message.headline(alert, region, language)}{stop} {message.instruction(alert, region, language)}", language
+    again = f" {hand_words.again(language)}" if sending.resent else ""
+    return f"{message.headline(alert, region, language)}{stop} {message.instruction(alert, region, language)}{again}", language
 
 
 def _own_centre(deployment: Deployment, asks: Asks, sms_per_s: float) -> SmsChannel:

@@ -161,9 +161,9 @@ class Courier:
         started = time.monotonic()
         link = await self.link(item.chain, item.contact) if self.link else ""
         language = told_in(item.language, contact.role, self.planner.region)  # whatever the channel: no unreviewed draft to the public
-        sending = Sending(item.id, event, contact, language, claimed.attempt, item.expires_ms - at_ms, claimed.skip, link)
+        sending = Sending(item.id, event, contact, language, claimed.attempt, item.expires_ms - at_ms, claimed.skip, link, claimed.resent)
         outcome = await self._send(channel, sending)
-        close = self._closing(item, claimed.attempt, outcome, at_ms)
+        close = self._closing(item, claimed.attempt - claimed.resent, outcome, at_ms)
         answer = await self.journal.put(close)
         seconds = time.monotonic() - started
         self.listen(Attempted(item.channel, outcome.state, outcome.reason, seconds, max(1, len(outcome.parts))))

@@ -39,6 +39,7 @@ from warning.dispatch.lookup import Lookup
 from warning.dispatch.notice import Notices
 from warning.dispatch.outlet import publish
 from warning.dispatch.planner import People, Planner
+from warning.dispatch.resending import Resends
 from warning.dispatch.rows import Open
 from warning.dispatch.sms import Text, text_of
 from warning.dispatch.source import Batch, Source
@@ -100,7 +101,7 @@ class Dispatcher:
         self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen) if cash else None
         self._directory, self._resync = Directory(address(deployment), region), False
         self._beating: asyncio.Task[None] | None = None
-        self._texts: dict[tuple[str, str, str], Text] = {}
+        self._texts: dict[tuple[str, str, str, bool], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
         self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms, self._directory.operators)
@@ -176,8 +177,8 @@ class Dispatcher:
         self._courier = Courier(
             ledger, self._journal, self._planner, self._channels, contacts, replay, self.now_ms, self._wall_ms, self._listen
         )
-        self._courier.seal = self._signed.seal
-        self._courier.link = self._link
+        self._courier.seal, self._courier.link = self._signed.seal, self._link
+        self._following.resends = Resends(self._courier, self._answers, self._contacts, self.now_ms, self._lost)
         await ledger.import_contacts(self._region.contacts)
         await self._following.start(ledger)
         crashed = await ledger.recover(self.now_ms())
@@ -207,6 +208,7 @@ class Dispatcher:
             asyncio.create_task(self._recheck(ledger), name="people"),
             asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
             asyncio.create_task(self._following.publish(), name="by hand"),
+            asyncio.create_task(self._following.send_again(), name="resends"),
             asyncio.create_task(self._cash.run() if self._cash else stop.wait(), name="cash"),
             asyncio.create_task(self._clock.run(), name="clock"),
         ]
@@ -330,14 +332,14 @@ class Dispatcher:
 
     # --- what the channels ask
 
-    def _words(self, event: AlertEvent, language: str, role: str) -> Text:
+    def _words(self, event: AlertEvent, language: str, role: str, again: bool = False) -> Text:
         """The same for every contact of a language and role; made once."""
-        key = event.alert.identifier, language, role
+        key = event.alert.identifier, language, role, again
         if key not in self._texts:
             if len(self._texts) >= MOST_TEXTS:
                 self._texts.clear()
             code = code_of(self._code_secret, event.alert.identifier)
-            self._texts[key] = text_of(message.sms(event.alert, self._region, language, role, code).text)
+            self._texts[key] = text_of(message.sms(event.alert, self._region, language, role, code, again=again).text)
         return self._texts[key]
 
     def _code(self, identifier: str) -> str:

@@ -1,4 +1,4 @@
-"""What the dispatcher does with what people decide: follows it, publishes what they raised, and tells operators what waits for them."""
+"""What the dispatcher does with what people decide: follows it, publishes what they raised, sends again, and tells operators what waits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from warning.dispatch.decided import Decided
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.notice import Operators
 from warning.dispatch.planner import DECODER, People
+from warning.dispatch.resending import Resends
 from warning.dispatch.waiting import Waiting
 from warning.dispatch.webhook import WebhookChannel
 from warning.facts import Listener
@@ -45,6 +46,7 @@ class Following:
         self._decisions = Decisions(deployment.database, replay=deployment.replay)
         self._gathering = Gathering(address(deployment), deployment.database)
         self._waiting = Waiting(region, deployment, people, self._decisions, operators, self._tell, listen)
+        self.resends: Resends | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self, ledger: Ledger) -> None:
@@ -71,6 +73,12 @@ class Following:
     async def publish(self) -> None:
         """Alerts by hand, until it is cancelled."""
         await self._by_hand.run()
+
+    async def send_again(self) -> None:
+        """What people wished to be sent again, until it is cancelled. Never in a replay."""
+        assert self.resends is not None
+        self.resends.wished = lambda: () if self._deployment.replay else self._decided.standing.resends
+        await self.resends.run()
 
     async def close(self) -> None:
         for task in self._under_way:

@@ -22,7 +22,7 @@ from warning.config_gateways import NAMED
 from warning.dispatch.channel import OnReceipt, Outcome, Part, PartReceipt, Sending
 from warning.dispatch.pace import Pace
 from warning.dispatch.posted import Poster, refused
-from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Words
+from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Words, words_of
 from warning.errors import Unavailable
 from warning.model import DeliveryState
 from warning.routes import FormRoute
@@ -66,7 +66,7 @@ class FormWay:
         return await self._poster.well()
 
     async def send(self, sending: Sending) -> Outcome:
-        text = self._words(sending.event, sending.language, sending.contact.role)
+        text = words_of(self._words, sending)
         count = 1 if self._channel != "sms" else len(text.parts)
         missing = [number for number in range(1, count + 1) if number not in sending.skip]
         try:

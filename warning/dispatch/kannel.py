@@ -17,7 +17,7 @@ from warning.dispatch.channel import OnReceipt, Outcome, Part, PartReceipt, Send
 from warning.dispatch.letter import message_id
 from warning.dispatch.pace import Pace
 from warning.dispatch.posted import Poster, refused
-from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Text, Words, reference
+from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Text, Words, reference, words_of
 from warning.model import DeliveryState
 from warning.routes import KannelRoute
 
@@ -53,7 +53,7 @@ class KannelWay:
         return await self._poster.well()
 
     async def send(self, sending: Sending) -> Outcome:
-        text = self._words(sending.event, sending.language, sending.contact.role)
+        text = words_of(self._words, sending)
         numbers = [number for number in range(1, len(text.parts) + 1) if number not in sending.skip]
         answers = await asyncio.gather(*(self._part(sending, text, number) for number in numbers))
         parts = tuple(part for part, _ in answers)

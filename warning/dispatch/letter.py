@@ -9,7 +9,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
 
-from warning.alerts import message
+from warning.alerts import hand_words, message
 from warning.alerts.display import class_name, hazard_of, local_time, phrases, place
 from warning.alerts.lifecycle import chain_of
 from warning.dispatch.channel import Sending
@@ -43,14 +43,16 @@ PAGE = """\
 def letter(sending: Sending, region: Region, route: MailRoute, address: str, code: str = "") -> EmailMessage:
     """The mail of one delivery; ``code`` confirms it, "": the document's own.
 
-    Its Message-ID is the same for every attempt, so that a mailbox shows a doubled one once.
+    Its Message-ID is the same for every attempt, so that a mailbox shows a doubled one once; what an operator had sent again has its own.
     """
     event, language = sending.event, phrases(sending.language).language
     alert, domain = event.alert, route.sender.rpartition("@")[2].rstrip("> ") or "localhost"
     mail = EmailMessage(policy=SMTP)
     mail["From"] = route.sender
     mail["To"] = address
-    mail["Subject"] = " ".join(message.headline(alert, region, language).split())  # a name may hold a line's end, a header may not
+    again = hand_words.again(language) if sending.resent else ""
+    subject = message.headline(alert, region, language) + (f" ({again.rstrip('.。۔')})" if again else "")
+    mail["Subject"] = " ".join(subject.split())  # a name may hold a line's end, a header may not
     mail["Date"] = format_datetime(datetime.fromtimestamp(alert.sent_ms / 1000, UTC))
     mail["Message-ID"] = f"<{message_id(sending)}@{domain}>"
     thread = hashlib.blake2b(f"{chain_of(alert.identifier)} {sending.contact.id}".encode(), digest_size=8).hexdigest()
@@ -62,8 +64,8 @@ def letter(sending: Sending, region: Region, route: MailRoute, address: str, cod
         mail["List-Unsubscribe"] = f"<{route.unsubscribe}>"
         if route.unsubscribe.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
-    mail.set_content(plain(alert, region, language, sending.acknowledge, code), cte="base64")
-    mail.add_alternative(page(alert, region, language, sending.acknowledge, code), subtype="html", cte="base64")
+    mail.set_content(plain(alert, region, language, sending.acknowledge, code, again), cte="base64")
+    mail.add_alternative(page(alert, region, language, sending.acknowledge, code, again), subtype="html", cte="base64")
     if event.cap:
         name = f"{alert.identifier}.cap.xml"
         mail.add_attachment(event.cap.encode(), maintype="application", subtype="cap+xml", filename=name)
@@ -72,8 +74,9 @@ def letter(sending: Sending, region: Region, route: MailRoute, address: str, cod
 
 
 def message_id(sending: Sending) -> str:
-    """Delivery, and what it is about: numbers begin anew with another database."""
-    about = f"{sending.event.alert.identifier} {sending.contact.id}"
+    """Delivery, and what it is about: numbers begin anew with another database. Another one for what is sent again, or a mailbox would
+    show nothing; it stands in the same thread."""
+    about = f"{sending.event.alert.identifier} {sending.contact.id}" + (f" {sending.resent}" if sending.resent else "")
     return f"{sending.delivery}.{hashlib.blake2b(about.encode(), digest_size=8).hexdigest()}"
 
 
@@ -83,8 +86,9 @@ def described(alert: Alert, region: Region, language: str, code: str) -> str:
     return message.description(alert, region, language).replace(own, code or own)
 
 
-def plain(alert: Alert, region: Region, language: str, acknowledge: str = "", code: str = "") -> str:
+def plain(alert: Alert, region: Region, language: str, acknowledge: str = "", code: str = "", again: str = "") -> str:
     parts = (
+        *([again] if again else []),
         message.headline(alert, region, language),
         message.instruction(alert, region, language),
         described(alert, region, language, code),
@@ -94,7 +98,7 @@ def plain(alert: Alert, region: Region, language: str, acknowledge: str = "", co
     return "\n\n".join(parts) + "\n"
 
 
-def page(alert: Alert, region: Region, language: str, acknowledge: str = "", code: str = "") -> str:
+def page(alert: Alert, region: Region, language: str, acknowledge: str = "", code: str = "", again: str = "") -> str:
     """The HTML: nothing is fetched, so it is whole in any mail client and tells nobody that it was read."""
     texts, level = phrases(language), alert.level if alert.active else Level.NORMAL
     mark = {"Exercise": texts.exercise, "Test": texts.test}.get(alert.status.value, "")
@@ -102,7 +106,7 @@ def page(alert: Alert, region: Region, language: str, acknowledge: str = "", cod
     shown = {
         "headline": message.headline(alert, region, language),
         "mark": mark,
-        "sender": named(region.names, language),
+        "sender": named(region.names, language) + (f" · {again}" if again else ""),
         "level": class_name(level, region, language, hazard_of(alert.hazard.quantity)),
         "place": place(zone, alert.zone, language),
         "time": local_time(message.arrival_ms(alert) or alert.hazard.observed_ms or alert.sent_ms, region, language),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 import smsutil
 from aiosmpplib import NPI, TON, GSM7BitCodec, PhoneNumber, SmppCommandStatus
@@ -52,7 +52,16 @@ class Text:
     unicode: bool
 
 
-Words = Callable[[AlertEvent, str, str], Text]  # event, language, role
+class Words(Protocol):
+    """What an SMS says; ``again``: that an operator had it sent again, too."""
+
+    def __call__(self, event: AlertEvent, language: str, role: str, again: bool = False) -> Text: ...
+
+
+def words_of(words: Words, sending: Sending) -> Text:
+    """The words of one delivery."""
+    of = sending.event, sending.language, sending.contact.role
+    return words(*of, again=True) if sending.resent else words(*of)
 
 
 @dataclass
@@ -111,7 +120,7 @@ class SmsChannel:
         return self.link.up
 
     async def send(self, sending: Sending) -> Outcome:
-        text = self.words(sending.event, sending.language, sending.contact.role)
+        text = words_of(self.words, sending)
         numbers = [number for number in range(1, len(text.parts) + 1) if number not in sending.skip]
         if len(numbers) == 1:  # as nearly all: no tasks beside this one
             parts = [await self._part(sending, text, numbers[0])]
@@ -205,10 +214,11 @@ def part_of(number: int, answer: Answer) -> Part:
 def reference(sending: Sending) -> int:
     """Reference number that joins the parts on the phone (8 bits).
 
-    The same for every attempt, so that parts of two attempts make one message; another for the next revision.
+    The same for every attempt, so that parts of two attempts make one message; another for the next revision, and for what an operator
+    had sent again: it says other words.
     """
-    alert = sending.event.alert
-    return (zlib.crc32(f"{alert.zone} {sending.contact.id}".encode()) + alert.revision) & 0xFF
+    alert, again = sending.event.alert, f" {sending.resent}" if sending.resent else ""
+    return (zlib.crc32(f"{alert.zone} {sending.contact.id}{again}".encode()) + alert.revision) & 0xFF
 
 
 def sender_address(sender: str) -> PhoneNumber:

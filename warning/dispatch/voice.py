@@ -1,7 +1,7 @@
 """Calls, by an Asterisk that takes call files (pbx_spool): written beside its spool, renamed into it, read again when it has archived them.
 
-One file a delivery, whatever the attempt: a file that is in the spool still is not put there twice. A call that waits when a newer
-revision comes to the same contact, or when its warning is worth nothing any more, is taken back.
+One file a delivery, whatever the attempt, until an operator has it sent again: a file that is in the spool still is not put there twice.
+A call that waits when a newer revision comes to the same contact, or when its warning is worth nothing any more, is taken back.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOK_S = 1.0
 LATER_S = 15.0
 KEEP_SOUNDS_S = 3 * 86_400
 NUMBER = re.compile(r"\+[0-9]{7,15}")
-OURS = re.compile(r"warning-[0-9a-f]{12}-[0-9]+\.call")
+OURS = re.compile(r"warning-[0-9a-f]{12}-[0-9]+(r[0-9]+)?\.call")
 STATUS = re.compile(r"^Status:\s*(\w+)", re.MULTILINE)
 UNTIL = re.compile(r"^#until (\d+)", re.MULTILINE)
 STATES = {
@@ -170,9 +170,9 @@ class VoiceWay:
 
 
 def file_name(sending: Sending) -> str:
-    """Chain and contact, then the delivery: ``warning-0123456789ab-17.call``."""
-    about = f"{chain_of(sending.event.alert.identifier)} {sending.contact.id}"
-    return f"warning-{hashlib.blake2b(about.encode(), digest_size=6).hexdigest()}-{sending.delivery}.call"
+    """Chain and contact, then the delivery: ``warning-0123456789ab-17.call``; ``-17r2`` if it was sent again after two attempts."""
+    about, again = f"{chain_of(sending.event.alert.identifier)} {sending.contact.id}", f"r{sending.resent}" if sending.resent else ""
+    return f"warning-{hashlib.blake2b(about.encode(), digest_size=6).hexdigest()}-{sending.delivery}{again}.call"
 
 
 def under_way(text: str) -> bool:

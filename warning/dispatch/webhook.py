@@ -90,7 +90,10 @@ class WebhookChannel:
         return
 
     async def send(self, sending: Sending) -> Outcome:
-        return await self.post(sending.contact, message_id(sending.event, sending.contact), body_of(sending.event, sending.acknowledge))
+        first = message_id(sending.event, sending.contact)
+        if not sending.resent:
+            return await self.post(sending.contact, first, body_of(sending.event, sending.acknowledge))
+        return await self.post(sending.contact, f"{first}:again:{sending.resent}", body_of(sending.event, sending.acknowledge, first))
 
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         """One signed POST; ``identifier`` is the webhook-id, the same on every retry."""
@@ -172,12 +175,14 @@ def message_id(event: AlertEvent, contact: Contact) -> str:
     return f"{event.alert.identifier}:{contact.id}".replace(".", "~")
 
 
-def body_of(event: AlertEvent, acknowledge: str = "") -> str:
+def body_of(event: AlertEvent, acknowledge: str = "", again: str = "") -> str:
     """``type``, ``timestamp``, ``data`` as the specification recommends; ``data`` is the event with its CAP document.
-    ``acknowledge``: where a person of the receiver's answers."""
+    ``acknowledge``: where a person of the receiver's answers; ``again``: the webhook-id of the first one, where an operator had it sent
+    again."""
     alert = event.alert
     sent = datetime.fromtimestamp(alert.sent_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
-    head = json.dumps({"type": f"alert.{alert.kind.value}", "timestamp": sent} | ({"acknowledge": acknowledge} if acknowledge else {}))
+    more = {name: value for name, value in (("acknowledge", acknowledge), ("again", again)) if value}
+    head = json.dumps({"type": f"alert.{alert.kind.value}", "timestamp": sent} | more)
     return f'{head[:-1]}, "data": {to_json(event).decode()}}}'
 
 

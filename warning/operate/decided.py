@@ -54,6 +54,16 @@ class Ground(_Asked):
     reason: Why
 
 
+class Again(_Asked):
+    """Whom an alert is sent again to: who meets all that is named. ``undelivered``: whom no receipt and no answer came from."""
+
+    reason: Why
+    contact: Annotated[str, Field(max_length=255)] = ""
+    district: Annotated[str, Field(max_length=255)] = ""
+    channel: Annotated[str, Field(max_length=20)] = ""
+    undelivered: bool = False
+
+
 class NewKey(_Asked):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     roles: Annotated[list[str], Field(min_length=1, max_length=10)]
@@ -119,6 +129,14 @@ class Decided(BaseModel):
     """``identifier``: of the alert that was made; the dispatcher publishes it within seconds."""
 
     identifier: str
+    by: str
+
+
+class Resent(BaseModel):
+    """``identifier``: of the revision that goes again, within seconds; ``decision``: its number, which stands at each delivery's change."""
+
+    identifier: str
+    decision: int
     by: str
 
 

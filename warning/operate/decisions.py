@@ -1,4 +1,4 @@
-"""What people decide through the API: release, silence, raise, correct, cancel, and who may. Who decided is the key's name."""
+"""What people decide through the API: release, silence, raise, correct, cancel, send again, and who may. Who decided is the key's name."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ def router(office: Office) -> APIRouter:
     _approvals(routes, office)
     _silences(routes, office)
     _by_hand(routes, office)
+    _again(routes, office)
     _keys(routes, office)
     return routes
 
@@ -200,6 +201,20 @@ def _by_hand(routes: APIRouter, office: Office) -> None:
         await _weighty(office, identifier, person)
         event = await authority.cancel(identifier, said.reason, person.name, office.wall_ms(), key=person.id)
         return decided.Decided(identifier=event.alert.identifier, by=person.name)
+
+
+def _again(routes: APIRouter, office: Office) -> None:
+    @routes.post(
+        "/alerts/{identifier}/resending",
+        status_code=201,
+        summary="Send an alert again: what people were told last of its chain",
+        responses=schema.NOT_FOUND,
+        dependencies=[Depends(office.admission.needs("operator"))],
+    )
+    async def resend(identifier: str, said: decided.Again, person: Who) -> decided.Resent:
+        wanted = said.model_dump(exclude={"reason"})
+        wish = await office.authority.resend(identifier, said.reason, person.name, office.wall_ms(), key=person.id, **wanted)
+        return decided.Resent(identifier=wish.alert, decision=wish.id, by=wish.by)
 
 
 async def _weighty(office: Office, identifier: str, person: Person) -> None:

@@ -6,6 +6,11 @@ entered, try again.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 import sqlalchemy as sql
 
@@ -14,9 +19,9 @@ from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import LONGEST_SILENCE_MS, Approval, Decision, Silence, called_off, said_level
 from warning.database import Tables
 from warning.errors import InputError, Unavailable
-from warning.model import CLASSES, Alert, AlertEvent, Level, to_json
-from warning.proof.decisions import Decisions, approval
-from warning.region import Region
+from warning.model import CLASSES, Alert, AlertEvent, EventKind, Level, to_json
+from warning.proof.decisions import Decisions, Resend, approval
+from warning.region import CHANNELS, Region
 
 _EVENT = msgspec.json.Decoder(AlertEvent)
 _LEDGER = sql.MetaData()
@@ -26,8 +31,12 @@ _ALERTS = sql.Table(  # of the dispatcher's ledger, which owns and makes it; onl
     sql.Column("identifier", sql.String),
     sql.Column("chain", sql.String),
     sql.Column("revision", sql.Integer),
+    sql.Column("kind", sql.String),
     sql.Column("value", sql.LargeBinary),
 )
+_DELIVERIES = sql.Table("deliveries", _LEDGER, *(sql.Column(name, sql.String) for name in ("alert", "contact", "channel")))
+_TOLD = tuple(kind.value for kind in EventKind if kind.told)
+TWICE_MS = 60_000  # the same wish again so soon is a finger that slipped, or a request whose answer was lost
 
 
 class Authority:
@@ -130,17 +139,91 @@ class Authority:
         await self._enter("cancel", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=said_level(before))
         return event
 
+    async def resend(
+        self,
+        identifier: str,
+        reason: str,
+        by: str,
+        at_ms: int,
+        *,
+        key: str = "",
+        contact: str = "",
+        district: str = "",
+        channel: str = "",
+        undelivered: bool = False,
+    ) -> Resend:
+        """Has what people were told last of a chain sent again: to all, or as far as all that is named is met (``decisions.Resend``)."""
+        self._allowed(by)
+        if not reason.strip():
+            raise InputError("to send again needs its reason", reason="reason", field="reason", fix="say why; it stands in the audit")
+        alert = await self._told(identifier, at_ms)
+        await self._meant(alert, contact, district, channel)
+        what: dict[str, str | bool] = {"identifier": alert.identifier, "contact": contact, "district": district}
+        what |= {"channel": channel, "undelivered": undelivered}
+        chain = chain_of(alert.identifier)
+        before = [
+            act
+            for act in await self.decisions.acts(kinds=("resend",), subject=chain)
+            if {name: act.what.get(name) for name in what} == what
+        ]
+        once = hashlib.sha256(json.dumps([what, len(before)]).encode()).hexdigest()
+        number = None
+        if not before or at_ms - before[0].at_ms >= TWICE_MS:
+            number = await self.decisions.decide("resend", by, at_ms, chain, what | {"reason": reason}, key=key, once=f"resend:{once}")
+        if number is None:
+            fix = "look at `warning decisions`; once more in a minute, if it is meant"
+            raise InputError(f"{alert.identifier} is being sent again just so", reason="decided", field="alert", fix=fix)
+        return Resend(number, alert.identifier, by, contact, district, channel, undelivered)
+
+    async def _told(self, identifier: str, at_ms: int) -> Alert:
+        """What contacts were told last of a chain, if it may be said still."""
+        mine = _ALERTS.c.chain.in_({identifier, chain_of(identifier)}) & _ALERTS.c.kind.in_(_TOLD)
+        rows = await self._stored(sql.select(_ALERTS.c.value).where(mine).order_by(_ALERTS.c.revision.desc()).limit(1))
+        if not rows:
+            words, fix = f"no alert {identifier[:100]!r} went out to anybody", "an identifier of /v1/alerts"
+            raise InputError(words, reason="alert", field="alert", fix=fix)
+        alert = _EVENT.decode(bytes(rows[0].value)).alert
+        if at_ms >= alert.expires_ms:
+            fix = "`warning alert correct` says to everybody what holds now"
+            raise InputError(f"what people were told by {alert.identifier} has run out", reason="over", field="alert", fix=fix)
+        standing = await self.decisions.standing(at_ms)
+        off = called_off(alert, self._region.alert, Decision(standing.approvals, call_offs=standing.call_offs), at_ms)
+        if off is not None:
+            fix = f"send {off.instead[-1].identifier} again" if off.instead else "raise a new one"
+            raise InputError(f"{off.by} called {off.chain} off", reason="decided", field="alert", fix=fix)
+        return alert
+
+    async def _meant(self, alert: Alert, contact: str, district: str, channel: str) -> None:
+        """Raises InputError where that is nobody whom this alert was for."""
+        if district and district not in {each for zone in self._region.zones for each in zone.districts}:
+            raise InputError(f"no zone of {self._region.id} lies in {district!r}", reason="district", field="district", fix="see zones.csv")
+        if channel == "broadcast" or (channel and channel not in CHANNELS):
+            fix = f"one of {', '.join(name for name in CHANNELS if name != 'broadcast')}; a cell broadcast repeats itself"
+            raise InputError(f"nothing is sent again by {channel!r}", reason="channel", field="channel", fix=fix)
+        d = _DELIVERIES.c
+        query = sql.select(d.alert).where(d.alert == alert.identifier)
+        for column, value in ((d.contact, contact), (d.channel, channel)):
+            query = query.where(column == value) if value else query
+        if not await self._stored(query.limit(1)):
+            field, fix = "contact" if contact else "channel" if channel else "alert", "see `warning deliveries REGION list --alert ...`"
+            raise InputError(f"{alert.identifier} was for nobody of these", reason="nobody", field=field, fix=fix)
+
+    async def _stored(self, query: sql.Select[Any]) -> Sequence[sql.Row[Any]]:
+        """Rows of the ledger; none where no dispatcher ever ran."""
+        try:
+            rows: Sequence[sql.Row[Any]] = await self._ledger.run(query)
+            return rows
+        except Unavailable as error:
+            if "no such table" not in str(error) and "does not exist" not in str(error):
+                raise
+            return ()
+
     async def newest(self, identifier: str, at_ms: int) -> Alert:
         """The newest revision of an alert's chain (an identifier, or the chain's), from the ledger or decided a moment ago."""
         found: dict[int, bytes] = {}
         chains = {identifier, chain_of(identifier)}
-        try:
-            where = sql.select(_ALERTS.c.revision, _ALERTS.c.value).where(_ALERTS.c.chain.in_(chains))
-            rows = await self._ledger.run(where.order_by(_ALERTS.c.revision.desc()).limit(1))
-        except Unavailable as error:
-            if "no such table" not in str(error) and "does not exist" not in str(error):
-                raise
-            rows = ()  # no dispatcher ever ran here
+        where = sql.select(_ALERTS.c.revision, _ALERTS.c.value).where(_ALERTS.c.chain.in_(chains))
+        rows = await self._stored(where.order_by(_ALERTS.c.revision.desc()).limit(1))
         found |= {row.revision: bytes(row.value) for row in rows}
         for name, value in (await self.decisions.standing(at_ms)).manual.items():
             if chain_of(name) in chains:
