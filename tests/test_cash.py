@@ -23,10 +23,11 @@ from warning.alerts.rules import Approval, CallOff, Decision
 from warning.config_cash import Cash
 from warning.deployment import Deployment
 from warning.dispatch.cash import LEASE_MS, CashDesk
-from warning.dispatch.cash_book import ALL, Book
+from warning.dispatch.cash_book import Book
 from warning.errors import InputError
 from warning.facts import CashMoved, CashWaiting
 from warning.model import EventKind, Level, Status
+from warning.proof.cash_ledger import ALL
 from warning.region import Region
 
 
@@ -318,80 +319,6 @@ async def test_an_order_that_is_refused_or_never_got_through_frees_its_cap(tmp_p
         await enter(w.where, follows(alert(), expires_ms=T0 + 100 * H))
         await w.beats(30, seconds=3600)
         assert (await w.orders())["activation"] == "lapsed" and w.payments.paid() == []
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class Mortal:
-    """Counts the steps of a desk (around each transaction and each request) and ends it at one of them."""
-
-    def __init__(self, desk: CashDesk, dies_at: int) -> None:
-        self.steps, self.dies_at = 0, dies_at
-        alone, payer = desk.book.alone, desk._payer
-        send, ask = payer.send, payer.ask
-
-        @asynccontextmanager
-        async def transaction(now_ms: int) -> AsyncIterator[Any]:
-            self.step()
-            async with alone(now_ms) as turn:
-                yield turn
-                self.step()  # before it is committed: all of it is lost
-            self.step()
-
-        async def sends(key: str, body: bytes) -> Any:
-            self.step()
-            result = await send(key, body)
-            self.step()  # the payment system has it, nobody here knows
-            return result
-
-        async def asks(key: str) -> Any:
-            self.step()
-            result = await ask(key)
-            self.step()
-            return result
-
-        desk.book.alone, payer.send, payer.ask = transaction, sends, asks  # type: ignore[method-assign]
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps == self.dies_at:
-            raise Killed
-
-
-async def lives(w: World, dies_at: int) -> bool:
-    """One life after the other until the flood is paid; whether the first one died."""
-    Mortal(w.desk, dies_at)
-    died = False
-    for _ in range(12):
-        try:
-            await w.beats(1)
-        except Killed:
-            died = True
-            await w.desk.close()
-            w.desk = w.new()
-            w.now_ms += LEASE_MS + 1000  # its lease has to run out
-        if w.payments.paid() and set((await w.orders()).values()) == {"confirmed"}:
-            await w.beats(2)  # and nothing more comes
-            break
-    return died
-
-
-async def test_killed_at_every_step_it_pays_once(tmp_path: Path) -> None:
-    at, died = 0, True
-    while died:
-        at += 1
-        folder = tmp_path / str(at)
-        folder.mkdir()
-        async with world(folder, cash=lambda port: rules(port, trigger(approvals=0))) as w:
-            await enter(w.where, alert())
-            died = await lives(w, at)
-            assert w.payments.paid() == [12_000], f"killed at step {at}"
-            assert w.payments.phases() == ["activation", "readiness"], f"killed at step {at}"
-            assert max(w.payments.posts.values()) == 1, f"killed at step {at}: it asks before it sends again"
-            assert set((await w.orders()).values()) == {"confirmed"}, f"killed at step {at}"
-    assert at > 20  # it has that many places to die
 
 
 @pytest.fixture(scope="module")

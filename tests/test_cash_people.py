@@ -15,9 +15,9 @@ from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import CallOff, Decision
 from warning.dispatch import cash_payer
 from warning.dispatch.cash import LEASE_MS
-from warning.dispatch.cash_book import ALL
 from warning.dispatch.cash_payer import Payer
 from warning.model import Level
+from warning.proof.cash_ledger import ALL
 
 
 async def test_an_alert_that_was_called_off_after_it_was_sent_pays_nothing(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ async def test_what_does_not_fit_under_a_cap_is_said_once_and_not_every_second(t
         await enter(w.where, alert())
         await w.beats(10)
         assert (await w.case())["state"] == "approval" and w.payments.paid() == []
-        assert caplog.text.count("cash chenab-high: activated") == 1
+        assert caplog.text.count("cash chenab-high: approval (capped, not paid: gujrat, sialkot)") == 1
 
 
 async def test_whoever_stops_everything_while_an_order_is_under_way_stops_the_next_one(tmp_path: Path) -> None:

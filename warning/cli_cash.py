@@ -14,7 +14,7 @@ from warning.errors import ConfigError, InputError, Problem
 
 if TYPE_CHECKING:
     from warning.config_cash import Cash
-    from warning.dispatch.cash_book import Book
+    from warning.proof.cash_ledger import CashLedger
 
 cash = typer.Typer(help="Anticipatory cash: cases, approvals, orders.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,9 +23,9 @@ By = Annotated[str, typer.Option("--by", help="your name: it stands in the ledge
 Reason = Annotated[str, typer.Option("--reason", help="why; stands in the ledger")]
 
 
-def _with_book(region: str, work: Callable[[Book, Cash], Awaitable[None]], **given: Any) -> None:
+def _with_book(region: str, work: Callable[[CashLedger, Cash], Awaitable[None]], **given: Any) -> None:
     from warning import config, config_cash
-    from warning.dispatch.cash_book import Book
+    from warning.proof.cash_ledger import CashLedger
 
     found = config.load(region)
     rules = config_cash.load(found)
@@ -33,7 +33,7 @@ def _with_book(region: str, work: Callable[[Book, Cash], Awaitable[None]], **giv
         raise ConfigError([Problem(f"{found.folder}/{config_cash.FILE}", "is not there", "config/README.md shows what it holds")])
 
     async def run() -> None:
-        book = Book(deployment_of(found, **given).database, found)
+        book = CashLedger(deployment_of(found, **given).database, found)
         try:
             await work(book, rules)
         finally:
@@ -50,7 +50,7 @@ def _at(ms: int) -> str:
 def listed(region: RegionName, prefix: Prefix = None, directory: Directory = None, database: Database = None) -> None:
     """List the cases, the newest first."""
 
-    async def work(book: Book, _: Cash) -> None:
+    async def work(book: CashLedger, _: Cash) -> None:
         if await book.halted():
             print("everything is stopped: warning cash approve '*' --by NAME lets it go on")
         for case in await book.cases():
@@ -64,7 +64,7 @@ def listed(region: RegionName, prefix: Prefix = None, directory: Directory = Non
 def show(region: RegionName, case: CaseId, prefix: Prefix = None, directory: Directory = None, database: Database = None) -> None:
     """Show a case: its orders as they are sent, and every change of state."""
 
-    async def work(book: Book, _: Cash) -> None:
+    async def work(book: CashLedger, _: Cash) -> None:
         orders = await book.orders(case)
         for order in orders:
             print(f"{order['key']}  {order['state']}  {order['attempts']} attempts  {order['why']}")
@@ -83,10 +83,10 @@ def _line(move: Mapping[Any, Any]) -> str:
     return f"{_at(move['at_ms'])}  {move['subject']}  {move['state']}{by}  {move['why']}".rstrip()
 
 
-def _answer(case: str, by: str, granted: bool, reason: str) -> Callable[[Book, Cash], Awaitable[None]]:
+def _answer(case: str, by: str, granted: bool, reason: str) -> Callable[[CashLedger, Cash], Awaitable[None]]:
     from warning.wiring import clock_ms
 
-    async def work(book: Book, _: Cash) -> None:
+    async def work(book: CashLedger, _: Cash) -> None:
         await book.answer(case, by, granted, reason, clock_ms())
         print(f"{case}: {'approved' if granted else 'refused'} by {by}")
 
@@ -119,15 +119,16 @@ def refuse(
 def stop(
     region: RegionName, case: CaseId, by: By, reason: Reason, prefix: Prefix = None, directory: Directory = None, database: Database = None
 ) -> None:
-    """End a case whose money is not on its way; '*' stops everything until it is approved again. Nothing is taken back."""
-    from warning.dispatch.cash_book import ALL
+    """End a case: no district more is paid; '*' stops everything until it is approved again. Nothing is taken back."""
+    from warning.proof.cash_ledger import ALL
     from warning.wiring import clock_ms
 
-    async def work(book: Book, rules: Cash) -> None:
+    async def work(book: CashLedger, rules: Cash) -> None:
         if case == ALL:
+            gone: tuple[str, ...] = ()
             await book.answer(ALL, by, False, reason, clock_ms())
         else:
-            await book.stop(rules, case, by, reason, clock_ms())
-        print(f"{case}: stopped by {by}")
+            gone = await book.stop(rules, case, by, reason, clock_ms())
+        print(f"{case}: stopped by {by}" + (f"; on its way, not taken back: {', '.join(gone)}" if gone else ""))
 
     _with_book(region, work, prefix=prefix, directory=directory, database_url=database)

@@ -6,7 +6,7 @@ Whatever a database or its driver raises is ``Unavailable``: never an empty answ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,22 @@ def open_engine(url: str, within_s: float) -> AsyncEngine:
 
 
 class Tables:
-    """The tables of one ``metadata``. ``of``: what they hold, for errors. ``run`` raises Unavailable when the database is away."""
+    """The tables of one ``metadata``. ``of``: what they hold, for errors. ``run`` raises Unavailable when the database is away.
 
-    def __init__(self, url: str, metadata: sql.MetaData, of: str, within_s: float = 10.0) -> None:
+    ``carry`` brings tables of an older version to this one, in the transaction that makes them; it is called in each process.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        metadata: sql.MetaData,
+        of: str,
+        within_s: float = 10.0,
+        *,
+        carry: Callable[[sql.Connection], None] | None = None,
+    ) -> None:
         self._engine, self._metadata, self._of, self._within_s = open_engine(url, within_s), metadata, of, within_s
+        self._carry = carry
         self._file = Path(self._engine.url.database) if url.startswith("sqlite") and self._engine.url.database else None
         self._made = False
 
@@ -85,7 +97,11 @@ class Tables:
         for left in reversed(range(len(self._metadata.tables) + 1)):  # processes that start together: who loses a race finds one table more
             try:
                 async with self._engine.begin() as connection:
+                    if self._carry is not None and self.dialect == "sqlite":
+                        await connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none for what changes tables
                     await connection.run_sync(self._metadata.create_all)
+                    if self._carry is not None:
+                        await connection.run_sync(self._carry)
             except SQLAlchemyError:
                 if not left:
                     raise

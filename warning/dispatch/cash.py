@@ -18,13 +18,14 @@ from warning.alerts.rules import Decision
 from warning.config_cash import Cash
 from warning.database import Tables
 from warning.deployment import Deployment
-from warning.dispatch import cash_tables as t
-from warning.dispatch.cash_book import Book, Row
+from warning.dispatch.cash_book import Book
 from warning.dispatch.cash_payer import TIMEOUT_S, Payer, Result
 from warning.dispatch.cash_rules import finding, in_force
 from warning.errors import Unavailable
 from warning.facts import CashWaiting, Listener
 from warning.model import AlertEvent, Status
+from warning.proof import cash_tables as t
+from warning.proof.cash_ledger import Row
 from warning.region import Region
 
 log = logging.getLogger(__name__)
@@ -111,9 +112,10 @@ class CashDesk:
     # --- orders
 
     async def _due(self, now_ms: int) -> list[Row]:
-        """What may be sent or asked for now. An activation waits until its readiness is settled."""
-        ready = sql.select(t.orders.c.case).where(t.orders.c.phase == "readiness", t.orders.c.state.in_(t.UNSETTLED))
-        first = (t.orders.c.phase == "readiness") | ~t.orders.c.case.in_(ready)
+        """What may be sent or asked for now. An activation waits until the readiness from before it is settled."""
+        ready, mine = t.orders.alias("ready"), t.orders.c
+        before = (ready.c.case == mine.case) & (ready.c.phase == "readiness") & (ready.c.created_ms <= mine.created_ms)
+        first = (mine.phase == "readiness") | ~sql.exists().where(before, ready.c.state.in_(t.UNSETTLED))
         timed = t.orders.c.state.in_(("waiting", "unknown")) & (t.orders.c.next_ms <= now_ms)
         left = (t.orders.c.state == "sending") & (t.orders.c.lease_ms < now_ms)
         query = sql.select(t.orders).where(first, timed | left).order_by(t.orders.c.created_ms)

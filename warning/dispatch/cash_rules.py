@@ -6,10 +6,12 @@ for a person, or that a person declined, moves no money.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from warning.alerts.lifecycle import chain_of
 from warning.alerts.manual import by_hand
+from warning.alerts.persons import different, person
 from warning.alerts.rules import Decision, called_off, may_leave
 from warning.config_cash import Condition, Trigger
 from warning.model import Alert, AlertEvent, Status
@@ -39,6 +41,28 @@ class Finding:
     def districts(self) -> tuple[str, ...]:
         """Those that the activation is for."""
         return tuple(sorted({district for ground in self.activation for district in ground.districts}))
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Those that fulfil either."""
+        return tuple(sorted({district for ground in (*self.readiness, *self.activation) for district in ground.districts}))
+
+    def alert_of(self, district: str) -> str:
+        """That it is ready or paid for."""
+        return next(one.alert for one in (*self.activation, *self.readiness) if district in one.districts)
+
+    def without(self, spent: Collection[tuple[str, str]]) -> Finding:
+        """Without what an earlier case had: (chain, district), or (chain, "") for all of a chain."""
+        return replace(self, readiness=_left(self.readiness, spent), activation=_left(self.activation, spent))
+
+
+def _left(grounds: Iterable[Ground], spent: Collection[tuple[str, str]]) -> tuple[Ground, ...]:
+    found = []
+    for ground in grounds:
+        chain = chain_of(ground.alert)
+        districts = tuple(one for one in ground.districts if (chain, one) not in spent and (chain, "") not in spent)
+        found += [replace(ground, districts=districts)] if districts else []
+    return tuple(found)
 
 
 def in_force(events: Iterable[AlertEvent], region: Region, decision: Decision, now_ms: int) -> list[tuple[Alert, bool]]:
@@ -96,27 +120,35 @@ def fulfils(condition: Condition, alert: Alert, ground: Ground) -> bool:
     )
 
 
-def affordable(
-    amounts: Mapping[str, int], districts: Iterable[str], left: int, left_of: Mapping[str, int]
-) -> tuple[dict[str, int], dict[str, int]]:
-    """(lines that fit under the caps, lines that do not). ``left``: of all together, ``left_of``: of each district. No line is cut."""
-    paid: dict[str, int] = {}
-    out: dict[str, int] = {}
-    for district in districts:
-        amount = amounts[district]
-        fits = amount <= left_of[district] and amount <= left - sum(paid.values())
-        (paid if fits else out)[district] = amount
-    return paid, out
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the caps leave: ``left`` of all together and of this trigger, ``used`` by each district in the period."""
+
+    left: int
+    cap_per_district: int
+    used: Mapping[str, int]
+
+    def fits(self, amounts: Mapping[str, int], districts: Iterable[str]) -> dict[str, int]:
+        """The lines that fit. No line is cut."""
+        paid: dict[str, int] = {}
+        for district in districts:
+            amount = amounts[district]
+            if amount <= self.cap_per_district - self.used.get(district, 0) and amount <= self.left - sum(paid.values()):
+                paid[district] = amount
+        return paid
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """As far as its next step depends on it."""
+    """As far as its next step depends on it. ``readied``: district -> when; ``ordered``: the districts that an activation was made for."""
 
     id: str
     state: str
+    why: str
     until_ms: int
-    over: bool
+    readied: Mapping[str, int] = field(default_factory=dict)
+    ordered: frozenset[str] = frozenset()
+    activated_ms: int = 0  # the last time: answers from before were about that
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,44 +158,75 @@ class Answer:
     by: str
     at_ms: int
     granted: bool
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``to``: open, or a state of a case, or over. Nothing else follows from the rules now."""
+    """``to``: open, joined (districts more), or a state of a case, or over; ``amounts``: of the districts that it is an order for."""
 
     to: str
     why: str
+    amounts: Mapping[str, int] = field(default_factory=dict)
 
 
-def person(by: str) -> str:
-    """One person, however spelt."""
-    return " ".join(by.split()).casefold()
-
-
-def step(trigger: Trigger, case: Case | None, found: Finding, answers: Iterable[Answer], now_ms: int) -> Step | None:
-    """What a trigger's case does next; ``case`` None: none is open or still of this flood. Caps are judged where money is reserved."""
+def step(trigger: Trigger, case: Case | None, found: Finding, answers: Iterable[Answer], budget: Budget, now_ms: int) -> Step | None:
+    """What a trigger's case does next; ``case`` None: none is open or still of this flood. None: all is as it should be."""
     if case is None:
-        ground = next(iter(found.readiness or found.activation), None)
-        return None if ground is None else Step("open", f"{ground.alert}: {ground.level}, probability {ground.probability:.2f}")
+        return _ready("open", trigger, found, frozenset())
     if not found.alive:
-        return Step("cancelled" if case.state in ("readiness", "approval") else "over", "no alert for its districts is in force")
-    if case.state not in ("readiness", "approval"):
-        return None
-    latest = {person(one.by): one for one in sorted(answers, key=lambda one: (one.at_ms, not one.granted))}
-    if declined := [one.by for one in latest.values() if not one.granted]:
+        taken_back = case.state in ("readiness", "approval") and not case.ordered
+        return Step("cancelled" if taken_back else "over", "no alert for its districts is in force")
+    waits = case.state in ("readiness", "approval")
+    latest = {person(one.by): one for one in sorted(answers, key=lambda one: (one.at_ms, not one.granted)) if one.at_ms > case.activated_ms}
+    if waits and (declined := [one.by for one in latest.values() if not one.granted]):
         return Step("refused", f"by {', '.join(declined)}")
-    if now_ms >= case.until_ms:
-        return Step("expired", "readiness ended without an activation")
+    if case.state in JOINABLE and (joined := _ready("joined", trigger, found, case.readied.keys())) is not None:
+        return joined
+    if waits and now_ms >= case.until_ms:
+        return Step("expired", "readiness ended; not activated any more" if case.ordered else "readiness ended without an activation")
+    fresh = [one for one in latest.values() if one.granted and one.at_ms > now_ms - trigger.approval_for_s * 1000]
+    return _towards_activation(trigger, case, found, different(fresh), budget, now_ms) if waits or case.state == "activated" else None
+
+
+JOINABLE = ("readiness", "approval", "activated", "expired")
+
+
+def _ready(to: str, trigger: Trigger, found: Finding, before: Collection[str]) -> Step | None:
+    """The districts that come up to readiness for the first time in this flood."""
+    grounds = found.readiness or found.activation
+    amounts = {one: trigger.amounts[one] for one in found.touched if one not in before}
+    ground = next((one for one in (*grounds, *found.activation) if amounts.keys() & set(one.districts)), None)
+    if ground is None:
+        return None
+    whom = "" if to == "open" else f"{', '.join(amounts)}: "
+    return Step(to, f"{whom}{ground.alert}: {ground.level}, probability {ground.probability:.2f}", amounts)
+
+
+def _towards_activation(
+    trigger: Trigger, case: Case, found: Finding, approved: Sequence[Answer], budget: Budget, now_ms: int
+) -> Step | None:
+    """A district is activated once in a flood, while its readiness lasts, as far as the caps leave anything."""
+    lasting_ms = now_ms - round(trigger.readiness_for_s * 1000)
+    due = [one for one in found.districts if one not in case.ordered and case.readied.get(one, lasting_ms) > lasting_ms]
+    paid = budget.fits(trigger.amounts, due)
+    why = "; ".join(_words(one) for one in found.activation if set(one.districts) & set(due))
+    if case.state == "activated":
+        return Step("approval", f"{', '.join(paid)} too: {why}") if paid else None
+    if not due:
+        back = "activated" if case.ordered else "readiness"
+        return None if case.state == "readiness" else Step(back, "what activates does not hold any more")
+    if not paid:
+        capped = Step("approval", f"capped, not paid: {', '.join(due)}")
+        return None if (case.state, case.why) == (capped.to, capped.why) else capped
     if case.state == "readiness":
-        return Step("approval", _grounds(found.activation)) if found.activation else None
-    if not found.activation:
-        return Step("readiness", "what activates does not hold any more")
-    fresh = [one.by for one in latest.values() if one.at_ms > now_ms - trigger.approval_for_s * 1000]
-    if len(fresh) >= trigger.approvals:
-        return Step("activated", f"approved by {', '.join(sorted(fresh))}" if trigger.approvals else "no approval is asked for")
-    return None
+        return Step("approval", why)
+    if len(approved) < trigger.approvals:
+        return None
+    who = f"approved by {', '.join(sorted(one.by for one in approved))}" if trigger.approvals else "no approval is asked for"
+    out = [one for one in due if one not in paid]
+    return Step("activated", "; ".join(filter(None, (who, f"capped, not paid: {', '.join(out)}" if out else ""))), paid)
 
 
-def _grounds(grounds: Iterable[Ground]) -> str:
-    return "; ".join(f"{one.alert}: {one.level}, probability {one.probability:.2f}, lead {one.lead_s / 3600:.1f} h" for one in grounds)
+def _words(one: Ground) -> str:
+    return f"{one.alert}: {one.level}, probability {one.probability:.2f}, lead {one.lead_s / 3600:.1f} h"
