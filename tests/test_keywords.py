@@ -27,6 +27,7 @@ from warning.database import Tables
 from warning.deployment import Deployment
 from warning.dispatch import tables as ledger
 from warning.errors import Unavailable
+from warning.facts import Fact
 from warning.ingest import kannel_in
 from warning.ingest.keys import KeyStore
 from warning.ingest.reader_memory import Memory
@@ -215,7 +216,9 @@ class House:
         self.register, self.standing = Register(region, self.place), Standing(self.place.database)
         self.enrolment = Enrolment(self.directory, region)
         self.ledger = Tables(self.place.database, ledger.metadata, "ledger")
-        self.two_way = TwoWay(region, self.enrolment, self.acknowledgements, self.register, self.standing, desk.memory)
+        self.heard: list[Fact] = []
+        parts = (self.enrolment, self.acknowledgements, self.register, self.standing)
+        self.two_way = TwoWay(region, *parts, desk.memory, listen=self.heard.append)
         readers = desk.readers
         desk.sms = SmsIn(region, readers, desk.gateway, desk.memory, lambda: desk.now_ms, desk.facts.append, self.two_way)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from phonenumbers import country_code_for_region
+
 from warning.config_model import model_text
 from warning.config_read import Files
 from warning.config_schema import RegionFile
@@ -26,6 +28,9 @@ def check_rules(files: Files) -> Iterator[Problem]:
     for language in region.reviewed_languages:
         if language not in region.languages:
             yield Problem(files.where("reviewed_languages"), f"{language!r} is not one of languages", "add it there, or remove it here")
+    for country in region.sms.countries:
+        if not country_code_for_region(country):
+            yield Problem(files.where("sms", "countries"), f"{country} is no country with telephone numbers", "ISO 3166-1, such as PK")
     if "en" not in region.names:
         yield Problem(files.where("names"), "no English name", "write en:")
     for basin, partition in region.basins.items():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -170,3 +170,19 @@ def e164(sender: str, country: str) -> str:
     if digits.startswith("0"):
         return f"+{phonenumbers.country_code_for_region(country)}{digits[1:]}"
     return "+" + digits
+
+
+def of_countries(phone: str, countries: Collection[str]) -> bool:
+    """Whether a number in E.164 is of one of these countries (ISO 3166-1). Several share a code, as +1: then the numbering plan decides.
+
+    >>> [of_countries("+14165550123", ("US",)), of_countries("+14165550123", ("CA",)), of_countries("8080", ("CA",))]
+    [False, True, False]
+    """
+    try:
+        number = phonenumbers.parse(phone, None)
+    except phonenumbers.NumberParseException:
+        return False
+    if number.country_code not in [phonenumbers.country_code_for_region(each) for each in countries]:
+        return False
+    given_out = phonenumbers.region_code_for_number(number)
+    return given_out is None or given_out in countries  # None: the plan does not know it yet

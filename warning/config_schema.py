@@ -200,6 +200,13 @@ class AlertFile(_Model):
     approve_persons: Annotated[int, Field(ge=1, le=2)] | None = None
 
 
+class SmsFile(_Model):
+    """Names and defaults as in ``region.SmsRules``."""
+
+    countries: list[Annotated[str, Field(pattern=COUNTRY)]] = []
+    joins_per_hour: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+
+
 class RegionFile(_Model):
     """``region.yaml``."""
 
@@ -220,6 +227,7 @@ class RegionFile(_Model):
     exercise_numbers: Annotated[str, Field(pattern=PREFIX)] = "+999"
     urls: dict[str, Text] = {}
     polygon: PolygonFile | None = None
+    sms: SmsFile = SmsFile()
     exposure: ExposureFile = ExposureFile(within="10 km")  # type: ignore[arg-type]
     forecast: ForecastFile = ForecastFile()
     alert: AlertFile = AlertFile()

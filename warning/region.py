@@ -319,6 +319,14 @@ class AlertRules:
     approve_persons: int = 1  # 1 or 2: so many different people must release it
 
 
+@dataclass(frozen=True, slots=True)
+class SmsRules:
+    """Who may join by SMS. ``countries``: whose numbers (ISO 3166-1 alpha-2); empty: the region's."""
+
+    countries: tuple[str, ...] = ()
+    joins_per_hour: int = 10_000  # new numbers, of all together
+
+
 @dataclass(frozen=True)
 class Region:
     """One folder of ``config/``, frozen. ``digest`` identifies its content."""
@@ -351,6 +359,7 @@ class Region:
     catchments: tuple[Catchment, ...] = ()  # not part of the digest: rain is decided by its readings, wherever they come from
     bounds: tuple[float, float, float, float] | None = None  # south, west, north, east: all that belongs to the region lies inside
     assets: tuple[Asset, ...] = ()
+    sms: SmsRules = SmsRules()  # not part of the digest
     reviewed_languages: tuple[str, ...] = ()  # whose draft texts a native speaker of the agency has read; not part of the digest
 
     @cached_property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from warning import config_datastreams, config_readers
 from warning.deployment import Deployment
 from warning.errors import ConfigError, Problem
-from warning.facts import Listener
+from warning.facts import Listener, nobody
 from warning.ingest.gateway import Gateway
 from warning.ingest.keys import KeyStore
 from warning.region import Region
@@ -48,7 +48,7 @@ async def readers(
     known = config_readers.load(region.folder, region)
     memory = Memory(deployment.database)
     stack.push_async_callback(memory.close)
-    sms = SmsIn(region, known, gateway, memory, clock, listen, _two_way(stack, region, deployment, memory))
+    sms = SmsIn(region, known, gateway, memory, clock, listen, _two_way(stack, region, deployment, memory, listen))
     add_routes(kannel_in.routes(sms, gateway, keys, listen, limits))
     add_routes(Form(region, known, gateway, keys, deployment.directory / "photos", listen, limits).routes())
     things = Things.of(region, config_datastreams.load(region.folder, region))
@@ -71,7 +71,7 @@ async def readers(
         log.info("SMS of %d readers from %s:%d", len(known), *where[:2])
 
 
-def _two_way(stack: AsyncExitStack, region: Region, deployment: Deployment, memory: Memory) -> TwoWay:
+def _two_way(stack: AsyncExitStack, region: Region, deployment: Deployment, memory: Memory, listen: Listener = nobody) -> TwoWay:
     """Keywords by SMS, on the database of contacts, the ledger's and that of codes; each is opened when it is first needed."""
     from warning.ingest.two_way import TwoWay
     from warning.people.acknowledged import Acknowledgements
@@ -89,7 +89,7 @@ def _two_way(stack: AsyncExitStack, region: Region, deployment: Deployment, memo
     )
     for one in (directory, acknowledgements, standing, register):
         stack.push_async_callback(one.close)
-    return TwoWay(region, Enrolment(directory, region), acknowledgements, register, standing, memory)
+    return TwoWay(region, Enrolment(directory, region), acknowledgements, register, standing, memory, listen=listen)
 
 
 def allowed(deployment: Deployment) -> None:

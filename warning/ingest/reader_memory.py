@@ -8,6 +8,7 @@ parts     phone, reference, parts        parts of a long message that wait for t
 asked     phone                          the reading that he was asked to confirm
 last      station, parameter             his last value, for "that is far off"
 stranger  phone                          how often a number that nobody registered wrote, and when it was last answered
+joined    phone, digest of the words     when a JOIN was first heard: see ``sms_twice``
 keyword   phone                          how many answers and subscriptions it had that day
 ========  =============================  =====================================================================================
 
@@ -30,7 +31,7 @@ from warning.database import open_engine
 from warning.errors import Unavailable
 
 DAY_MS = 24 * 3_600_000
-KEPT_MS = {"heard": 3 * DAY_MS, "asked": DAY_MS, "last": 30 * DAY_MS, "stranger": 30 * DAY_MS, "keyword": 2 * DAY_MS}
+KEPT_MS = {"heard": 3 * DAY_MS, "asked": DAY_MS, "last": 30 * DAY_MS, "stranger": 30 * DAY_MS, "keyword": 2 * DAY_MS, "joined": DAY_MS}
 # parts are kept until the message is whole or they are in readings.rejected, however long that takes: they are acknowledged
 _MOST_HELD = 20_000
 _PRUNE_EVERY_MS = 3_600_000

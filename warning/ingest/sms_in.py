@@ -82,7 +82,7 @@ class SmsIn:
         phone = e164(sender, self._region.country)
         reader = self._by_phone.get(phone)
         if self._two_way is not None:
-            answer = await self._two_way.take(phone, text, now_ms, reader=reader is not None)
+            answer = await self._two_way.take(phone, text, now_ms, reader=reader is not None, sent_ms=sent_ms)
             if answer is not None:
                 return self._answer(phone, answer) if answer else ""
         if reader is None:

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from warning.errors import InputError, Unavailable
+from warning.facts import Listener, nobody
 from warning.ingest.reader_memory import DAY_MS, Memory
+from warning.ingest.sms_twice import Twice, credible
 from warning.people.acknowledged import Acknowledgements
 from warning.people.enrolment import ORIGIN, Enrolment
 from warning.people.keywords import Command, Place, Places, command, language
 from warning.people.replies import Replies, own_name, script_of, spoken
 from warning.people.standing import Standing
+from warning.people.told import SmsJoin
 from warning.proof.codes import code_of
 from warning.proof.guesses import Guesses
 from warning.proof.register import Register
@@ -26,6 +29,7 @@ from warning.region import Contact, Region
 MOST_ANSWERS = 20  # a day to a contact
 MOST_TO_STRANGERS = 5  # a day to a number that is none
 MOST_ENROLLED = 5  # times a day by one number
+_WHY_NOT = {"old": "stopped", "full": "full", "hour_limit": "later"}  # of ``Enrolment.enter`` -> the answer
 MOST_STRANGERS = 5000  # numbers a day that are answered although nobody knows them: by one process
 
 _log = logging.getLogger(__name__)
@@ -43,16 +47,17 @@ class TwoWay:
         standing: Standing,
         memory: Memory,
         clock_s: Callable[[], float] = time.monotonic,
+        listen: Listener = nobody,
     ) -> None:
         self._region, self._places = region, Places(region)
         self._enrolment, self._acknowledgements, self._register, self._standing = enrolment, acknowledgements, register, standing
-        self._memory = memory
+        self._memory, self._twice, self._listen = memory, Twice(memory), listen
         self._guesses = Guesses(clock_s)
         self._strangers: dict[str, int] = {}
         self._strangers_day = 0
 
-    async def take(self, phone: str, text: str, now_ms: int, *, reader: bool = False) -> str | None:
-        """The answer, "" for none. ``phone``: E.164. ``reader``: his numbers are readings, and so is "1"."""
+    async def take(self, phone: str, text: str, now_ms: int, *, reader: bool = False, sent_ms: int | None = None) -> str | None:
+        """The answer, "" for none. ``phone``: E.164. ``reader``: his numbers are readings, and so is "1". ``sent_ms``: by the centre."""
         found = command(text)
         if found is None or not phone.startswith("+") or (reader and _of_a_reader(found, text)):
             return None
@@ -61,7 +66,12 @@ class TwoWay:
             return None
         role = contacts[0].role if contacts else "public"
         replies = Replies(self._region, spoken(contacts, found.languages, self._region), role)
-        answer = await self._done(found, phone, contacts, replies, now_ms)
+        if found.kind == "subscribe":
+            answer = await self._subscribed(found, phone, text, contacts, replies, now_ms, sent_ms)
+        elif found.kind == "stop":
+            answer = await self._stop(phone, replies, credible(sent_ms, now_ms))
+        else:
+            answer = await self._done(found, phone, contacts, replies, now_ms)
         _log.info("an SMS: %s", found.kind)
         return await self._limited(phone, answer, bool(contacts), now_ms)
 
@@ -73,10 +83,6 @@ class TwoWay:
 
     async def _done(self, found: Command, phone: str, contacts: list[Contact], replies: Replies, now_ms: int) -> str:
         match found.kind:
-            case "stop":
-                return await self._stop(phone, replies, now_ms)
-            case "subscribe":
-                return await self._subscribe(found, phone, contacts, replies, now_ms)
             case "language":
                 return await self._language(found, phone, contacts, replies, now_ms)
             case "status":
@@ -88,38 +94,58 @@ class TwoWay:
                 return await self._check(found, phone, replies, now_ms)
         return replies.say("help")
 
-    async def _stop(self, phone: str, replies: Replies, now_ms: int) -> str:
-        """Confirmed once: who said it already gets no more messages, not even that one."""
-        if await self._enrolment.stopped(phone):
+    async def _stop(self, phone: str, replies: Replies, at_ms: int) -> str:
+        """Confirmed once: who said it already gets no more messages, not even that one. One of before his JOIN ends nothing; he is told."""
+        newest = await self._enrolment.newest(phone)
+        if newest is not None and not newest.given:
             return ""
-        await self._enrolment.stop(phone, now_ms)
+        if newest is not None and newest.how == "sms" and newest.at_ms > at_ms:
+            return replies.say("back")
+        await self._enrolment.stop(phone, at_ms)
         return replies.say("stopped")
 
-    async def _subscribe(self, found: Command, phone: str, contacts: list[Contact], replies: Replies, now_ms: int) -> str:
+    async def _subscribed(
+        self, found: Command, phone: str, text: str, contacts: list[Contact], replies: Replies, now_ms: int, sent_ms: int | None
+    ) -> str:
+        """What becomes of it is told to whoever watches; only what was taken is the same message when it comes again."""
+        at_ms = await self._twice.written_ms(phone, text, now_ms, sent_ms)
+        outcome, answer = await self._subscribe(found, phone, contacts, replies, now_ms, at_ms)
+        if outcome != "entered":
+            await self._twice.done(phone, text)
+        if outcome:
+            self._listen(SmsJoin(outcome))
+        return answer
+
+    async def _subscribe(
+        self, found: Command, phone: str, contacts: list[Contact], replies: Replies, now_ms: int, at_ms: int
+    ) -> tuple[str, str]:
+        """(one of ``told.JOINS``, "" for a question back; the answer)."""
         if not found.argument:
-            if not contacts:
-                return self._which(replies)
-            return await self._resume(phone, replies, now_ms)
+            return await self._resume(phone, replies, at_ms) if contacts else ("", self._which(replies))
         if any(not contact.id.startswith(f"{ORIGIN}:") for contact in contacts):
             stopped = await self._enrolment.stopped(phone)  # the office cannot take back what he said; he can
-            return await self._resume(phone, replies, now_ms) if stopped else replies.say("office")
+            return await self._resume(phone, replies, at_ms) if stopped else ("", replies.say("office"))
         places = self._places.called(found.argument)
         villages = [] if places else await self._enrolment.villages(found.argument)
         place, village = (places[0] if places else None), (villages[0] if villages else None)
         if len(places) + len(villages) != 1 or (place and not place.districts):
-            return self._which(replies, places or [self._places.districts[one.districts[0]] for one in villages], found.argument)
+            return "", self._which(replies, places or [self._places.districts[one.districts[0]] for one in villages], found.argument)
+        if self._enrolment.foreign(phone):
+            return "foreign", ""
         if not await self._counted(phone, "enrolled", MOST_ENROLLED, now_ms):
-            return ""
+            return "number_limit", ""
         districts = place.districts if place else village.districts if village else ()
         spoken_in = contacts[0].language if contacts else replies.language
-        if await self._enrolment.enter(phone, districts, spoken_in, now_ms, village) is None:
-            return replies.say("full")
-        return replies.say("joined", place=place.name(replies.language) if place else village.village if village else "")
+        made = await self._enrolment.enter(phone, districts, spoken_in, at_ms, village)
+        if isinstance(made, str):
+            return made, replies.say(_WHY_NOT[made])
+        return "entered", replies.say("joined", place=place.name(replies.language) if place else village.village if village else "")
 
-    async def _resume(self, phone: str, replies: Replies, now_ms: int) -> str:
+    async def _resume(self, phone: str, replies: Replies, at_ms: int) -> tuple[str, str]:
         """Nothing is promised that does not hold: an office may have entered that it wants no messages for that number."""
-        await self._enrolment.resume(phone, now_ms)
-        return replies.say("back" if any(one.consent for one in await self._enrolment.known(phone)) else "office")
+        if not await self._enrolment.resume(phone, at_ms):
+            return "old", replies.say("stopped")
+        return "entered", replies.say("back" if any(one.consent for one in await self._enrolment.known(phone)) else "office")
 
     def _which(self, replies: Replies, places: list[Place] | None = None, typed: str = "") -> str:
         """Asks which place is meant. Nothing is chosen for anybody."""
@@ -176,7 +202,7 @@ class TwoWay:
     # --- how much
 
     async def _limited(self, phone: str, answer: str, known: bool, now_ms: int) -> str:
-        if not answer or (not known and not self._room_for(phone, now_ms)):
+        if not answer or (not known and (self._enrolment.foreign(phone) or not self._room_for(phone, now_ms))):
             return ""
         return answer if await self._counted(phone, "answers", MOST_ANSWERS if known else MOST_TO_STRANGERS, now_ms) else ""
 

@@ -22,6 +22,7 @@ from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
 from warning.operate.trust import CashMetrics, CodeMetrics, SealMetrics
 from warning.operate.verified import VerifiedMetrics
+from warning.people.told import JOINS, SmsJoin
 from warning.region import Region
 
 PROCESSES = ("ingest", "worker", "dispatch", "api", "pull")
@@ -120,6 +121,8 @@ class Metrics:
         )
         heard = self._make(Counter, "devices_heard_total", "Times that a device spoke, by its way in", ("way",), WAYS)
         self._told[facts.DeviceHeard] = lambda fact: heard.labels(fact.way).inc()
+        joins = self._make(Counter, "sms_joins_total", "JOINs by SMS, by what became of them", ("outcome",), JOINS)
+        self._told[SmsJoin] = lambda fact: joins.labels(fact.outcome).inc()
         self._told[facts.EdgeReported] = EdgeMetrics(self._registry).reported
         self._told[facts.InboxTaken] = self._inbox_taken
         self._told[facts.InboxWaiting] = lambda fact: self._inbox_waiting.labels(str(fact.partition)).set(fact.waiting)

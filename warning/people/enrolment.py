@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.config_readers import of_countries
 from warning.people import acts, consent
 from warning.people import tables as t
-from warning.people.consent import history, say
+from warning.people.consent import Said, history, say
 from warning.people.directory import Directory
 from warning.people.rows import contact_of, contact_row, district_rows
 from warning.region import Contact, Region
@@ -21,41 +24,81 @@ _MOST_VILLAGES = 20
 
 
 class Enrolment:
-    """``directory``: whose contacts they become. Raises Unavailable when the database is away."""
+    """``directory``: whose contacts they become. ``clock``: ms since 1970 UTC. Raises Unavailable when the database is away."""
 
-    def __init__(self, directory: Directory, region: Region) -> None:
-        self._directory, self._region = directory, region
+    def __init__(self, directory: Directory, region: Region, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self._directory, self._region, self._clock = directory, region, clock
 
     async def known(self, phone: str) -> list[Contact]:
         """The contacts of that number, also those that said stop."""
         return await self._directory.by_phone(phone)
 
+    async def newest(self, phone: str) -> Said | None:
+        """Its last word, by whichever way it came."""
+        said = await history(self._directory, [phone])
+        return said[-1] if said else None
+
     async def stopped(self, phone: str) -> bool:
         """Whether its last word was stop."""
-        said = await history(self._directory, [phone])
-        return bool(said) and not said[-1].given
+        newest = await self.newest(phone)
+        return newest is not None and not newest.given
 
     async def stop(self, phone: str, at_ms: int) -> None:
         """No more messages to that number, whoever entered it, and whoever enters it again."""
         await say(self._directory, phone, given=False, at_ms=at_ms, by=phone, how="sms")
 
-    async def resume(self, phone: str, at_ms: int) -> None:
-        await say(self._directory, phone, given=True, at_ms=at_ms, by=phone, how="sms")
+    async def resume(self, phone: str, at_ms: int) -> bool:
+        """Whether it counts: not where it said stop after ``at_ms``."""
+        async with self._directory.writing() as connection:
+            if await self._stopped_since(connection, phone, at_ms):
+                return False
+            await consent.enter(connection, phone, given=True, at_ms=at_ms, by=phone, how="sms")
+        return True
+
+    def foreign(self, phone: str) -> bool:
+        """Not a number of the region's countries, nor one for exercises."""
+        if phone.startswith(self._region.exercise_numbers):
+            return False
+        return not of_countries(phone, self._region.sms.countries or (self._region.country,))
+
+    @staticmethod
+    async def _stopped_since(connection: AsyncConnection, phone: str, at_ms: int) -> bool:
+        own = t.consents.c
+        newest = sql.select(own.given, own.at_ms).where(own.address == phone).order_by(own.id.desc()).limit(1)
+        row = (await connection.execute(newest)).first()
+        return row is not None and not row.given and row.at_ms > at_ms
+
+    async def _room(self, connection: AsyncConnection) -> bool:
+        """For one new number more within this hour, by our clock; it is taken."""
+        hour = self._clock() // 3_600_000
+        row = (await connection.execute(sql.select(t.joins.c.numbers).where(t.joins.c.hour == hour))).first()
+        if row is not None and row.numbers >= self._region.sms.joins_per_hour:
+            return False
+        insert = self._directory.tables.insert(t.joins).values(hour=hour, numbers=1)
+        one_more = {"numbers": t.joins.c.numbers + 1}
+        await connection.execute(insert.on_conflict_do_update(index_elements=["hour"], set_=one_more))
+        return True
 
     async def enter(
         self, phone: str, districts: tuple[str, ...], language: str, at_ms: int, village: Contact | None = None
-    ) -> Contact | None:
-        """Told of these districts from now on, beside those that it had and did not stop; None: that would be too many.
+    ) -> Contact | str:
+        """Told of these districts from now on, beside those that it had and did not stop; or why not, of ``told.JOINS``.
+
+        ``old``: said stop after ``at_ms``; ``full``: too many districts; ``hour_limit``: too many new numbers within this hour.
 
         Its word to be told and the contact are one transaction: a stop comes before both or after both.
         """
         async with self._directory.writing() as connection:
+            if await self._stopped_since(connection, phone, at_ms):
+                return "old"
             before = await self._before(connection, phone)
             if before is not None and not before.consent:  # what was stopped does not begin again with another place
                 before = replace(before, districts=(), village="", lat=None, lon=None)
             wanted = tuple(dict.fromkeys((*(before.districts if before else ()), *districts)))
             if not districts or len(wanted) > MOST_DISTRICTS:
-                return None
+                return "full"
+            if (before is None or not before.consent) and not await self._room(connection):
+                return "hour_limit"
             made = replace(before or self._new(phone, language), districts=wanted, consent=True)
             if village is not None:
                 made = replace(made, village=village.village, lat=village.lat, lon=village.lon)

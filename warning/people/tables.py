@@ -72,6 +72,13 @@ consents = sql.Table(  # who said stop or start, when and how: rows are added, n
     sql.Index("people_consents_of", "address", "id"),
 )
 
+joins = sql.Table(  # new numbers that joined by SMS, by hour
+    "people_joins",
+    METADATA,
+    sql.Column("hour", NUMBER, primary_key=True, autoincrement=False),  # since 1970 UTC
+    sql.Column("numbers", sql.Integer, nullable=False),
+)
+
 imports = sql.Table(  # one row an import that changed something
     "people_imports",
     METADATA,
