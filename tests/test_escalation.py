@@ -63,7 +63,7 @@ def test_time_in_which_the_way_was_closed_never_counts_against_what_was_accepted
         assert why == "failed"
     else:
         assert (why == "never_taken") == (passed >= 3 * AFTER_MS and (attempts > 0 or closed >= 3 * AFTER_MS))
-    assert overdue(Stood(state, "webhook", 0, 0, attempts), passed, AFTER_MS) == "", "machines retry by themselves"
+    assert overdue(Stood(state, "webhook", 0, closed, attempts), passed, AFTER_MS) == why, "who has a machine alone is not left with it"
 
 
 def test_an_outage_of_ten_minutes_moves_nobody_to_another_channel() -> None:

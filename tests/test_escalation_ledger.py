@@ -70,7 +70,7 @@ class Night:
         self.lost += 1
 
     async def contacts(self, ids: Collection[str]) -> dict[str, Contact]:
-        return {one.id: one async for chunk in self.told.directory.heard(ids) for one in chunk}
+        return await self.told.directory.many(ids)
 
     async def warn(self, revision: int = 1, kind: EventKind = EventKind.RAISE, outcome: Outcome | None = None) -> AlertEvent:
         """Planned, and with a centre that took it (or what ``outcome`` says)."""

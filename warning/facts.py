@@ -5,7 +5,7 @@ The core emits facts and knows nothing of Prometheus. A listener must not raise 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from warning.model import DeliveryState, EventKind, Level
@@ -219,12 +219,14 @@ class Attempted(Fact):
 
 @dataclass(frozen=True, slots=True)
 class AlertHandled(Fact):
-    """All deliveries of a revision are decided: so many contacts told, so many refused by the rules."""
+    """All deliveries of a revision are decided: so many contacts told, so many refused by the rules; ``without_way``: why -> how many
+    should hear and cannot be reached (``dispatch.audience``)."""
 
     level: Level
     kind: EventKind
     told: int
     refused: int
+    without_way: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, PartReceipt
 from warning.dispatch.rows import OPEN, Open, change
 from warning.dispatch.trail import Row, Trail, taken_up
-from warning.model import DeliveryState
+from warning.model import DeliveryState, Level
 
 UNSETTLED = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
 CLAIMABLE = (*OPEN, DeliveryState.SENDING.value)
@@ -66,11 +66,13 @@ Entry = Claim | Close | Arrived
 Answer = Claimed | tuple[Open, ...] | None  # of a Claim; of a Close or Arrived: what is to be sent now or later
 
 
-async def write(connection: AsyncConnection, trail: Trail, entries: Sequence[Entry]) -> list[Answer]:
-    """One batch. Answers in the order of the entries."""
+async def write(
+    connection: AsyncConnection, trail: Trail, entries: Sequence[Entry], withheld: Collection[str] = frozenset()
+) -> list[Answer]:
+    """One batch. Answers in the order of the entries. ``withheld``: alerts that wait for a person, and take the place of nothing lower."""
     entries = [_storable(entry) for entry in entries]
     claimed = await _claim(connection, trail, [entry for entry in entries if isinstance(entry, Claim)])
-    closed = await _close(connection, trail, [entry for entry in entries if isinstance(entry, Close)])
+    closed = await _close(connection, trail, [entry for entry in entries if isinstance(entry, Close)], withheld)
     arrived = await _arrive(connection, trail, [entry for entry in entries if isinstance(entry, Arrived)])
     answers: list[Answer] = []
     for entry in entries:
@@ -125,7 +127,9 @@ async def _claim(connection: AsyncConnection, trail: Trail, claims: Sequence[Cla
     return {row["id"]: Claimed(row["attempts"], tuple(sorted(taken[row["id"]])), row["doubled"], row["resent"]) for row in rows}
 
 
-async def _close(connection: AsyncConnection, trail: Trail, closes: Sequence[Close]) -> dict[int, tuple[Open, ...]]:
+async def _close(
+    connection: AsyncConnection, trail: Trail, closes: Sequence[Close], withheld: Collection[str]
+) -> dict[int, tuple[Open, ...]]:
     if not closes:
         return {}
     by_id = {close.delivery: close for close in closes}
@@ -133,7 +137,7 @@ async def _close(connection: AsyncConnection, trail: Trail, closes: Sequence[Clo
     for row in rows:
         _apply(row, by_id[row["id"]])
     await _write_parts(connection, trail, rows, by_id)
-    replaced = await _replace(connection, trail, [row for row in rows if row["state"] in OPEN], by_id)
+    replaced = await _replace(connection, trail, [row for row in rows if row["state"] in OPEN], by_id, withheld)
     await _settle(connection, rows)
     await change(connection, rows, trail)
     ids = {close.delivery: tuple(part.message_id for part in close.outcome.parts if part.message_id) for close in closes}
@@ -226,7 +230,7 @@ def _undeliverable(row: Row, reason: str) -> None:
 
 
 async def _replace(
-    connection: AsyncConnection, trail: Trail, rows: Sequence[Row], closes: Mapping[int, Close]
+    connection: AsyncConnection, trail: Trail, rows: Sequence[Row], closes: Mapping[int, Close], withheld: Collection[str]
 ) -> dict[int, tuple[Open, ...]]:
     """A retry whose chain has moved on meanwhile sends the state that replaced it, under a row of its own."""
     if not rows:
@@ -238,6 +242,7 @@ async def _replace(
         chains[alert.chain].append(alert)
     for row in rows:
         newer = [alert for alert in chains[row["chain"]] if alert.revision > row["revision"] and alert.sent_ms <= row["due_ms"]]
+        newer = [alert for alert in newer if alert.identifier not in withheld or Level(alert.level) <= Level(row["level"])]
         if not newer:
             continue
         replaced[row["id"]] = await _insert_replacement(connection, trail, row, newer[-1], closes[row["id"]])

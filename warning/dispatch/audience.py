@@ -4,7 +4,12 @@ A contact hears of raise, change of class, material change of arrival and end (`
 districts. Whoever heard of a chain before hears of every step down and of its end, whatever the class. A newer revision of any
 kind replaces one that has not gone yet: then the contact gets the state that replaced it, over the channels where it waited.
 
-People get their first channel; ``escalation`` adds the next ones. Machines (MACHINES) get theirs beside that, for they do not escalate.
+People get their first channel; ``escalation`` adds the next ones. Machines (MACHINES) get theirs beside that.
+
+**Who cannot be reached has a row, too:** on the channel NO_WAY, REFUSED, with the reason why; from there ``escalation`` goes on at once.
+That is who should hear and has no address, none that a channel of this deployment goes to (``no_route``), only an endpoint that wants
+nothing any more, or said stop though others rely on him (``people.duty``). A person of the public who said stop has chosen, and has none.
+Nor has whom the rules refuse in any case: an exercise does not look for ways to live contacts.
 """
 
 from __future__ import annotations
@@ -13,12 +18,15 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from warning.alerts.rules import Verdict
-from warning.model import AlertEvent, DeliveryState, EventKind
+from warning.model import AlertEvent, DeliveryState, EventKind, Level
+from warning.people.duty import on_duty
+from warning.people.subscriptions import CONTACT as SUBSCRIBED
+from warning.people.unreached import ENDPOINT_OFF, NO_ADDRESS, NO_CONSENT, NO_ROUTE, NO_WAY
+from warning.people.unreached import MACHINES as MACHINES
 from warning.region import CHANNELS, Contact
 
 OPEN = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
 MAY_HAVE_HEARD = (DeliveryState.SENDING, DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
-MACHINES = ("webhook", "broadcast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,8 @@ class Known:
     handed: bool
     attempts: int
     due_ms: int
-    revision: int = 0
+    revision: int = 0  # -1: of another chain, which a person's alert takes the place of
+    level: Level = Level.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +86,51 @@ def plan(
     off: Collection[tuple[str, str]],
     *,
     replay: bool,
+    withheld: bool = False,
 ) -> Plan:
     """What is to be done about one revision for some contacts.
 
     ``history``: the deliveries of its chain to these contacts; those of this very revision are there already and stay. ``off``: (contact,
     address) that want nothing any more. In a ``replay`` each revision is sent at its own time however late we read it, so only a retry
-    that would come after this revision is overtaken.
+    that would come after this revision is overtaken. ``withheld``: it waits for a person, or was declined; see ``overtakable``.
     """
     alert = event.alert
     older = [known for known in history if known.revision < alert.revision]
     there = {(known.contact, known.channel) for known in history if known.revision == alert.revision}
-    late = [known for known in older if known.state in OPEN and overtakable(known, alert.sent_ms, replay=replay)]
+    late = [known for known in older if known.state in OPEN and overtakable(known, event, replay=replay, withheld=withheld)]
     gone = {known.id for known in late}
     heard = {
         known.contact for known in older if known.handed or known.state in MAY_HAVE_HEARD or (known.state in OPEN and known.id not in gone)
     }
-    waiting = {(known.contact, known.channel) for known in late}
-    planned: list[Planned] = []
+    waiting, planned = {(known.contact, known.channel) for known in late}, list[Planned]()
+    missing = {contact for contact, _ in waiting} if alert.active else set()  # who did not get what this revision replaces
+    known_here = {contact for contact, _ in there}
     for one in addressed:
         contact, first = one.contact, True
         wanted = told(contact, event, heard, near=one.near)
-        for channel, address in ladder(contact, ways):
+        rungs = ladder(contact, ways) if contact.consent else []
+        for channel, address in rungs:
             machine = channel in MACHINES
             stands_in = (contact.id, channel) in waiting
             if ((wanted and (machine or first)) or (alert.active and stands_in)) and (contact.id, channel) not in there:
                 verdict = may(contact, contact.id in heard, stands_in)
                 planned.append(_permitted(one, channel, address, verdict, off))
             first = first and machine
+        if (wanted or contact.id in missing) and contact.id not in known_here and (why := without_way(contact, rungs, off)):
+            verdict = may(contact, contact.id in heard, contact.id in missing)
+            if verdict.allowed or verdict.held:
+                planned.append(Planned(contact, NO_WAY, DeliveryState.REFUSED, why, deadline_ms=one.deadline_ms))
     return Plan(tuple(planned), tuple(sorted(gone)))
+
+
+def without_way(contact: Contact, rungs: Sequence[tuple[str, str]], off: Collection[tuple[str, str]]) -> str:
+    """Why nothing can go to who should hear; "": something can, or it is his own choice."""
+    if not contact.consent:
+        return NO_CONSENT if on_duty(contact) else ""
+    if not rungs:
+        return NO_ROUTE if contact.phone or contact.email or contact.webhook else NO_ADDRESS
+    closed = all((contact.id, address) in off for _, address in rungs)
+    return ENDPOINT_OFF if closed and not contact.id.startswith(SUBSCRIBED) else ""
 
 
 def ladder(contact: Contact, ways: Ways) -> list[tuple[str, str]]:
@@ -115,9 +141,14 @@ def ladder(contact: Contact, ways: Ways) -> list[tuple[str, str]]:
     return sorted(listed, key=lambda way: order.get(way[0], len(order)))
 
 
-def overtakable(known: Known, sent_ms: int, *, replay: bool) -> bool:
-    """Live, whatever has not gone is overtaken. In a replay only a retry that, at its own time, would come later."""
-    return not replay or (known.attempts > 0 and known.due_ms >= sent_ms)
+def overtakable(known: Known, event: AlertEvent, *, replay: bool, withheld: bool) -> bool:
+    """Live, whatever has not gone is overtaken. In a replay only a retry that, at its own time, would come later.
+
+    What is ``withheld`` overtakes nothing of a lower class, and nothing of another chain: were it never let out, nobody would hear either.
+    """
+    if withheld and (known.revision < 0 or known.level < event.alert.level):
+        return False
+    return not replay or (known.attempts > 0 and known.due_ms >= event.alert.sent_ms)
 
 
 def told(contact: Contact, event: AlertEvent, heard: Collection[str], *, near: bool) -> bool:
@@ -135,7 +166,7 @@ def told(contact: Contact, event: AlertEvent, heard: Collection[str], *, near: b
 def _permitted(one: Addressed, channel: str, address: str, verdict: Verdict, off: Collection[tuple[str, str]]) -> Planned:
     contact, due = one.contact, one.deadline_ms
     if (contact.id, address) in off:
-        return Planned(contact, channel, DeliveryState.REFUSED, "endpoint_off", deadline_ms=due)
+        return Planned(contact, channel, DeliveryState.REFUSED, ENDPOINT_OFF, deadline_ms=due)
     if verdict.held:
         return Planned(contact, channel, DeliveryState.WAITING, verdict.reason, held=True, deadline_ms=due)
     if not verdict.allowed:

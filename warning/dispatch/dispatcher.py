@@ -173,6 +173,7 @@ class Dispatcher:
             self._wall_ms,
         )
         self._planner.see = self._following.see
+        ledger.withheld = self._planner.withheld
         contacts, replay = Lookup(self._contacts), self._deployment.replay
         self._courier = Courier(
             ledger, self._journal, self._planner, self._channels, contacts, replay, self.now_ms, self._wall_ms, self._listen
@@ -291,7 +292,7 @@ class Dispatcher:
 
     def _escalation(self, ledger: Ledger) -> Escalation:
         code_of_alert = partial(code_of, self._code_secret)
-        return Escalation(
+        made = Escalation(
             self._planner,
             ledger,
             self._directory,
@@ -304,6 +305,8 @@ class Dispatcher:
             self._closures,
             self._lost,
         )
+        self._planner.unreachable = made.wake
+        return made
 
     def _lost(self) -> None:
         """A commit may have come through whose answer did not: the ledger may have what nobody was handed."""
@@ -316,11 +319,7 @@ class Dispatcher:
 
     async def _contacts(self, ids: Collection[str]) -> dict[str, Contact]:
         """As they are now, also who said stop. Raises Unavailable."""
-        found = {contact.id: contact async for chunk in self._directory.heard(ids) for contact in chunk}
-        for name in set(ids) - set(found):
-            if (contact := await self._directory.contact(name)) is not None:
-                found[name] = contact
-        return found
+        return await self._directory.many(ids)
 
     def _mind_the_gate(self, batch: Batch, newest_ms: int) -> None:
         """Live and more than a minute behind: read to the end before sending."""
@@ -376,6 +375,7 @@ class Dispatcher:
             self._signed.watch()
             try:
                 await self._following.recheck()
+                self._planner.look_again()  # before what is held is let go: what it overtakes must not go first
                 await self._courier.recheck()
                 if self._resync:
                     self._resync = False

@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
 from warning.dispatch import tables as t
-from warning.dispatch.audience import MACHINES, Planned
+from warning.dispatch.audience import Planned
 from warning.dispatch.rows import OPEN, Open, delivery_row
 from warning.dispatch.steps import Others
 from warning.dispatch.trail import Row, Trail
 from warning.model import AlertEvent, DeliveryState, EventKind
+from warning.people.subscriptions import CONTACT as SUBSCRIBED
+from warning.people.unreached import MACHINES, UNREACHABLE
 
 HANDED = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value, DeliveryState.UNKNOWN.value, DeliveryState.SENDING.value)
 TRYING = (DeliveryState.WAITING.value, DeliveryState.SENDING.value, DeliveryState.ACCEPTED.value, DeliveryState.UNKNOWN.value)
@@ -40,19 +42,27 @@ Over = Callable[[Row], bool]
 Decide = Callable[[Others, dict[str, set[str]]], Sequence[Made]]  # how the others stand, contact -> channels tried -> the steps
 
 
-async def candidates(connection: AsyncConnection, now_ms: int, after_ms: int, long_ms: int, most: int, after_id: int) -> list[Row]:
-    """Deliveries of what holds now whose time may be over, and about which nothing was done; at most ``most``, ids above ``after_id``."""
+async def candidates(
+    connection: AsyncConnection, now_ms: int, after_ms: int, long_ms: int, most: int, after_id: int, withheld: Collection[str]
+) -> list[Row]:
+    """Deliveries of what holds now whose time may be over, and about which nothing was done; at most ``most``, ids above ``after_id``.
+
+    ``withheld``: what waits for a person takes the place of nothing. Of agencies that subscribed only what goes to people.
+    """
     c, newer = t.deliveries.c, t.alerts.alias("newer")
     accepted = and_(c.state == DeliveryState.ACCEPTED.value, c.changed_ms <= now_ms - after_ms)
     failed = c.state == DeliveryState.FAILED.value
     goes_on = or_(c.next_attempt_ms.isnot(None), c.state == DeliveryState.UNKNOWN.value)  # held: not; unknown for good: as one that waits
     waits = and_(c.state.in_(OPEN), goes_on, c.reason != QUIET, func.coalesce(c.resent_ms, c.created_ms) <= now_ms - long_ms)
+    nowhere = and_(c.state == DeliveryState.REFUSED.value, c.reason.in_(UNREACHABLE), c.channel.notin_(MACHINES))
     told_newer = exists().where(newer.c.chain == c.chain, newer.c.revision > c.revision, newer.c.kind.notin_(UNTOLD))
+    told_newer = told_newer.where(newer.c.identifier.notin_(withheld))
+    ours = or_(c.channel.notin_(MACHINES), ~c.contact.startswith(SUBSCRIBED, autoescape=True))
     query = (
         select(t.deliveries)
         .join(t.alerts, t.alerts.c.identifier == c.alert)
-        .where(c.id > after_id, c.expires_ms > now_ms, c.channel.notin_(MACHINES), t.alerts.c.kind.notin_(OVER))
-        .where(or_(accepted, failed, waits), ~exists().where(t.escalations.c.delivery == c.id), ~told_newer)
+        .where(c.id > after_id, c.expires_ms > now_ms, ours, t.alerts.c.kind.notin_(OVER))
+        .where(or_(accepted, failed, waits, nowhere), ~exists().where(t.escalations.c.delivery == c.id), ~told_newer)
         .order_by(c.id)
         .limit(most)
     )
@@ -66,16 +76,17 @@ async def others(
     found, tried = Others(reached=set(answered)), dict[str, set[str]]()
     c = t.deliveries.c
     done = exists().where(t.escalations.c.delivery == c.id).label("done")
-    query = select(c.contact, c.channel, c.state, c.created_ms, c.changed_ms, c.attempts, c.resent, c.resent_ms, done)
+    query = select(c.contact, c.channel, c.state, c.reason, c.created_ms, c.changed_ms, c.attempts, c.resent, c.resent_ms, done)
     for row in await connection.execute(query.where(c.alert == alert, c.contact.in_(list(contacts)))):
         found.told.add(row.contact)
         tried.setdefault(row.contact, set()).add(row.channel)
-        if row.channel in MACHINES:
-            continue
+        machine = row.channel in MACHINES
         if row.state == DeliveryState.DELIVERED.value:
-            found.reached.add(row.contact)
-        elif row.state in TRYING and not row.done:
-            (found.spent if over(row._asdict()) else found.trying).add(row.contact)
+            (found.machines_reached if machine else found.reached).add(row.contact)
+        elif row.state in TRYING and not row.done and row.reason != QUIET:  # who sleeps until morning stands in for nobody tonight
+            late = over(row._asdict())
+            if not (machine and late):
+                (found.machines_trying if machine else found.spent if late else found.trying).add(row.contact)
     return found, tried
 
 
@@ -88,10 +99,11 @@ async def enter(
     over: Over,
     decide: Decide,
     now_ms: int,
+    withheld: Collection[str],
 ) -> tuple[list[Made], list[Open]]:
     """Decides with what stands in the same transaction; the steps, and the deliveries that they added. None of a revision that a newer
     one has taken the place of since it was looked at: what it added would go out after that one."""
-    if await _has_newer(connection, event):
+    if await _has_newer(connection, event, withheld):
         return [], []
     made = list(decide(*await others(connection, event.alert.identifier, contacts, answered, over)))
     rows: list[Row] = []
@@ -109,10 +121,10 @@ async def enter(
     return made, [Open.of(row) for row in rows if row["state"] in OPEN]
 
 
-async def _has_newer(connection: AsyncConnection, event: AlertEvent) -> bool:
+async def _has_newer(connection: AsyncConnection, event: AlertEvent, withheld: Collection[str]) -> bool:
     c, alert = t.alerts.c, event.alert
     newer = select(c.identifier).where(c.chain == chain_of(alert.identifier), c.revision > alert.revision, c.kind.notin_(UNTOLD))
-    return (await connection.execute(newer.limit(1))).first() is not None
+    return (await connection.execute(newer.where(c.identifier.notin_(withheld)).limit(1))).first() is not None
 
 
 def _row(one: Made, now_ms: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a warning does when nobody confirms it: the contact's next channel, its office, its district's control room; see ``steps``.
 
 Looked at every few seconds, by the dispatcher's time. Every step stands in the ledger (``escalations``) with its reason, before it is sent.
+Who has no way at all (``audience.NO_WAY``) is looked at at once, as soon as his plan is written.
 Answers that came in by SMS, link or API (``people.acknowledged``) end it; a bare "1" answers all that this phone was lately sent, a code
 only what it is the code of. After a start nobody's time is over sooner than RESTART_MS later: while we were away no receipt could come in;
 so, too, when the ledger was away, or we were frozen. A replay does not escalate: its receipts come at today's time, and it has to be
@@ -10,6 +11,7 @@ reproducible.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -19,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from warning.alerts.quiet import quiet_until
 from warning.dispatch import steps
+from warning.dispatch.around import Around
 from warning.dispatch.audience import Planned
 from warning.dispatch.closures import Closures
 from warning.dispatch.escalated import Made
@@ -62,12 +65,20 @@ class Escalation:
         self.after_ms = 1000 * self.planner.region.alert.escalate_after_s
         self._started_ms = self.now_ms()
         self._since: dict[str, int] = {}  # alert -> when its first delivery was planned
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is somebody whom nothing can reach: others must hear at once."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Until it is cancelled. What does not answer is asked again at the next look."""
         every_s, good_ms = min(MOST_LOOK_S, max(LEAST_LOOK_S, self.after_ms / 20_000)), self.now_ms()
         while True:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(LEAST_LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), every_s - LEAST_LOOK_S)
+            self._wake.clear()
             now_ms = self.now_ms()
             if now_ms - good_ms > RESTART_MS:  # receipts of that time are still to come
                 self._started_ms = now_ms
@@ -120,21 +131,15 @@ class Escalation:
     def _overdue(self, row: Row, now_ms: int) -> str:
         state = DeliveryState(row["state"])
         since_ms = row["changed_ms"] if state is DeliveryState.ACCEPTED else row["resent_ms"] or row["created_ms"]
-        if state is not DeliveryState.FAILED and since_ms < self._started_ms and now_ms < self._started_ms + RESTART_MS:
+        at_once = state in (DeliveryState.FAILED, DeliveryState.REFUSED)
+        if not at_once and since_ms < self._started_ms and now_ms < self._started_ms + RESTART_MS:
             return ""
         closed_ms = self.closures.closed_ms(row["channel"], since_ms, now_ms)
-        stood = Stood(state, row["channel"], since_ms, closed_ms, row["attempts"] - row["resent"])
+        stood = Stood(state, row["channel"], since_ms, closed_ms, row["attempts"] - row["resent"], row["reason"])
         return steps.overdue(stood, now_ms, self.after_ms)
 
     async def _go_on(self, event: AlertEvent, due: list[tuple[Row, str]], now_ms: int) -> int:
-        zone = self.planner.region.zone_by_id.get(event.alert.zone)
-        contacts = await self.contacts({row["contact"] for row, _ in due})
-        offices = {one.id: await self.directory.office(one) for one in contacts.values() if one.office}
-        rooms: dict[tuple[str, ...], list[Contact]] = {}
-        for one in contacts.values():
-            if (near := self._near(one, zone.districts if zone else ())) not in rooms:
-                rooms[near] = await self.directory.control_rooms(near)
-        people = {one.id: one for some in (contacts.values(), *offices.values(), *rooms.values()) for one in some}
+        around = await self._around(event, due)
         answered = await self.answers.answered(due[0][0]["chain"], await self._out_since(event.alert.identifier))
 
         def over(row: Row) -> bool:
@@ -142,14 +147,9 @@ class Escalation:
 
         def decide(others: Others, tried: dict[str, set[str]]) -> list[Made]:
             made = []
-            steps.go_on(others, people, tried, self.planner.ways)
+            steps.go_on(others, around.people, tried, self.planner.ways)
             for row, why in due:
-                contact = contacts.get(row["contact"])
-                if contact is None or not contact.consent:
-                    made.append(Made(row, steps.NOBODY, "contact_gone"))
-                    continue
-                room = rooms[self._near(contact, zone.districts if zone else ())]
-                next_one = steps.step(contact, tried.get(contact.id, ()), offices.get(contact.id, ()), room, others, self.planner.ways)
+                next_one = around.step(row, others, tried, self.planner.ways)
                 if (one := self._made(event, row, why, next_one, now_ms)) is not None:
                     made.append(one)
                     if one.planned is not None:
@@ -158,10 +158,17 @@ class Escalation:
                         tried.setdefault(one.to, set()).add(one.channel)
             return made
 
-        made, opened = await self.ledger.escalate(event, list(people), answered, over, decide, now_ms)
-        self.routed([(item, people[item.contact]) for item in opened])
+        made, opened = await self.ledger.escalate(event, list(around.people), answered, over, decide, now_ms)
+        self.routed([(item, around.people[item.contact]) for item in opened])
         self._tell(event, made)
         return len(made)
+
+    async def _around(self, event: AlertEvent, due: list[tuple[Row, str]]) -> Around:
+        """In three questions, however many they are."""
+        zone = self.planner.region.zone_by_id.get(event.alert.zone)
+        contacts = await self.contacts({row["contact"] for row, _ in due})
+        offices = await self.directory.offices({one.office for one in contacts.values()})
+        return Around(contacts, offices, await self.directory.control_rooms(), zone.districts if zone else ())
 
     def _made(self, event: AlertEvent, row: Row, why: str, step: Step, now_ms: int) -> Made | None:
         """None: not yet."""
@@ -178,11 +185,6 @@ class Escalation:
         planned = Planned(step.to, step.channel, state, reason, verdict.held, row["deadline_ms"], row["step"] + 1)
         return Made(row, step.step, why, to, step.channel, planned)
 
-    @staticmethod
-    def _near(contact: Contact, districts: Sequence[str]) -> tuple[str, ...]:
-        """The districts whose control rooms answer for it."""
-        return tuple(one for one in contact.districts if one in districts) or tuple(contact.districts) or tuple(districts)
-
     async def _out_since(self, alert: str) -> int:
         """Since when a revision is on its way: an answer from then on is one to it, also a colleague's of long before this step."""
         if alert not in self._since:
@@ -194,7 +196,9 @@ class Escalation:
     def _tell(self, event: AlertEvent, made: list[Made]) -> None:
         counts = Counter((one.step, one.why) for one in made)
         if counts:
-            log.warning("%s: not reached: %s", event.alert.identifier, ", ".join(f"{n} {why}: {step}" for (step, why), n in counts.items()))
+            said = ", ".join(f"{n} {why}: {step}" for (step, why), n in counts.items() if step not in (steps.OWN, steps.CHOSE))
+            if said:
+                log.warning("%s: not reached: %s", event.alert.identifier, said)
             self.listen(Escalated(event.alert.level, dict(counts)))
         nobody = [one.of["contact"] for one in made if one.step == steps.NOBODY]
         if nobody:

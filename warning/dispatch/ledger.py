@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,6 +42,7 @@ class Ledger:
         self._reads = engine.execution_options(**{READS: True})
         self._turn = asyncio.Lock()  # one writer at a time: SQLite lets a second one poll, and group commits need no second one
         self.lease = Lease(engine)
+        self.withheld: Callable[[], Collection[str]] = frozenset  # alerts that wait for a person (``planner``)
         self._salt = ""
 
     @staticmethod
@@ -188,10 +189,10 @@ class Ledger:
         async with self._moving() as (connection, trail):
             return await plans.some(connection, trail, event, contacts, decide, now_ms, due_ms)
 
-    async def finish(self, event: AlertEvent, now_ms: int, *, replay: bool) -> tuple[int, ...]:
+    async def finish(self, event: AlertEvent, now_ms: int, *, replay: bool, withheld: bool = False) -> tuple[int, ...]:
         """The plan of an alert is done; see ``plans.finish``."""
         async with self._moving() as (connection, trail):
-            return await plans.finish(connection, trail, event, now_ms, replay=replay)
+            return await plans.finish(connection, trail, event, now_ms, replay=replay, withheld=withheld)
 
     async def heard(self, event: AlertEvent) -> set[str]:
         """Contacts in its chain's history whom a revision may concern; see ``plans.heard``."""
@@ -203,6 +204,11 @@ class Ledger:
         async with self._reads.connect() as connection:
             return await plans.in_force(connection, now_ms)
 
+    async def overtaking(self, now_ms: int) -> list[bytes]:
+        """See ``plans.overtaking``."""
+        async with self._reads.connect() as connection:
+            return await plans.overtaking(connection, now_ms)
+
     async def unfinished(self) -> list[bytes]:
         """Values of the alerts whose plan is not done, a chain's in their order."""
         async with self._reads.connect() as connection:
@@ -211,7 +217,7 @@ class Ledger:
     async def unanswered(self, now_ms: int, after_ms: int, long_ms: int, most: int, after_id: int) -> list[Row]:
         """See ``escalated.candidates``."""
         async with self._reads.connect() as connection:
-            return await escalated.candidates(connection, now_ms, after_ms, long_ms, most, after_id)
+            return await escalated.candidates(connection, now_ms, after_ms, long_ms, most, after_id, self.withheld())
 
     async def out_since(self, alert: str) -> int:
         """When the first delivery of an alert was planned, ms."""
@@ -222,7 +228,7 @@ class Ledger:
     ) -> tuple[list[escalated.Made], list[Open]]:
         """See ``escalated.enter``."""
         async with self._moving() as (connection, trail):
-            return await escalated.enter(connection, trail, event, contacts, answered, over, decide, now_ms)
+            return await escalated.enter(connection, trail, event, contacts, answered, over, decide, now_ms, self.withheld())
 
     async def resend_stage(self, wish: Resend, now_ms: int) -> resent.Stage:
         """See ``resent.stage``."""
@@ -290,7 +296,7 @@ class Ledger:
     async def write(self, entries: list[attempts.Entry]) -> list[attempts.Answer]:
         """Claims, closings and receipts, in one transaction; see ``attempts``."""
         async with self._moving() as (connection, trail):
-            return await attempts.write(connection, trail, entries)
+            return await attempts.write(connection, trail, entries, self.withheld())
 
     async def alert(self, identifier: str) -> bytes:
         """The stored value of an alert."""

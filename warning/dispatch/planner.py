@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -34,6 +34,7 @@ from warning.errors import Unavailable
 from warning.facts import AlertHandled, DocumentConflict, Listener, Ready
 from warning.model import AlertEvent, DeliveryState, Level
 from warning.people.directory import Directory
+from warning.people.unreached import MACHINES, NO_WAY, UNREACHABLE
 from warning.region import Contact, Region
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,10 @@ class Job:
     off: set[tuple[str, str]] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    without_way: dict[str, str] = field(default_factory=dict)  # contact -> why
     turns: int = 0
+    withheld: bool = False  # some were planned while it waited for a person
+    again: bool = False  # it was planned before, and is let out now
 
 
 @dataclass
@@ -82,10 +86,12 @@ class Planner:
     resync: Callable[[], Awaitable[None]]
     wall_ms: Callable[[], int]
     see: Callable[[AlertEvent], None] = lambda event: None
+    unreachable: Callable[[], None] = lambda: None  # hears that somebody has no way, and that others must hear at once
 
     def __post_init__(self) -> None:
         self._chains: dict[str, deque[Job]] = {}
-        self._newest: dict[str, int] = {}  # chain -> the newest revision that is entered and not planned
+        self._newest: dict[str, int] = {}  # chain -> the newest revision that is entered, not planned, and may leave
+        self._withheld: dict[str, AlertEvent] = {}  # identifier -> what a person has not let out
         self._wake = asyncio.Event()
 
     # --- in
@@ -94,6 +100,12 @@ class Planner:
         """Takes up what a crash left unplanned."""
         for value in await self.ledger.unfinished():
             self._enter(DECODER.decode(value))
+        if self.region.alert.approve_from is not None:
+            for value in await self.ledger.in_force(self.wall_ms()):
+                self._note(DECODER.decode(value), self.wall_ms())
+            for value in await self.ledger.overtaking(self.wall_ms()):
+                if (event := DECODER.decode(value)).alert.identifier not in self._withheld:  # let out while no dispatcher ran
+                    self._enter(event, again=True)
 
     async def take(self, batch: Batch, now_ms: int) -> int:
         """Enters a batch; its newest sent time. Raises DBAPIError; the same batch may then be given again."""
@@ -107,14 +119,47 @@ class Planner:
         await self.ledger.move(batch.position)
         return newest_ms
 
-    def _enter(self, event: AlertEvent) -> None:
+    def _enter(self, event: AlertEvent, *, again: bool = False) -> None:
         chain = chain_of(event.alert.identifier)
         jobs = self._chains.setdefault(chain, deque())
         if any(job.event.alert.identifier == event.alert.identifier for job in jobs):
             return
-        jobs.append(Job(event))
-        self._newest[chain] = event.alert.revision
+        jobs.append(Job(event, again=again))
+        self._note(event, self.wall_ms())
         self._wake.set()
+
+    def _note(self, event: AlertEvent, now_ms: int) -> bool:
+        """Whether a person has not let it out: then it takes the place of nothing lower that may go, until he does (``look_again``)."""
+        alert, chain = event.alert, chain_of(event.alert.identifier)
+        if self._is_withheld(event, now_ms):
+            self._withheld[alert.identifier] = event
+            return True
+        for one in [one.alert for one in self._withheld.values()]:
+            if chain_of(one.identifier) == chain and one.revision <= alert.revision:
+                del self._withheld[one.identifier]
+        if chain in self._chains:
+            self._newest[chain] = max(alert.revision, self._newest.get(chain, 0))
+        return False
+
+    def _is_withheld(self, event: AlertEvent, at_ms: int) -> bool:
+        if self.deployment.replay or self.region.alert.approve_from is None:
+            return False
+        verdict = self.may(event, None, at_ms, knows=True, stands_in=True)
+        return event.alert.active and (verdict.held or verdict.reason == "declined")
+
+    def withheld(self) -> frozenset[str]:
+        """Identifiers of revisions that take the place of nothing lower, for a person has not let them out."""
+        return frozenset(self._withheld)
+
+    def look_again(self) -> None:
+        """What a person has let out since is planned once more: now it overtakes what is lower and has not gone."""
+        now_ms = self.wall_ms()
+        for event in sorted(self._withheld.values(), key=lambda event: event.alert.revision):
+            if event.alert.expires_ms <= now_ms:
+                self._withheld.pop(event.alert.identifier, None)
+            elif not self._is_withheld(event, now_ms):
+                self._enter(event, again=True)
+                self._note(event, now_ms)
 
     def overtakes(self, chain: str, alert: str) -> bool:
         """Whether a newer revision of the chain is entered and being planned: what waits of that alert must not go any more."""
@@ -167,16 +212,28 @@ class Planner:
             await self._plan(job, some, now_ms, alert.sent_ms if replay else now_ms)
             job.turns += 1
         if not job.left:
-            self.dropped(await self.ledger.finish(job.event, now_ms, replay=replay))
+            withheld = self._note(job.event, now_ms)
+            if job.withheld and not withheld:  # released meanwhile: who was planned before has to be looked at again
+                job.left, job.withheld = None, False
+                return
+            self.dropped(await self.ledger.finish(job.event, now_ms, replay=replay, withheld=withheld))
             self._finished(chain)
 
     def _finished(self, chain: str) -> None:
         jobs = self._chains[chain]
         job = jobs.popleft()
         alert = job.event.alert
-        self.listen(AlertHandled(alert.level, alert.kind, len(job.told), len(job.refused - job.told)))
+        without, refused = job.without_way.keys() - job.told, job.refused - job.told - job.without_way.keys()
+        if without:
+            words = "%s: %d contacts cannot be reached (%s): others are told in their place: %s ..."
+            why = ", ".join(sorted({job.without_way[one] for one in without}))
+            log.warning(words, alert.identifier, len(without), why, ", ".join(sorted(without)[:5]))
+        if not job.again:
+            reasons = Counter(job.without_way[one] for one in without)
+            self.listen(AlertHandled(alert.level, alert.kind, len(job.told), len(refused), reasons))
         if not jobs:
-            del self._chains[chain], self._newest[chain]
+            del self._chains[chain]
+            self._newest.pop(chain, None)
 
     async def _gather(self, job: Job) -> None:
         """Everyone whom this may concern, the most urgent last."""
@@ -204,20 +261,28 @@ class Planner:
         def may(contact: Contact, knows: bool, stands_in: bool) -> Verdict:
             return self.may(event, contact, at_ms, knows=knows, stands_in=stands_in)
 
+        withheld, replay = self._note(event, now_ms), self.deployment.replay
+        job.withheld = job.withheld or withheld
+
         def decide(history: list[audience.Known]) -> audience.Plan:
-            found = audience.plan(event, some, history, self.ways, may, job.off, replay=self.deployment.replay)
+            found = audience.plan(event, some, history, self.ways, may, job.off, replay=replay, withheld=withheld)
             return replace(found, planned=tuple(self._quiet(event, planned, now_ms) for planned in found.planned))
 
         done: Some = await self.ledger.plan_some(event, [one.contact.id for one in some], decide, now_ms, at_ms)
         for planned in done.plan.planned:
-            (job.refused if planned.state is DeliveryState.REFUSED else job.told).add(planned.contact.id)
+            if planned.channel == NO_WAY:
+                job.without_way[planned.contact.id] = planned.reason
+            else:
+                (job.refused if planned.state is DeliveryState.REFUSED else job.told).add(planned.contact.id)
+        if any(planned.reason in UNREACHABLE for planned in done.plan.planned):
+            self.unreachable()
         contacts = {one.contact.id: one.contact for one in some}
         self.dropped(done.plan.overtaken)
         self.routed([(item, contacts[item.contact]) for item in done.opened])
 
     def _quiet(self, event: AlertEvent, planned: audience.Planned, now_ms: int) -> audience.Planned:
         """What can wait for the end of the contact's quiet hours does; a replay has no nights."""
-        if planned.state is not DeliveryState.WAITING or planned.held or planned.channel in audience.MACHINES or self.deployment.replay:
+        if planned.state is not DeliveryState.WAITING or planned.held or planned.channel in MACHINES or self.deployment.replay:
             return planned
         until_ms = quiet_until(planned.contact, event.alert, self.region, now_ms)
         return planned if until_ms is None else replace(planned, reason=QUIET, not_before_ms=until_ms)

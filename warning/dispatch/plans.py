@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import ColumnElement, delete, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
@@ -22,7 +22,7 @@ from warning.dispatch.trail import Row, Trail, taken_up
 from warning.model import Alert, AlertEvent, DeliveryState, Level
 
 Decide = Callable[[list[Known]], Plan]
-_KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision")
+_KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision", "level")
 AT_ONCE = 1000  # rows of one statement
 
 
@@ -49,8 +49,9 @@ def _older(alert: Alert) -> ColumnElement[bool]:
 
 def _known(row: Any, own: str) -> Known:
     """Of another chain: older than any revision of ours."""
-    known = {name: row[name] for name in _KNOWN if name not in ("state", "revision")}
-    return Known(**known, state=DeliveryState(row["state"]), revision=row["revision"] if row["chain"] == own else -1)
+    known = {name: row[name] for name in _KNOWN if name not in ("state", "revision", "level")}
+    revision = row["revision"] if row["chain"] == own else -1
+    return Known(**known, state=DeliveryState(row["state"]), revision=revision, level=Level(row["level"]))
 
 
 async def begin(connection: AsyncConnection, event: AlertEvent, value: bytes) -> None:
@@ -83,13 +84,15 @@ async def some(
     return Some(plan, [Open.of(row) for row in rows if row["state"] in OPEN])
 
 
-async def finish(connection: AsyncConnection, trail: Trail, event: AlertEvent, now_ms: int, *, replay: bool) -> tuple[int, ...]:
+async def finish(
+    connection: AsyncConnection, trail: Trail, event: AlertEvent, now_ms: int, *, replay: bool, withheld: bool = False
+) -> tuple[int, ...]:
     """Everybody is planned; what an older revision still has on its way, to whoever is no contact any more, will not go. Its ids."""
     alert, c = event.alert, t.deliveries.c
     older = _older(alert) & c.state.in_(OPEN)
     rows = (await connection.execute(select(*(c[name] for name in _KNOWN), c.chain).where(older))).mappings()
     known = [_known(row, chain_of(alert.identifier)) for row in rows]
-    gone = tuple(one.id for one in known if overtakable(one, alert.sent_ms, replay=replay))
+    gone = tuple(one.id for one in known if overtakable(one, event, replay=replay, withheld=withheld))
     await overtake(connection, trail, gone, now_ms)
     await connection.execute(delete(t.plans).where(t.plans.c.alert == alert.identifier))
     return gone
@@ -119,6 +122,15 @@ async def heard(connection: AsyncConnection, event: AlertEvent) -> set[str]:
 async def in_force(connection: AsyncConnection, now_ms: int) -> list[bytes]:
     """The values of alerts that have not expired, a chain's in their order."""
     query = select(t.alerts.c.value).where(t.alerts.c.expires_ms > now_ms).order_by(t.alerts.c.chain, t.alerts.c.revision)
+    return [bytes(value) for value in (await connection.execute(query)).scalars()]
+
+
+async def overtaking(connection: AsyncConnection, now_ms: int) -> list[bytes]:
+    """The values of alerts in force that are planned, while their chain has something older on its way: they waited for a person."""
+    c, d = t.alerts.c, t.deliveries.c
+    oldest = select(d.chain, func.min(d.revision).label("revision")).where(d.state.in_(OPEN)).group_by(d.chain).subquery()
+    query = select(c.value).join(oldest, oldest.c.chain == c.chain).where(oldest.c.revision < c.revision, c.expires_ms > now_ms)
+    query = query.where(~exists().where(t.plans.c.alert == c.identifier)).order_by(c.chain, c.revision)
     return [bytes(value) for value in (await connection.execute(query)).scalars()]
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.database import Tables
 from warning.model import AlertEvent, EventKind
+from warning.people.duty import ON_DUTY
 from warning.people.interest import places_of
 from warning.people.rows import contact_of
 from warning.people.subscriptions import Subscriptions
@@ -31,6 +32,7 @@ REMEMBERED_S = 2.0  # a contact looked up is not asked for again so long: a stop
 MOST_REMEMBERED = 10_000
 
 _HEARS = sql.and_(contacts.c.active, contacts.c.consent, ~contacts.c.stopped)
+_CONCERNED = sql.and_(contacts.c.active, sql.or_(sql.and_(contacts.c.consent, ~contacts.c.stopped), ON_DUTY))
 
 
 class Directory:
@@ -77,7 +79,8 @@ class Directory:
         """Each contact that may have to hear of this revision, once, in lists of at most ``CHUNK``; ``also`` in any case.
 
         Of its place and from its class on; ``also``: who is in the chain's history. ``zone`` None: unknown, only ``also``. An end and what
-        contacts do not hear of concern ``also`` alone. Who is entered meanwhile is told from the next revision on.
+        contacts do not hear of concern ``also`` alone. Who is entered meanwhile is told from the next revision on. Who said stop and has
+        others to warn (``duty``) is among them, without ``consent``: nothing goes to him, and somebody has to know.
         """
         left = set(also)
         if zone is not None and event.alert.kind.told and event.alert.kind is not EventKind.CLEAR:
@@ -107,13 +110,13 @@ class Directory:
         own = districts.c
         for number, district in enumerate(wanted):
             query = sql.select(contacts).join(districts, own.contact == contacts.c.id)
-            query = query.where(own.district == district, contacts.c.level_rank <= rank, _HEARS, ~_in_any(wanted[:number]))
+            query = query.where(own.district == district, contacts.c.level_rank <= rank, _CONCERNED, ~_in_any(wanted[:number]))
             async for chunk in self._pages(query, own.contact):
                 yield chunk
         if zone.polygon is not None:
             lats, lons = zip(*zone.polygon, strict=True)
             place = sql.and_(contacts.c.lat.between(min(lats), max(lats)), contacts.c.lon.between(min(lons), max(lons)))
-            query = sql.select(contacts).where(place, contacts.c.level_rank <= rank, _HEARS, ~_in_any(wanted))
+            query = sql.select(contacts).where(place, contacts.c.level_rank <= rank, _CONCERNED, ~_in_any(wanted))
             polygon = shapely.Polygon(zone.polygon)
             shapely.prepare(polygon)
             async for chunk in self._pages(query, contacts.c.id):
@@ -152,16 +155,30 @@ class Directory:
         rows = await self.tables.run(sql.select(contacts).where(contacts.c.phone == phone, contacts.c.active).order_by(contacts.c.id))
         return [contact_of(row) for row in rows]
 
-    async def office(self, contact: Contact) -> list[Contact]:
-        """Who stands in for it, in the order of the office: those after it first, then those before; without itself."""
-        if not contact.office:
-            return []
-        query = sql.select(contacts).where(contacts.c.office == contact.office, contacts.c.id != contact.id, _HEARS)
-        found = [contact_of(row) for row in await self.tables.run(query.order_by(contacts.c.rank, contacts.c.id))]
-        mine = contact.rank, contact.id
-        return sorted(found, key=lambda one: ((one.rank, one.id) < mine, one.rank, one.id))
+    async def many(self, ids: Collection[str]) -> dict[str, Contact]:
+        """Those of these that there are, as they are now, also who said stop (without ``consent``). A question for each ``AT_ONCE``."""
+        wanted, found = sorted(set(ids)), dict[str, Contact]()
+        for first in range(0, len(wanted), AT_ONCE):
+            some = wanted[first : first + AT_ONCE]
+            rows = await self.tables.run(sql.select(contacts).where(contacts.c.id.in_(some), contacts.c.active))
+            found |= {row.id: contact_of(row) for row in rows}
+            found |= {one.id: one for one in await self.subscriptions.contacts([id for id in some if id not in found])}
+        return found
 
-    async def control_rooms(self, of: Sequence[str]) -> list[Contact]:
+    async def offices(self, names: Collection[str]) -> dict[str, list[Contact]]:
+        """Who of these offices hears, in the order of the office. A question for each ``AT_ONCE``."""
+        wanted, found = sorted(set(names) - {""}), dict[str, list[Contact]]()
+        for first in range(0, len(wanted), AT_ONCE):
+            query = sql.select(contacts).where(contacts.c.office.in_(wanted[first : first + AT_ONCE]), _HEARS)
+            for row in await self.tables.run(query.order_by(contacts.c.office, contacts.c.rank, contacts.c.id)):
+                found.setdefault(row.office, []).append(contact_of(row))
+        return found
+
+    async def office(self, contact: Contact) -> list[Contact]:
+        """Who stands in for it; see ``stand_ins``."""
+        return stand_ins(contact, (await self.offices([contact.office])).get(contact.office, []))
+
+    async def control_rooms(self, of: Sequence[str] = ()) -> list[Contact]:
         """The control rooms of these districts; without a district (a contact of all) every one."""
         query = sql.select(contacts).where(contacts.c.control_room, _HEARS)
         if of:
@@ -180,6 +197,12 @@ class Directory:
         """Contacts that would hear."""
         rows = await self.tables.run(sql.select(sql.func.count()).select_from(contacts).where(_HEARS))
         return int(rows[0][0]) if rows else 0
+
+
+def stand_ins(contact: Contact, office: Iterable[Contact]) -> list[Contact]:
+    """In the order of the office: those after it first, then those before; without itself."""
+    mine = contact.rank, contact.id
+    return sorted((one for one in office if one.id != contact.id), key=lambda one: ((one.rank, one.id) < mine, one.rank, one.id))
 
 
 def _in_any(wanted: Collection[str]) -> Any:

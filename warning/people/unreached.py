@@ -1,7 +1,8 @@
 """Who has not been reached by a warning: no receipt of any message, and no answer. Read from the ledger, for commands and the API.
 
-Of a chain, the newest revision that contacts heard of counts. Machines (webhook, broadcast) are not people. The tables are the
-dispatcher's (``dispatch.tables``); here they are only read.
+Of a chain, the newest revision that contacts heard of counts. Machines (webhook, broadcast) are not people, but who has nothing else and
+whom they did not reach is here. So is who has no way at all: NO_WAY stands for a channel there. The tables are the dispatcher's
+(``dispatch.tables``); here they are only read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from warning.model import DeliveryState, EventKind
 from warning.people.acknowledged import Acknowledgements
 
 MACHINES = ("webhook", "broadcast")
+NO_WAY = "none"  # the channel of who has none
+NO_ADDRESS, NO_ROUTE, NO_CONSENT, ENDPOINT_OFF = "no_address", "no_route", "no_consent", "endpoint_off"
+UNREACHABLE = (NO_ADDRESS, NO_ROUTE, NO_CONSENT, ENDPOINT_OFF, "exercise_number")  # reasons of REFUSED after which somebody else must hear
+NO_WORRY = ("own_channels", "unsubscribed")  # steps of an escalation that had nothing to do
 MOST = 500
 WITHIN_S = 10.0
 _METADATA = sql.MetaData()
@@ -45,6 +50,16 @@ _ESCALATIONS = sql.Table(
 _TOLD = tuple(kind.value for kind in EventKind if kind.told and kind is not EventKind.CLEAR)
 _UNTOLD = tuple(kind.value for kind in EventKind if not kind.told)
 _NEVER = (DeliveryState.REFUSED.value, DeliveryState.OVERTAKEN.value)  # nobody tried
+
+
+def _missed() -> sql.ColumnElement[bool]:
+    """Deliveries that were to reach a person; by a machine only where something had to be done about it."""
+    d, e = _DELIVERIES.c, _ESCALATIONS.c
+    done = sql.exists().where(e.delivery == d.id, e.step.notin_(NO_WORRY)).correlate(_DELIVERIES)
+    tried = sql.and_(d.channel.notin_(MACHINES), d.state.notin_(_NEVER))
+    nowhere = sql.and_(d.state == DeliveryState.REFUSED.value, d.reason.in_(UNREACHABLE), sql.or_(d.channel == NO_WAY, done))
+    machine = sql.and_(d.channel.in_(MACHINES), d.state != DeliveryState.DELIVERED.value, done)
+    return sql.or_(tried, nowhere, machine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +107,12 @@ class Unreached:
             done.c.alert == alert,
             done.c.contact == d.contact,
             done.c.state == DeliveryState.DELIVERED.value,
-            done.c.channel.notin_(MACHINES),
+            sql.or_(done.c.channel.notin_(MACHINES), d.channel.in_(MACHINES)),
         )
         found: list[Missed] = []
         while len(found) < most:
             query = sql.select(d.contact, sql.func.min(d.created_ms).label("since"), sql.func.min(d.chain).label("chain"))
-            query = query.where(d.alert == alert, d.channel.notin_(MACHINES), d.state.notin_(_NEVER), d.contact > after, ~reached)
+            query = query.where(d.alert == alert, _missed(), d.contact > after, ~reached)
             rows = await self._read(query.group_by(d.contact).order_by(d.contact).limit(most))
             if not rows:
                 break
@@ -112,7 +127,7 @@ class Unreached:
     async def _tried(self, alert: str, contacts: Sequence[str]) -> dict[str, list[Tried]]:
         d, e = _DELIVERIES.c, _ESCALATIONS.c
         query = sql.select(d.contact, d.channel, d.state, d.reason, e.step, e.why, e.to_contact).outerjoin(_ESCALATIONS, e.delivery == d.id)
-        query = query.where(d.alert == alert, d.contact.in_(contacts), d.channel.notin_(MACHINES)).order_by(d.id)
+        query = query.where(d.alert == alert, d.contact.in_(contacts)).order_by(d.id)
         tried: dict[str, list[Tried]] = defaultdict(list)
         for row in await self._read(query):
             tried[row.contact].append(Tried(row.channel, row.state, row.reason, row.step or "", row.why or "", row.to_contact or ""))

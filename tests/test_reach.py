@@ -1,0 +1,331 @@
+"""Who cannot be reached is seen, and others hear in his place at once; what waits for a person keeps nothing lower from people."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import channel_world as world
+import pytest
+from sqlalchemy import event as happens
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Engine
+from test_escalation_ledger import Mails, Night, night
+from test_planning import Phones, planned
+
+from warning.alerts.rules import Approval
+from warning.dispatch import escalation as escalating
+from warning.dispatch import tables as t
+from warning.dispatch.channel import Outcome
+from warning.facts import AlertHandled, Fact
+from warning.model import DeliveryState as State
+from warning.model import EventKind, Level
+from warning.people.consent import say
+from warning.people.imports import leave, merge
+from warning.people.unreached import Unreached
+from warning.region import Contact
+
+ROOM = world.contact(9, control_room=True, level=Level.EXCEPTIONAL)
+
+
+class Hooks(Phones):
+    name = "webhook"
+
+    def address(self, contact: Contact) -> str:
+        return contact.webhook
+
+
+@asynccontextmanager
+async def reach(folder: Path, *contacts: Contact):
+    async with night(folder, *contacts) as of:
+        of.facts = list[Fact]()
+        of.planner.channels, of.planner.listen = (Phones(), Hooks()), of.facts.append
+        yield of
+
+
+async def rows(of: Night) -> set[tuple[str, str, str, str]]:
+    found = await of.told.ledger._rows(select(t.deliveries))
+    return {(row["contact"], row["channel"], row["state"], row["reason"]) for row in found}
+
+
+def without_way(of: Night) -> dict[str, int]:
+    return dict(next(fact for fact in of.facts if isinstance(fact, AlertHandled)).without_way)
+
+
+# --- who has no way
+
+MAIL = {"phone": False, "email": "x@x.example"}  # and there is no relay
+
+
+@pytest.mark.parametrize(
+    ("lost", "why"),
+    [
+        (world.contact(1, office="dc", **MAIL), "no_route"),
+        (world.contact(1, office="dc", email="x@x.example", channels=("email",)), "no_route"),
+        (world.contact(1, office="dc", phone=False), "no_address"),
+        (world.contact(1, office="dc", consent=False), "no_consent"),
+        (world.contact(1, role="official", consent=False), "no_consent"),
+    ],
+)
+async def test_who_has_no_way_has_a_row_and_others_hear_in_his_place_at_once(tmp_path: Path, lost: Contact, why: str) -> None:
+    deputy = world.contact(2, office="dc", rank=1, level=Level.EXCEPTIONAL)  # would not hear of it himself
+    async with reach(tmp_path, lost, deputy, ROOM, world.contact(5)) as of:
+        event = await of.warn()
+        assert ("c1", "none", "refused", why) in await rows(of) and without_way(of) == {why: 1}
+        instead = ("office", "c2") if lost.office else ("control_room", "c9")
+        await of.look(0)
+        assert await of.steps() == [("c1", *instead)] and of.opened == [(event.alert.identifier, instead[1], "sms")]
+        report = Unreached(of.told.where.database, of.answers)
+        [one] = [one for one in await report.of(event.alert.identifier) if one.contact == "c1"]
+        assert [(each.channel, each.state, each.reason, each.step) for each in one.tried] == [("none", "refused", why, instead[0])]
+        await report.close()
+        await of.look(1)
+        assert len(of.opened) == 1, "once"
+
+
+async def test_who_of_the_public_said_stop_has_chosen_and_stands_nowhere(tmp_path: Path) -> None:
+    async with reach(tmp_path, world.contact(1), world.contact(2, **MAIL), ROOM) as of:
+        for stopped in (world.contact(1).phone, "x@x.example"):
+            await say(of.told.directory, stopped, given=False, at_ms=1, by="himself", how="sms")
+        await of.warn()
+        await of.look(0)
+        assert await rows(of) == set() and await of.steps() == [] and without_way(of) == {}
+
+
+async def test_who_stops_or_is_removed_while_his_message_waits_is_told_of_only_if_others_rely_on_him(tmp_path: Path) -> None:
+    some = [world.contact(1), world.contact(2, office="dc"), world.contact(3)]
+    async with reach(tmp_path, *some, ROOM) as of:
+        event = world.event(of.told.region, "A", sent_ms=of.start_ms)
+        await of.told.enter(of.planner, event)
+        await planned(of.planner)
+        for one in some[:2]:
+            await say(of.told.directory, one.phone, given=False, at_ms=1, by="himself", how="sms")
+        await leave(of.told.directory, ["c3"], 1, by="office")
+        for item in await of.told.ledger.open_deliveries():  # as the courier ends them
+            gone = item.contact == "c3"
+            await of.told.ledger.end(item.id, *((State.FAILED, "contact_gone") if gone else (State.REFUSED, "no_consent")), of.at_ms)
+        await of.look(0)
+        assert await of.steps() == [("c1", "unsubscribed", ""), ("c2", "control_room", "c9"), ("c3", "control_room", "c9")]
+        assert [to for _, to, _ in of.opened] == ["c9"], "once"
+
+
+async def test_an_exercise_looks_for_no_way_to_live_contacts(tmp_path: Path) -> None:
+    async with reach(tmp_path, world.contact(1, phone=False, live=True), ROOM) as of:
+        await of.warn()
+        assert await rows(of) == set() and await of.look(0) == 0
+
+
+async def test_an_endpoint_that_wants_nothing_any_more_is_the_end_of_an_office_and_not_of_an_agency(tmp_path: Path) -> None:
+    async with reach(tmp_path, world.contact(1, hook="a", phone=False), world.contact(2, hook="b"), ROOM) as of:
+        at = [{"contact": f"c{n}", "address": f"rehearsal:{hook}", "at_ms": 1} for n, hook in ((1, "a"), (2, "b"))]
+        async with of.told.ledger._writing() as connection:
+            await connection.execute(insert(t.endpoints_off), at)
+        await of.warn()
+        off = {("c1", "webhook", "refused", "endpoint_off"), ("c1", "none", "refused", "endpoint_off")}
+        assert await rows(of) == {*off, ("c2", "webhook", "refused", "endpoint_off"), ("c2", "sms", "accepted", "")}
+        await of.look(0)
+        assert await of.steps() == [("c1", "control_room", "c9")]
+
+
+# --- control rooms that are machines
+
+
+async def test_a_control_room_that_has_a_webhook_alone_is_told_by_it_and_what_it_took_counts(tmp_path: Path) -> None:
+    room = replace(world.contact(9, hook="room", phone=False), control_room=True, level=Level.EXCEPTIONAL)
+    async with reach(tmp_path, world.contact(1), world.contact(2), room) as of:
+        event = await of.warn()
+        await of.look(6)
+        assert of.opened == [(event.alert.identifier, "c9", "webhook")], "both tell it once"
+        assert await of.steps() == [("c1", "control_room", "c9"), ("c2", "control_room", "c9")]
+        for item in await of.told.ledger.open_deliveries():
+            await of.sent(item, Outcome(State.DELIVERED))
+        await of.look(60)
+        assert len(await of.steps()) == 2
+
+
+async def test_a_control_room_whose_webhook_fails_is_no_end_and_one_that_heard_by_itself_is(tmp_path: Path) -> None:
+    dead = world.contact(8, hook="dead", phone=False, control_room=True, rank=0)
+    async with reach(tmp_path, world.contact(1), dead, replace(ROOM, rank=1)) as of:
+        event = world.event(of.told.region, "A", sent_ms=of.start_ms)
+        await of.told.enter(of.planner, event)
+        await planned(of.planner)
+        for item in await of.told.ledger.open_deliveries():
+            await of.sent(item, Outcome(State.FAILED, "gone") if item.channel == "webhook" else None)
+        await of.look(1)
+        assert await of.steps() == [("c8", "control_room", "c9")]
+    heard = world.contact(8, hook="well", phone=False, control_room=True)
+    async with reach(tmp_path / "heard", world.contact(1), heard, ROOM) as of:
+        event = world.event(of.told.region, "A", sent_ms=of.start_ms)
+        await of.told.enter(of.planner, event)
+        await planned(of.planner)
+        for item in await of.told.ledger.open_deliveries():
+            await of.sent(item, Outcome(State.DELIVERED) if item.channel == "webhook" else None)
+        await of.look(6)
+        assert await of.steps() == [("c1", "control_room", "c8")] and of.opened == []
+
+
+async def test_a_webhook_that_fails_beside_a_phone_wakes_nobody(tmp_path: Path) -> None:
+    async with reach(tmp_path, world.contact(1, hook="a"), ROOM) as of:
+        event = world.event(of.told.region, "A", sent_ms=of.start_ms)
+        await of.told.enter(of.planner, event)
+        await planned(of.planner)
+        for item in await of.told.ledger.open_deliveries():
+            await of.sent(item, Outcome(State.FAILED, "server_error") if item.channel == "webhook" else None)
+        await of.look(1)
+        assert await of.steps() == [("c1", "own_channels", "")] and of.opened == []
+
+
+async def test_a_control_room_that_has_mail_alone_is_told_by_it(tmp_path: Path) -> None:
+    room = replace(ROOM, phone="", email="room@x.example")
+    async with reach(tmp_path, world.contact(1), room) as of:
+        of.planner.channels = (Phones(), Mails())
+        await of.warn()
+        await of.look(6)
+        assert [(to, channel) for _, to, channel in of.opened] == [("c9", "email")]
+
+
+# --- how much it asks
+
+
+async def test_many_overdue_are_not_as_many_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In twenty transactions, as ten thousand by five hundred are."""
+    many, at_once = 1000, 50
+    monkeypatch.setattr(escalating, "MOST", at_once)
+    contacts = [world.contact(n, office=f"o{n % 300}", level=Level.EXCEPTIONAL) for n in range(many)]
+    async with reach(tmp_path, replace(ROOM, id="room")) as of:
+        event = await of.warn()
+        await merge(of.told.directory, contacts, "file", 1, by="test")
+        row = {"alert": event.alert.identifier, "revision": 1, "chain": event.alert.identifier.rpartition(".")[0], "zone": "A"}
+        row |= {"level": "HIGH", "channel": "sms", "language": "en", "state": "failed", "reason": "undeliv", "attempts": 3, "due_ms": 0}
+        row |= {"expires_ms": event.alert.expires_ms, "doubled": False, "handed": True, "parts": 1, "parts_delivered": 0}
+        row |= {"created_ms": of.start_ms, "changed_ms": of.start_ms}
+        async with of.told.ledger._writing() as connection:
+            await connection.execute(insert(t.deliveries), [{**row, "contact": one.id} for one in contacts])
+        asked: list[str] = []
+
+        def count(connection, cursor, statement, parameters, context, executemany) -> None:
+            asked.append(statement)
+
+        happens.listen(Engine, "before_cursor_execute", count)
+        try:
+            assert await of.look(1) == many
+        finally:
+            happens.remove(Engine, "before_cursor_execute", count)
+    assert len(asked) <= 20 * many / at_once + 40, f"{len(asked)} statements"
+
+
+# --- what waits for a person
+
+
+def approving(of: Night, level: Level = Level.HIGH, unanswered: str = "hold") -> None:
+    rules = replace(of.told.region.alert, approve_from=level, approve_within_s=600, unanswered=unanswered)
+    of.planner.region = replace(of.told.region, alert=rules)
+    of.planner.wall_ms = lambda: of.at_ms
+    of.told.ledger.withheld = of.planner.withheld
+    of.planner.routed = lambda some: of.opened.extend((item.alert, contact.id, item.channel) for item, contact in some)
+
+
+async def upgrade(of: Night, revision: int = 2, level: Level = Level.HIGH, kind: EventKind = EventKind.UPGRADE):
+    sent_ms = of.start_ms + revision
+    event = world.event(of.told.region, "A", revision, kind, level, sent_ms=sent_ms, raised_ms=of.start_ms, previous=Level.LOW)
+    await of.told.enter(of.planner, event)
+    await planned(of.planner)
+    return event
+
+
+async def low(of: Night):
+    event = world.event(of.told.region, "A", level=Level.LOW, sent_ms=of.start_ms)
+    await of.told.enter(of.planner, event)
+    await planned(of.planner)
+    return event
+
+
+async def states(of: Night) -> dict[tuple[int, str], tuple[str, bool]]:
+    """(revision, contact) -> state, and whether it is held."""
+    found = await of.told.ledger._rows(select(t.deliveries))
+    return {(r["revision"], r["contact"]): (r["state"], r["state"] == "waiting" and r["next_attempt_ms"] is None) for r in found}
+
+
+async def test_a_lower_revision_goes_out_while_a_higher_one_waits_for_a_person_and_after_it_was_declined(tmp_path: Path) -> None:
+    async with reach(tmp_path, world.contact(1), ROOM) as of:
+        approving(of)
+        first = await low(of)
+        high = await upgrade(of)
+        assert await states(of) == {(1, "c1"): ("waiting", False), (2, "c1"): ("waiting", True)}
+        assert not of.planner.overtakes(first.alert.identifier.rpartition(".")[0], first.alert.identifier)
+        chain = high.alert.identifier.rpartition(".")[0]
+        of.planner.people.approvals = (Approval(chain, Level.EXCEPTIONAL, "Chief", of.at_ms, granted=False),)
+        of.planner.look_again()
+        again = await upgrade(of, 3)  # the gauge rises on, and he has declined it
+        assert again.alert.identifier in of.planner.withheld()
+        assert (await states(of))[1, "c1"] == ("waiting", False)
+        [item] = [item for item in await of.told.ledger.open_deliveries() if item.alert == first.alert.identifier]
+        await of.sent(item)
+        await of.look(6)
+        assert await of.steps() == [("c1", "control_room", "c9")], "and it escalates"
+
+
+async def test_a_retry_of_a_lower_revision_is_not_given_up_for_a_higher_one_that_waits(tmp_path: Path) -> None:
+    from warning.dispatch.attempts import Claim, Close
+
+    async with reach(tmp_path, world.contact(1)) as of:
+        approving(of)
+        await low(of)
+        [item] = await of.told.ledger.open_deliveries()
+        await of.told.ledger.write([Claim(item.id, of.at_ms)])
+        high = await upgrade(of)
+        closed = Close(item.id, Outcome(State.WAITING, "throttled"), of.at_ms, of.at_ms + 5000, high.alert.sent_ms + 5000)
+        [again] = await of.told.ledger.write([closed])
+        assert [one.id for one in again] == [item.id] and (await states(of))[1, "c1"] == ("waiting", False)
+
+
+async def test_what_is_released_takes_the_place_of_what_is_lower_at_that_moment(tmp_path: Path) -> None:
+    async with reach(tmp_path, world.contact(1), world.contact(2)) as of:
+        approving(of)
+        first = await low(of)
+        high = await upgrade(of)
+        chain = high.alert.identifier.rpartition(".")[0]
+        of.planner.people.approvals = (Approval(chain, Level.HIGH, "Chief", of.at_ms),)
+        of.planner.look_again()
+        assert of.planner.overtakes(chain, first.alert.identifier), "before the plan is gone through"
+        await planned(of.planner)
+        assert {key: state for key, (state, _) in (await states(of)).items()} == {
+            **{(1, f"c{n}"): "overtaken" for n in (1, 2)},
+            **{(2, f"c{n}"): "waiting" for n in (1, 2)},
+        }
+        assert of.planner.withheld() == frozenset() and sum(isinstance(fact, AlertHandled) for fact in of.facts) == 2
+
+
+async def test_released_while_no_dispatcher_ran_or_in_the_middle_of_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warning.dispatch.planner.SOME", 1)
+    for middle in (False, True):
+        async with reach(tmp_path / str(middle), *(world.contact(n) for n in range(3))) as of:
+            approving(of)
+            await low(of)
+            if middle:
+                high = world.event(of.told.region, "A", 2, EventKind.UPGRADE, Level.HIGH, sent_ms=of.start_ms + 2, raised_ms=of.start_ms)
+                await of.told.enter(of.planner, high)
+                await planned(of.planner, 2)
+            else:
+                high = await upgrade(of)
+            people = (Approval(high.alert.identifier.rpartition(".")[0], Level.HIGH, "Chief", of.at_ms),)
+            if not middle:
+                of.planner = of.told.planner()
+                of.planner.channels = (Phones(),)
+                approving(of)
+            of.planner.people.approvals = people
+            if not middle:
+                await of.planner.start()
+            await planned(of.planner)
+            found = {key: state for key, (state, _) in (await states(of)).items()}
+            assert found == {(1, f"c{n}"): "overtaken" for n in range(3)} | {(2, f"c{n}"): "waiting" for n in range(3)}
+
+
+async def test_an_end_or_a_step_down_that_needs_nobody_ends_all_that_waits(tmp_path: Path) -> None:
+    async with reach(tmp_path, world.contact(1)) as of:
+        approving(of)
+        await low(of)
+        await upgrade(of)
+        await upgrade(of, 3, Level.NORMAL, EventKind.CLEAR)
+        assert {state for state, _ in (await states(of)).values()} == {"overtaken"} and of.planner.withheld() == frozenset()
