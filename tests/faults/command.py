@@ -102,8 +102,8 @@ async def _dispatch(options: argparse.Namespace) -> int:
     with channel_postgres.cluster() as database, services.apache_kafka() as broker:
         for seed in range(options.seed, options.seed + options.runs):
             with tempfile.TemporaryDirectory(prefix="faults-dispatch-", dir=options.keep, ignore_cleanup_errors=True) as folder:
-                kills, gap_s = options.kills or dispatching.Plan.kills, options.gap or dispatching.Plan.gap_s
-                plan = dispatching.Plan(seed, kills, gap_s, options.outage, folder=Path(folder))
+                asked = {name: value for name in ("kills", "gap_s") if (value := getattr(options, name.removesuffix("_s")))}
+                plan = dispatching.Plan(seed, outage_s=options.outage, folder=Path(folder), **asked)
                 done.append(await dispatching.once(plan, broker.bootstrap, database))
             print(json.dumps(asdict(done[-1])), flush=True)
     figures = results.dispatch_figures(done)
