@@ -1,8 +1,8 @@
 """Random sequences of what the log, people and clocks do, against the real planner, courier, ledger and directory; the channel is a sink.
 
 What may not leave does not leave: Exercise and Test to a live contact or one that can be reached; Actual out of a replay, an embedded
-broker or a region that is not Actual; what is not released, silenced, called off, expired; and nothing twice. The oracle here knows only
-what was done, in its own few lines, and none of ``alerts.rules``.
+broker or a region that is not Actual; what is not released, silenced, called off, expired; and nothing twice but what somebody had sent
+again. The oracle here knows only what was done, in its own few lines, and none of ``alerts.rules``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import functools
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,11 +33,13 @@ from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.lookup import Lookup
 from warning.dispatch.planner import People, Planner
+from warning.dispatch.resending import Resends
 from warning.dispatch.rows import Position
 from warning.dispatch.source import Batch
 from warning.errors import InputError
 from warning.facts import nobody
 from warning.model import CLASSES, AlertEvent, DeliveryState, EventKind, Level, Status, to_json
+from warning.people.acknowledged import Acknowledgements
 from warning.people.directory import Directory
 from warning.people.imports import merge
 from warning.people.tables import address
@@ -123,6 +126,8 @@ class House:
         named = {"sms": self.sink}
         replay = self.where.replay
         self.courier = Courier(self.ledger, self.journal, self.planner, named, Lookup(self._asked), replay, self.log_ms, wall, nobody)
+        self.answers = Acknowledgements(address(self.where))
+        self.resends = Resends(self.courier, self.answers, self._asked, self.log_ms, lambda: None, lambda: self.decided.standing.resends)
         self.courier.gate.set()
         await self.ledger.positions(self.where.alerts, "")
         await self.ledger.recover(self.now_ms)
@@ -136,7 +141,7 @@ class House:
         for task in self.loops:
             task.cancel()
         await asyncio.gather(*self.loops, return_exceptions=True)
-        for each in (self.authority, self.decisions, self.directory, self.ledger):
+        for each in (self.authority, self.decisions, self.directory, self.answers, self.ledger):
             await each.close()
 
     async def _asked(self, ids) -> dict[str, Contact]:
@@ -158,6 +163,7 @@ class House:
         """What ``Dispatcher._recheck`` does each second, then until nothing moves."""
         await self.decided.refresh()
         await self.courier.recheck()
+        await self.resends.look()
         quiet = 0
         while quiet < 3:
             busy = not self.planner.idle or self.courier.waiting > len(self.courier.held)
@@ -178,7 +184,8 @@ class Told(RuleBasedStateMachine):
         self.answers: list[tuple[int, str, Level, int, bool]] = []  # when, chain, level, person, yes
         self.silences: dict[int, Silence] = {}
         self.offs: dict[str, tuple[int, Level]] = {}  # chain -> (when, level)
-        self.seen: set[tuple[str, str]] = set()
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.again: Counter[str] = Counter()  # identifier -> how often somebody wished it again
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
@@ -317,6 +324,20 @@ class Told(RuleBasedStateMachine):
         self.do(house.read(made))
         self.settle()
 
+    @precondition(lambda self: self.events)
+    @rule(which=st.integers(0, 3), contact=st.sampled_from(("", "", "c0", "c1")), undelivered=st.sampled_from((False, False, True)))
+    def somebody_has_it_sent_again(self, which, contact, undelivered) -> None:
+        """To everybody who heard of it and may hear it still, once more; to nobody else."""
+        house, alert = self.house, self.events[-1 - which % len(self.events)].alert
+        house.now_ms += M
+        wanted = {"contact": contact, "undelivered": undelivered}
+        try:
+            wish = self.do(house.authority.resend(alert.identifier, "mast", "A. Khan", house.now_ms, **wanted))
+        except InputError:
+            return
+        self.again[wish.alert] += 1
+        self.settle()
+
     @rule(number=st.integers(0, 2), live=st.booleans(), phone=st.sampled_from(PHONES), email=st.sampled_from(EMAILS))
     def contacts_are_imported(self, number, live, phone, email) -> None:
         """Another's file, over the directory that is at work: wrong marks and strange spellings among it."""
@@ -356,8 +377,8 @@ class Told(RuleBasedStateMachine):
             assert contact.email in ("", "duty@ddma.example")
             assert "broadcast" not in contact.channels
         assert alert.expires_ms > at_ms
-        assert (alert.identifier, contact.id) not in self.seen
-        self.seen.add((alert.identifier, contact.id))
+        self.seen[alert.identifier, contact.id] += 1
+        assert self.seen[alert.identifier, contact.id] <= 1 + self.again[alert.identifier]
         self.judge_people(at_ms, event, contact)
 
     def judge_people(self, at_ms: int, event: AlertEvent, contact: Contact) -> None:
