@@ -68,6 +68,9 @@ WHOSE: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/alerts/{identifier}/acknowledgement"): OPERATORS,
     ("GET", "/acknowledge/{chain}/{contact}/{token}"): EVERYBODY,  # who has the link
     ("POST", "/acknowledge/{chain}/{contact}/{token}"): EVERYBODY,
+    ("GET", "/confirm/{id}/{code}"): EVERYBODY,  # who has the link
+    ("POST", "/confirm/{id}/{code}"): EVERYBODY,
+    ("POST", "/v1/subscriptions/{id}/code"): AGENCIES,
     ("POST", "/v1/subscriptions"): AGENCIES,
     ("GET", "/v1/subscriptions"): AGENCIES | READERS,
     ("GET", "/v1/subscriptions/{id}"): AGENCIES | READERS,

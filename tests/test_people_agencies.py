@@ -26,7 +26,7 @@ from warning.model import Level
 from warning.operate.released import _RELEASED, Released
 from warning.people.directory import Directory
 from warning.people.interest import Interest, wrong_ring, zones_of
-from warning.people.subscriptions import _METADATA, MOST_OF_ONE, Subscriptions, Wanted
+from warning.people.subscriptions import METADATA, MOST_OF_ONE, Subscriptions, Wanted
 
 NOW = 1_790_000_000_000
 WANTED = Wanted("PDMA", "webhook", "https://pdma.example/hook", "en", Level.MEDIUM, True, Interest(zones=("A",)))
@@ -56,7 +56,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) ->
     url = f"sqlite+aiosqlite:///{tmp_path / 'people.db'}" if request.param == "sqlite" else request.getfixturevalue("server")
     made = Subscriptions(url, clock)
     async with made._tables.together() as connection:
-        for table in _METADATA.sorted_tables:
+        for table in METADATA.sorted_tables:
             await connection.execute(sql.delete(table))
     try:
         yield made

@@ -29,6 +29,7 @@ from warning.dispatch.channel import Channel, PartReceipt
 from warning.dispatch.channels import Asks, build
 from warning.dispatch.clock import Clock
 from warning.dispatch.closures import Closures
+from warning.dispatch.codes_out import CodesOut
 from warning.dispatch.courier import Courier
 from warning.dispatch.errands import Errands
 from warning.dispatch.escalation import Escalation
@@ -37,7 +38,7 @@ from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.lookup import Lookup
 from warning.dispatch.notice import Notices
-from warning.dispatch.outlet import publish
+from warning.dispatch.outlet import drain, publish
 from warning.dispatch.planner import People, Planner
 from warning.dispatch.resending import Resends
 from warning.dispatch.rows import Open
@@ -50,6 +51,7 @@ from warning.model import AlertEvent
 from warning.people.acknowledged import Acknowledgements
 from warning.people.directory import Directory
 from warning.people.imports import CONFIG, merge
+from warning.people.mailed import Mailed
 from warning.people.tables import address
 from warning.proof.codes import code_of
 from warning.proof.register import Register
@@ -108,6 +110,7 @@ class Dispatcher:
         asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen, self._code)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
+        self._codes = CodesOut(region, Mailed(self._directory), routes.email) if routes.email else None
         if not any(channel.name == "sms" for channel in built.channels):
             log.warning("there is no SMS: neither smpp_user nor a route for it is set")
         self._channels: dict[str, Channel] = {channel.name: channel for channel in (*built.channels, self._webhooks)}
@@ -207,7 +210,9 @@ class Dispatcher:
                 Notices(self._region, deployment, ledger, self._webhooks, self._listen, self._directory.operators).run(), name="hazards"
             ),
             asyncio.create_task(self._recheck(ledger), name="people"),
-            asyncio.create_task(Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms).run(), name="errands"),
+            asyncio.create_task(
+                Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms, self._codes).run(), name="errands"
+            ),
             asyncio.create_task(self._following.publish(), name="by hand"),
             asyncio.create_task(self._following.send_again(), name="resends"),
             asyncio.create_task(self._cash.run() if self._cash else stop.wait(), name="cash"),
@@ -224,7 +229,7 @@ class Dispatcher:
                 await channel.stop()
             if self._receipts_in:
                 await self._receipts_in.stop()
-            await _drain(ledger)
+            await drain(ledger)
             await _cancel(last)
         for task in done:
             task.result()  # raises what ended us
@@ -389,11 +394,3 @@ async def _cancel(tasks: Iterable[asyncio.Task[object] | asyncio.Task[None]]) ->
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _drain(ledger: Ledger) -> None:
-    """Receipts of what was just finished still go out, if the broker takes them within two seconds."""
-    for _ in range(20):
-        if not await ledger.unpublished(1):
-            return
-        await asyncio.sleep(0.1)

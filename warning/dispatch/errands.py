@@ -2,6 +2,7 @@
 
 The API only writes down what is to be sent (``people.subscriptions``); one process alone reaches out, by the way that alerts take. A
 challenge is a signed POST of a random token; an endpoint that gives it back, as ``{"challenge": "..."}`` or as plain text, is its owner's.
+An e-mail address gets the token in a mail (``codes_out``), where there is a relay; else it waits for a person.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import httpx
 from sqlalchemy.exc import DBAPIError
 
 from warning.dispatch.channel import Outcome
+from warning.dispatch.codes_out import CodesOut
 from warning.dispatch.webhook import WebhookChannel, outcome_of
 from warning.errors import Unavailable
 from warning.model import DeliveryState
+from warning.people.mailed import CODE
 from warning.people.subscriptions import CONTACT, Subscription, Subscriptions
 
 log = logging.getLogger(__name__)
@@ -48,11 +51,14 @@ class Errands:
     channel: WebhookChannel
     ledger: Endpoints
     now_ms: Callable[[], int]
+    codes: CodesOut | None = None
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Until it is cancelled."""
         rounds = 0
+        if self.codes is not None:
+            await self.codes.start()
         try:
             while True:
                 try:
@@ -65,15 +71,20 @@ class Errands:
             for task in self._under_way.values():
                 task.cancel()
             await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+            if self.codes is not None:
+                await self.codes.stop()
 
     async def _look(self, *, gone: bool) -> None:
         free = AT_ONCE - len(self._under_way)
-        for one in await self.subscriptions.errands(AT_ONCE + len(self._under_way)) if free > 0 else ():
+        for one in await self._due(AT_ONCE + len(self._under_way)) if free > 0 else ():
             if one.id not in self._under_way and len(self._under_way) < AT_ONCE:
                 task = self._under_way[one.id] = asyncio.create_task(self._go(one), name=f"errand {one.id}")
                 task.add_done_callback(lambda _, id=one.id: self._under_way.pop(id, None))  # type: ignore[misc]
         if gone:
             await self._pause_gone()
+
+    async def _due(self, most: int) -> list[Subscription]:
+        return await self.subscriptions.errands(most, mail=self.codes is not None)
 
     async def _pause_gone(self) -> None:
         """Who answered 410 wants nothing any more; its owner sees that, and may have it challenged again."""
@@ -85,6 +96,8 @@ class Errands:
 
     async def _go(self, one: Subscription) -> None:
         errand: Callable[[Subscription], Awaitable[None]] = self._challenge if one.errand == "challenge" else self._test
+        if one.channel == "email":
+            errand = self._code
         try:
             await errand(one)
         except (Unavailable, DBAPIError, OSError) as error:  # it stands in the database and is due again
@@ -103,6 +116,19 @@ class Errands:
                 log.info("subscription %s of %s is verified: %s", one.id, one.owner, one.address)
                 return
             outcome = Outcome(DeliveryState.WAITING, "not_returned", detail="answered without giving the challenge back")
+        final = outcome.state is DeliveryState.FAILED or one.errand_tries >= len(PAUSES_S)
+        again_ms = None if final else self.now_ms() + round(PAUSES_S[one.errand_tries] * 1000)
+        await self.subscriptions.ran(one, outcome.reason, outcome.detail, state="refused" if final else "", again_ms=again_ms)
+
+    async def _code(self, one: Subscription) -> None:
+        assert self.codes is not None  # else it is not due
+        if why := await self.codes.mailed.refusal(one, self.now_ms()):
+            await self.subscriptions.ran(one, "refused", why, state="refused")
+            return
+        outcome = await self.codes.send(one)
+        if outcome.state in (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN):  # it may have come
+            await self.subscriptions.ran(one, outcome.state.value, one.address, what=CODE, state="pending")
+            return
         final = outcome.state is DeliveryState.FAILED or one.errand_tries >= len(PAUSES_S)
         again_ms = None if final else self.now_ms() + round(PAUSES_S[one.errand_tries] * 1000)
         await self.subscriptions.ran(one, outcome.reason, outcome.detail, state="refused" if final else "", again_ms=again_ms)

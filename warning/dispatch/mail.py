@@ -42,12 +42,12 @@ class Idle:
     since: float
 
 
-class MailWay:
+class Relay:
     """One relay, with ``window`` connections at most."""
 
-    def __init__(self, route: MailRoute, letter: Letter, timeout_s: float = 30.0) -> None:
+    def __init__(self, route: MailRoute, timeout_s: float = 30.0) -> None:
         self.name, self.window = route.name, route.window
-        self._route, self._letter, self._timeout_s = route, letter, timeout_s
+        self._route, self._timeout_s = route, timeout_s
         self.pace = Pace(route.most_per_s)
         self._idle: list[Idle] = []
         self._envelope = parseaddr(route.bounces or route.sender)[1]
@@ -67,14 +67,15 @@ class MailWay:
     async def well(self) -> bool:
         return await listens(self._route.host, self._route.port)
 
-    async def send(self, sending: Sending) -> Outcome:
+    async def post(self, written: Callable[[MailRoute], EmailMessage], name: str, receiver: str) -> Outcome:
+        """``written``: the mail, by whom it goes; ``name``: of its envelope, by which notifications name it."""
         await self.pace.turn()
         client = self._reused()
         try:
-            mail = self._letter(sending, self._route, sending.contact.email)
+            mail = written(self._route)
             if client is None:
                 client = await self._connected()
-            outcome = await self._hand_over(client, mail, message_id(sending), sending.contact.email)
+            outcome = await self._hand_over(client, mail, name, receiver)
         except REFUSED_US as error:
             return await self._failed(client, Outcome(DeliveryState.WAITING, "refused_us", detail=repr(error)[:200]))
         except (aiosmtplib.SMTPException, ssl.SSLError, OSError) as error:  # before the mail itself: certainly not sent
@@ -84,12 +85,6 @@ class MailWay:
         if client.is_connected:
             self._idle.append(Idle(client, asyncio.get_running_loop().time()))
         return outcome
-
-    async def receive(self, mail: Any) -> list[PartReceipt]:
-        """Receipts in a bounce. Raises ValueError where it is none."""
-        if not isinstance(mail, bytes):
-            raise ValueError("no mail: hand it over as it came, with content-type: message/rfc822")
-        return await asyncio.to_thread(bounces.read, mail)  # a hostile one takes its time
 
     def _reused(self) -> SMTP | None:
         now = asyncio.get_running_loop().time()
@@ -161,6 +156,24 @@ class MailWay:
         if client is not None:
             client.close()
         return outcome
+
+
+class MailWay(Relay):
+    """Warnings by one relay."""
+
+    def __init__(self, route: MailRoute, letter: Letter, timeout_s: float = 30.0) -> None:
+        super().__init__(route, timeout_s)
+        self._letter = letter
+
+    async def send(self, sending: Sending) -> Outcome:
+        receiver = sending.contact.email
+        return await self.post(lambda route: self._letter(sending, route, receiver), message_id(sending), receiver)
+
+    async def receive(self, mail: Any) -> list[PartReceipt]:
+        """Receipts in a bounce. Raises ValueError where it is none."""
+        if not isinstance(mail, bytes):
+            raise ValueError("no mail: hand it over as it came, with content-type: message/rfc822")
+        return await asyncio.to_thread(bounces.read, mail)  # a hostile one takes its time
 
 
 async def _greeted(client: SMTP) -> None:

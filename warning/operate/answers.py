@@ -24,8 +24,8 @@ from warning.people.unreached import Missed, Unreached
 from warning.region import named
 
 PATH = "/acknowledge"
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="robots" content="noindex"><title>{title}</title>
 <style>body{{font:20px/1.5 sans-serif;max-width:32em;margin:2em auto;padding:0 1em}}button{{font:inherit;padding:.6em 2em}}</style></head>
 <body><h1>{title}</h1><p>{words}</p>{button}</body></html>"""
@@ -112,8 +112,8 @@ async def _genuine(answers: Answers, chain: str, contact: str, token: str) -> No
 def _page(answers: Answers, chain: str, words: str, button: str) -> Response:
     zone = answers.desk.region.zone_by_id.get(chain.rpartition(".")[0].rpartition(".")[2])
     title = f"Flood warning: {named(zone.names, 'en')}" if zone else "Flood warning"
-    body = _PAGE.format(title=escape(title), words=escape(words), button=button)
-    return Response(body, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
+    body = PAGE.format(title=escape(title), words=escape(words), button=button)
+    return Response(body, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
 
 
 def _by_key(routes: APIRouter, answers: Answers) -> None:

@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from warning import __version__, facts
 from warning.deployment import Deployment
 from warning.errors import Unavailable
-from warning.operate import answers, bulletins, check, decisions, resources, schema, subscriptions
+from warning.operate import answers, bulletins, check, confirmed, decisions, resources, schema, subscriptions
 from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
@@ -102,6 +102,7 @@ def create_app(
         resources.router(desk, office.admission),
         decisions.router(office),
         subscriptions.router(agencies),
+        confirmed.router(agencies),
         answers.router(replies),
         check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed),
         router(own, registry or CollectorRegistry()),

@@ -19,9 +19,10 @@ from warning.operate.admission import Admission, Who
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.present import utc
 from warning.operate.released import PAGE, Released
+from warning.people.directory import Directory
 from warning.people.interest import places_of
 from warning.people.keys import Person
-from warning.people.subscriptions import CONTACT, Subscription, Subscriptions
+from warning.people.subscriptions import CONTACT, Subscription
 from warning.people.tables import address
 from warning.proof.guesses import Guesses
 
@@ -36,12 +37,13 @@ class Counter:
     def __init__(self, desk: Desk, admission: Admission) -> None:
         self.desk, self.admission = desk, admission
         self.places = places_of(desk.region)
-        self.store = Subscriptions(address(desk.deployment), lambda: round(desk.clock() * 1000), self.places)
+        self.directory = Directory(address(desk.deployment), desk.region, lambda: round(desk.clock() * 1000))
+        self.store = self.directory.subscriptions
         self.released = Released(desk)
         self._asked = Guesses(time.monotonic, PER_MINUTE, PER_MINUTE)
 
     async def close(self) -> None:
-        await self.store.close()
+        await self.directory.close()
         await self.released.close()
 
     def counted(self, who: Person) -> None:

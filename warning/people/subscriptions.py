@@ -1,6 +1,6 @@
 """Agencies that subscribed through the API: what they want to hear of, and whether their endpoint has shown that it is theirs.
 
-A subscription begins ``pending``: the dispatcher posts a challenge (``challenged``), and only an endpoint that gives it back is ``active``
+A subscription begins ``pending``: the dispatcher posts a challenge, or mails a code (``mailed``); only what gives it back is ``active``
 and served as a contact of role ``agency``, id ``agency-ID``. ``paused``: by its owner, or its endpoint answered 410. ``refused``: it did
 not give the challenge back in time. Nothing is deleted: ``ended``. A rotated secret and its successor both sign until the overlap is over.
 """
@@ -28,10 +28,10 @@ STATES = ("pending", "active", "paused", "refused", "ended")
 MOST_OF_ONE = 100  # subscriptions of one owner that have not ended
 LONGEST_OVERLAP_MS = 30 * 86_400_000
 LOG_KEPT = 200  # newest lines of one subscription's log that are shown
-_METADATA = sql.MetaData()
-_SUBSCRIPTIONS = sql.Table(
+METADATA = sql.MetaData()
+SUBSCRIPTIONS = sql.Table(
     "people_subscriptions",
-    _METADATA,
+    METADATA,
     sql.Column("id", sql.String(20), primary_key=True),
     sql.Column("owner", sql.String(255), nullable=False),
     sql.Column("name", sql.String(200), nullable=False),
@@ -58,9 +58,9 @@ _SUBSCRIPTIONS = sql.Table(
     sql.Index("people_subscriptions_errand", "errand", "errand_ms"),
     sql.Index("people_subscriptions_state", "state"),
 )
-_LOG = sql.Table(  # challenges and tests that were sent; alerts stand in the ledger
+LOG = sql.Table(  # challenges and tests that were sent; alerts stand in the ledger
     "people_subscription_log",
-    _METADATA,
+    METADATA,
     sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
     sql.Column("subscription", sql.String(20), nullable=False),
     sql.Column("at_ms", sql.BigInteger, nullable=False),
@@ -69,7 +69,7 @@ _LOG = sql.Table(  # challenges and tests that were sent; alerts stand in the le
     sql.Column("detail", sql.String(300), nullable=False),
     sql.Index("people_subscription_log_of", "subscription", "id"),
 )
-_COLUMNS = _SUBSCRIPTIONS.c
+_COLUMNS = SUBSCRIPTIONS.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class Subscription:
     former_until_ms: int
     token: str
     errand: str
+    errand_ms: int
     errand_tries: int
     created_ms: int
     changed_ms: int
@@ -149,7 +150,7 @@ class Subscriptions:
     """All access to them. Raises Unavailable when the database is away. ``clock``: ms since 1970 UTC."""
 
     def __init__(self, url: str, clock: Callable[[], int], places: Mapping[str, tuple[float, float]] | None = None) -> None:
-        self._tables, self._clock, self._places = Tables(url, _METADATA, "subscriptions"), clock, places or {}
+        self._tables, self._clock, self._places = Tables(url, METADATA, "subscriptions"), clock, places or {}
 
     async def close(self) -> None:
         await self._tables.close()
@@ -175,17 +176,17 @@ class Subscriptions:
             "created_ms": now_ms,
             "changed_ms": now_ms,
         }
-        await self._tables.run(sql.insert(_SUBSCRIPTIONS), [row | _challenge(now_ms)])
+        await self._tables.run(sql.insert(SUBSCRIPTIONS), [row | _challenge(now_ms)])
         return await self._present(id)
 
     async def of(self, owner: str | None = None) -> list[Subscription]:
         """One owner's, or everyone's; without those that ended, oldest first."""
-        query = sql.select(_SUBSCRIPTIONS).where(_COLUMNS.state != "ended").order_by(_COLUMNS.created_ms, _COLUMNS.id)
+        query = sql.select(SUBSCRIPTIONS).where(_COLUMNS.state != "ended").order_by(_COLUMNS.created_ms, _COLUMNS.id)
         return await self._read(query if owner is None else query.where(_COLUMNS.owner == owner))
 
     async def get(self, id: str, owner: str | None = None) -> Subscription | None:
         """None: there is none, or it is somebody else's."""
-        query = sql.select(_SUBSCRIPTIONS).where(_COLUMNS.id == id, _COLUMNS.state != "ended")
+        query = sql.select(SUBSCRIPTIONS).where(_COLUMNS.id == id, _COLUMNS.state != "ended")
         found = await self._read(query if owner is None else query.where(_COLUMNS.owner == owner))
         return found[0] if found else None
 
@@ -211,7 +212,7 @@ class Subscriptions:
             return []
         mine = sql.func.lower(_COLUMNS.address) == address.lower() if "@" in address else _COLUMNS.id == address.removeprefix(CONTACT)
         these = sql.and_(mine, _COLUMNS.state.in_(("pending", "active")))
-        query = sql.update(_SUBSCRIPTIONS).where(these).values(**self._paused(reason)).returning(_COLUMNS.id)
+        query = sql.update(SUBSCRIPTIONS).where(these).values(**self._paused(reason)).returning(_COLUMNS.id)
         return sorted(CONTACT + row.id for row in await self._tables.run(query))
 
     async def challenge(self, id: str) -> None:
@@ -227,7 +228,7 @@ class Subscriptions:
             )
         values = {"state": "active", "reason": f"confirmed by {by}"[:300], "errand": "", "changed_ms": self._clock()}
         same = sql.and_(_COLUMNS.id == id, _COLUMNS.address == address, _COLUMNS.state == found.state)
-        await self._tables.run(sql.update(_SUBSCRIPTIONS).where(same).values(**values))
+        await self._tables.run(sql.update(SUBSCRIPTIONS).where(same).values(**values))
         now = await self._present(id)
         if (now.address, now.state) != (address, "active"):  # its owner may have changed it since the person looked
             raise InputError(f"{id} has another address", reason="address", field="email", fix="look at it again: GET /v1/subscriptions/ID")
@@ -246,19 +247,19 @@ class Subscriptions:
         overlap_ms = min(overlap_ms, LONGEST_OVERLAP_MS)
         former = {"former_secret": old.secret if overlap_ms > 0 else "", "former_until_ms": now_ms + overlap_ms}
         still = sql.and_(_COLUMNS.id == id, _COLUMNS.secret == old.secret)  # two rotations at once: the second finds another secret
-        await self._tables.run(sql.update(_SUBSCRIPTIONS).where(still).values(secret=new_secret(), changed_ms=now_ms, **former))
+        await self._tables.run(sql.update(SUBSCRIPTIONS).where(still).values(secret=new_secret(), changed_ms=now_ms, **former))
         return await self._present(id)
 
     async def log(self, id: str) -> list[Line]:
         """Challenges and tests, newest first."""
-        rows = await self._tables.run(sql.select(_LOG).where(_LOG.c.subscription == id).order_by(_LOG.c.id.desc()).limit(LOG_KEPT))
+        rows = await self._tables.run(sql.select(LOG).where(LOG.c.subscription == id).order_by(LOG.c.id.desc()).limit(LOG_KEPT))
         return [Line(row.at_ms, row.what, row.outcome, row.detail) for row in rows]
 
     # --- the dispatcher's side
 
     async def concerned(self, event: AlertEvent, zone: Zone) -> list[Contact]:
         """Active ones that want to hear of this."""
-        query = sql.select(_SUBSCRIPTIONS).where(_COLUMNS.state == "active", _COLUMNS.level_rank <= event.alert.level.rank)
+        query = sql.select(SUBSCRIPTIONS).where(_COLUMNS.state == "active", _COLUMNS.level_rank <= event.alert.level.rank)
         found = await self._read(query.order_by(_COLUMNS.id))
         return [one.contact() for one in found if one.interest.includes(zone, self._places)]
 
@@ -267,32 +268,39 @@ class Subscriptions:
         own = [id.removeprefix(CONTACT) for id in ids if id.startswith(CONTACT)]
         found: list[Subscription] = []
         for first in range(0, len(own), AT_ONCE):
-            query = sql.select(_SUBSCRIPTIONS).where(_COLUMNS.id.in_(own[first : first + AT_ONCE]), _COLUMNS.state == "active")
+            query = sql.select(SUBSCRIPTIONS).where(_COLUMNS.id.in_(own[first : first + AT_ONCE]), _COLUMNS.state == "active")
             found += await self._read(query.order_by(_COLUMNS.id))
         return [one.contact() for one in found]
 
-    async def errands(self, most: int = 50) -> list[Subscription]:
-        """Whom a challenge or a test is due to be sent."""
-        due = sql.and_(_COLUMNS.errand != "", _COLUMNS.channel == "webhook", _COLUMNS.errand_ms <= self._clock(), _COLUMNS.state != "ended")
-        return await self._read(sql.select(_SUBSCRIPTIONS).where(due).order_by(_COLUMNS.errand_ms).limit(most))
+    async def errands(self, most: int = 50, *, mail: bool = False) -> list[Subscription]:
+        """Whom a challenge or a test is due to be sent; with ``mail`` also the codes of e-mail addresses, which else wait for a person."""
+        ways = ("webhook", "email") if mail else ("webhook",)
+        due = sql.and_(_COLUMNS.errand != "", _COLUMNS.channel.in_(ways), _COLUMNS.errand_ms <= self._clock(), _COLUMNS.state != "ended")
+        return await self._read(sql.select(SUBSCRIPTIONS).where(due).order_by(_COLUMNS.errand_ms).limit(most))
 
-    async def ran(self, one: Subscription, outcome: str, detail: str, *, state: str = "", again_ms: int | None = None) -> None:
-        """What became of an errand: done, or to be tried again at ``again_ms``. What was changed meanwhile stays as it is."""
+    async def ran(
+        self, one: Subscription, outcome: str, detail: str, *, what: str = "", state: str = "", again_ms: int | None = None
+    ) -> None:
+        """What became of an errand: done, or to be tried again at ``again_ms``. What was changed meanwhile stays as it is.
+
+        ``what``: as it stands in the log; the errand. ``state`` pending: it waits for its answer from now on.
+        """
         still = sql.and_(_COLUMNS.id == one.id, _COLUMNS.token == one.token, _COLUMNS.errand == one.errand, _COLUMNS.state == one.state)
         values: dict[str, Any] = {"errand": "", "errand_tries": 0}
         if again_ms is not None:
             values = {"errand_ms": again_ms, "errand_tries": one.errand_tries + 1}
         elif state:
-            values |= {"state": state, "reason": "" if state == "active" else detail[:300], "changed_ms": self._clock()}
-        line = {"subscription": one.id, "at_ms": self._clock(), "what": one.errand, "outcome": outcome[:30], "detail": detail[:300]}
+            reason = {"active": "", "pending": "waits for the code that was mailed"}.get(state, detail)[:300]
+            values |= {"state": state, "reason": reason, "errand_ms": self._clock(), "changed_ms": self._clock()}
+        line = {"subscription": one.id, "at_ms": self._clock(), "what": what or one.errand, "outcome": outcome[:30], "detail": detail[:300]}
         async with self._tables.together() as connection:
-            await connection.execute(sql.insert(_LOG), [line])
-            await connection.execute(sql.update(_SUBSCRIPTIONS).where(still).values(**values))
+            await connection.execute(sql.insert(LOG), [line])
+            await connection.execute(sql.update(SUBSCRIPTIONS).where(still).values(**values))
 
     # ---
 
     async def _set(self, id: str, values: dict[str, Any]) -> None:
-        await self._tables.run(sql.update(_SUBSCRIPTIONS).where(_COLUMNS.id == id, _COLUMNS.state != "ended").values(**values))
+        await self._tables.run(sql.update(SUBSCRIPTIONS).where(_COLUMNS.id == id, _COLUMNS.state != "ended").values(**values))
 
     async def _present(self, id: str) -> Subscription:
         found = await self.get(id)
