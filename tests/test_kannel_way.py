@@ -8,7 +8,7 @@ from pathlib import Path
 
 import channel_world as world
 from channel_conformance import Side
-from test_readers_kannel import kannel
+from kannel_box import kannel
 
 from warning.alerts import message
 from warning.dispatch.channel import PartReceipt
@@ -37,8 +37,8 @@ async def test_through_a_real_kannel(tmp_path: Path) -> None:
 
     named = receipts_of("sms", "kannel", keep)
     centre = await telecom.start()
-    async with kannel(tmp_path, centre, "http://127.0.0.1:9/", "no-key") as port:
-        route = KannelRoute("kannel", f"http://127.0.0.1:{port}/cgi-bin/sendsms", "ews", "pw", "8080")
+    async with kannel(tmp_path, centre, "http://127.0.0.1:9/", "no-key") as box:
+        route = KannelRoute("kannel", f"http://127.0.0.1:{box.send}/cgi-bin/sendsms", "ews", "pw", "8080")
         way = KannelWay(route, words, named, tell, 5.0)
         readers["kannel"] = way.receive, named
         channel = Routed("sms", [way], lambda contact: contact.phone, lambda up: None, nobody, well_s=0.0, look_s=0.05)

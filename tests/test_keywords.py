@@ -29,6 +29,8 @@ from warning.dispatch import tables as ledger
 from warning.errors import Unavailable
 from warning.facts import Fact
 from warning.ingest import kannel_in
+from warning.ingest.kannel_held import Held
+from warning.ingest.kannel_in import KannelIn
 from warning.ingest.keys import KeyStore
 from warning.ingest.reader_memory import Memory
 from warning.ingest.smpp_session import OK, TRY_AGAIN
@@ -539,7 +541,8 @@ async def test_by_kannels_route(indus: Region, tmp_path: Path) -> None:
         keys = KeyStore(at.place.database, lambda: at.desk.now_ms)
         _, key = await keys.create("kannel")
         app = web.Application()
-        app.add_routes(kannel_in.routes(at.desk.sms, at.desk.gateway, keys))
+        held = Held(at.desk.memory, at.desk.gateway, lambda: at.desk.now_ms)
+        app.add_routes(KannelIn(at.desk.sms, at.desk.gateway, keys, held).routes())
         try:
             async with TestClient(TestServer(app, host="127.0.0.1")) as client:
                 asked = {"key": key, "from": VILLAGER, "text": "شامل سکھر", "charset": "utf-8"}

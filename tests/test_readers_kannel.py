@@ -1,12 +1,15 @@
-"""A real Kannel between the SMS centre and us: what a phone writes comes to the log, and the answer goes back to the phone."""
+"""A real Kannel between the SMS centre and us: what a phone writes comes to the log, and the answer goes back to the phone.
+
+And what Kannel forgets: smsbox acknowledges a message to bearerbox when its request to us has begun, so one that waits for our 200 is in
+its memory alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,100 +17,80 @@ import pytest
 import smpp34
 from aiohttp import web
 from ingest_house import HOST, two_basins, wall_ms
-from services import absent
+from kannel_box import Kannel, kannel
 from test_readers import Log
 
 from warning import config_readers
 from warning.deployment import Deployment
 from warning.ingest import kannel_in
 from warning.ingest.gateway import Gateway
+from warning.ingest.kannel_held import KIND, Held
+from warning.ingest.kannel_in import KannelIn
 from warning.ingest.keys import KeyStore
+from warning.ingest.rate import Limits
 from warning.ingest.reader_memory import Memory
 from warning.ingest.serving import serve
 from warning.ingest.sms_in import SmsIn
 from warning.model import Reading
 from warning.rehearsal.telecom import Telecom
-from warning.stream.broker import free_port
 
 PHONE = "+99910000101"
-GROUPS = """\
-group = core
-admin-port = {admin}
-admin-interface = 127.0.0.1
-admin-password = pw
-smsbox-port = {box}
-smsbox-interface = 127.0.0.1
-box-allow-ip = 127.0.0.1
-dlr-storage = internal
-store-type = spool
-store-location = {folder}
 
-group = smsc
-smsc = smpp
-smsc-id = SIM
-host = 127.0.0.1
-port = {smsc}
-smsc-username = ews
-smsc-password = pw
-transceiver-mode = true
-system-type = ""
-reconnect-delay = 1
 
-group = smsbox
-bearerbox-host = 127.0.0.1
-bearerbox-port = {box}
-smsbox-id = ews
-sendsms-port = {send}
-sendsms-interface = 127.0.0.1
-http-request-retry = 8640
-http-queue-delay = 1
+@dataclass
+class House:
+    """A gateway's way in for Kannel on a log that may be away; ``asked``: what each request was answered."""
 
-group = smsbox-route
-smsbox-id = ews
-smsc-id = SIM
+    log: Log
+    place: Deployment
+    memory: Memory
+    held: Held
+    way: KannelIn
+    limits: Limits
+    asked: list[int]
+    url: str
+    key: str
+    key_row: object
+    seconds: float = 0.0  # of the limits' clock
 
-group = sendsms-user
-username = ews
-password = pw
-concatenation = false
-max-messages = 1
+    @property
+    def values(self) -> list[float | None]:
+        return [one.value for one in self.readings]
 
-group = sms-service
-keyword = default
-get-url = "{url}?key={key}&from=%p&text=%b&charset=%C&time=%T"
-accept-x-kannel-headers = true
-omit-empty = true
-concatenation = true
-max-messages = 2
-"""
+    @property
+    def readings(self) -> list[Reading]:
+        return [msgspec.json.decode(value, type=Reading) for topic, value in self.log.records if topic == self.place.readings]
 
 
 @asynccontextmanager
-async def kannel(folder: Path, smsc: int, url: str, key: str) -> AsyncIterator[int]:
-    """A real one; the port of its sendsms."""
-    if shutil.which("bearerbox") is None or shutil.which("smsbox") is None:
-        absent("Kannel", "make services (Debian packages kannel and kannel-extras)")
-    (folder / "spool").mkdir()
-    send = free_port()
-    text = GROUPS.format(admin=free_port(), box=free_port(), send=send, folder=folder / "spool", smsc=smsc, url=url, key=key)
-    (folder / "k.conf").write_text(text, "utf-8")
-    started: list[subprocess.Popen[bytes]] = []
+async def house(folder: Path) -> AsyncIterator[House]:
+    region = two_basins(folder)
+    readers = f"id,name,phone,language,stations,parameter,unit\nr1,Reader,{PHONE},ur,A|B,stage,ft\n"
+    (Path(region.folder) / "readers.csv").write_text(readers, "utf-8")
+    log, place, asked = Log(), Deployment(directory=folder), list[int]()
+    keys, memory = KeyStore(place.database, wall_ms), Memory(place.database)
+    row, key = await keys.create("kannel")
+    gateway = Gateway(region, place, log, wall_ms)  # type: ignore[arg-type]
+    sms = SmsIn(region, config_readers.load(region.folder, region), gateway, memory, wall_ms)
+    held, limits = Held(memory, gateway, wall_ms), Limits(lambda: made.seconds)
+    way = KannelIn(sms, gateway, keys, held, limits=limits)
+
+    @web.middleware
+    async def noted(request: web.Request, handler: object) -> web.StreamResponse:
+        response: web.StreamResponse = await handler(request)  # type: ignore[operator]
+        asked.append(response.status)
+        return response
+
+    app = web.Application(middlewares=[noted])
+    app.add_routes(way.routes())
+    server = await serve(app, HOST, 0)
+    made = House(log, place, memory, held, way, limits, asked, f"http://{HOST}:{server.port}{kannel_in.PATH}", key, row)
     try:
-        for name in ("bearerbox", "smsbox"):
-            log = (folder / f"{name}.log").open("wb")
-            started.append(subprocess.Popen([name, "-v", "1", "k.conf"], cwd=folder, stdout=log, stderr=subprocess.STDOUT))
-            log.close()
-            await asyncio.sleep(1.5)
-            assert started[-1].poll() is None, (folder / f"{name}.log").read_text()[-2000:]
-        yield send
+        yield made
     finally:
-        for process in reversed(started):
-            process.terminate()
-            try:
-                await asyncio.to_thread(process.wait, 10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        await server.stop()
+        await memory.close()
+        await keys.close()
 
 
 def said(text: str) -> smpp34.DeliverSm:
@@ -125,43 +108,72 @@ async def answer(telecom: Telecom, count: int) -> str:
     pytest.fail("no answer came")
 
 
+async def until(true: object) -> None:
+    for _ in range(1000):
+        if true():  # type: ignore[operator]
+            return
+        await asyncio.sleep(0.03)
+    pytest.fail("it does not come true")
+
+
 async def test_through_a_real_kannel(tmp_path: Path) -> None:
-    region = two_basins(tmp_path)
-    readers = f"id,name,phone,language,stations,parameter,unit\nr1,Reader,{PHONE},ur,A|B,stage,ft\n"
-    (Path(region.folder) / "readers.csv").write_text(readers, "utf-8")
-    log, place, telecom = Log(), Deployment(directory=tmp_path), Telecom()
-    keys, memory = KeyStore(place.database, wall_ms), Memory(place.database)
-    _, key = await keys.create("kannel")
-    gateway = Gateway(region, place, log, wall_ms)  # type: ignore[arg-type]
-    sms = SmsIn(region, config_readers.load(region.folder, region), gateway, memory, wall_ms)
-    app = web.Application()
-    app.add_routes(kannel_in.routes(sms, gateway, keys))
-    server = await serve(app, HOST, 0)
+    telecom = Telecom()
     smsc = await telecom.start()
+    async with house(tmp_path) as at:
+        try:
+            async with kannel(tmp_path, smsc, at.url, at.key) as box:
+                await _answered(at, telecom)
+                await _asked_again_after_503_and_429(at, telecom)
+                await _what_kannel_forgets_is_taken(at, telecom, box)
+        finally:
+            await telecom.stop()
 
-    def readings() -> list[Reading]:
-        return [msgspec.json.decode(value, type=Reading) for topic, value in log.records if topic == place.readings]
 
-    try:
-        async with kannel(tmp_path, smsc, f"http://{HOST}:{server.port}{kannel_in.PATH}", key):
-            assert await telecom.say(said("Alder 9.5 ft")) == 0
-            assert "9.5 فٹ" in await answer(telecom, 1)
-            assert await telecom.say(said("ب ۱۶٫۵ فٹ")) == 0
-            text = await answer(telecom, 2)
-            assert text.startswith("مشق: ب: 16.5 فٹ") and text.endswith("بہت اونچے درجے کا سیلاب۔")
-            assert await telecom.say(said("what?")) == 0
-            assert "یوں لکھیں: الف" in await answer(telecom, 3)
-            assert [(one.station, one.value, one.provider) for one in readings()] == [("A", 2.8956, "r1"), ("B", 5.0292, "r1")]
-            assert all(abs(one.time_ms - wall_ms()) < 60_000 for one in readings())
-            log.away = True
-            assert await telecom.say(said("Birch 10 ft")) == 0, "Kannel has it now"
-            await asyncio.sleep(2.5)
-            assert len(readings()) == 2
-            log.away = False
-            assert "10 فٹ" in await answer(telecom, 4), "asked again until the log had it"
-            assert [one.value for one in readings()][2:] == [3.048]
-    finally:
-        await telecom.stop()
-        await server.stop()
-        await memory.close()
-        await keys.close()
+async def _answered(at: House, telecom: Telecom) -> None:
+    assert await telecom.say(said("Alder 9.5 ft")) == 0
+    assert "9.5 فٹ" in await answer(telecom, 1)
+    assert await telecom.say(said("ب ۱۶٫۵ فٹ")) == 0
+    text = await answer(telecom, 2)
+    assert text.startswith("مشق: ب: 16.5 فٹ") and text.endswith("بہت اونچے درجے کا سیلاب۔")
+    assert await telecom.say(said("what?")) == 0
+    assert "یوں لکھیں: الف" in await answer(telecom, 3)
+    assert [(one.station, one.value, one.provider) for one in at.readings] == [("A", 2.8956, "r1"), ("B", 5.0292, "r1")]
+    assert all(abs(one.time_ms - wall_ms()) < 60_000 for one in at.readings)
+
+
+async def _asked_again_after_503_and_429(at: House, telecom: Telecom) -> None:
+    at.log.away = True
+    assert await telecom.say(said("Birch 10 ft")) == 0, "Kannel has it now"
+    await until(lambda: at.asked.count(503) >= 2)
+    assert len(at.readings) == 2 and await at.memory.count(KIND) == 1, "in SQL, too"
+    at.log.away = False
+    assert "10 فٹ" in await answer(telecom, 4), "asked again until the log had it"
+    assert at.values[2:] == [3.048] and await at.memory.count(KIND) == 0
+    bucket = at.limits.bucket(at.key_row)  # type: ignore[arg-type]
+    assert bucket is not None
+    bucket.take(int(bucket.left))
+    assert await telecom.say(said("Birch 11 ft")) == 0
+    await until(lambda: at.asked.count(429) >= 2)
+    assert len(at.readings) == 3
+    at.seconds += 60
+    assert "11 فٹ" in await answer(telecom, 5)
+    assert at.values[3:] == [3.3528] and await at.memory.count(KIND) == 0
+
+
+async def _what_kannel_forgets_is_taken(at: House, telecom: Telecom, box: Kannel) -> None:
+    at.log.away = True
+    assert await telecom.say(said("Birch 12 ft")) == 0
+    await until(lambda: at.asked[-1] == 503)
+    await box.kill("smsbox")
+    await box.start("smsbox")
+    at.log.away = False
+    before = len(at.asked)
+    assert await telecom.say(said("Birch 13 ft")) == 0
+    assert "13 فٹ" in await answer(telecom, 6)
+    await asyncio.sleep(2.5)  # two and a half times what it waits between two tries
+    assert at.asked[before:] == [200] and at.values[4:] == [3.9624], "Kannel has forgotten the other one"
+    assert await at.held.sweep(at.way._heard) == 0, "it may still come"
+    at.held.quiet_ms = -1
+    assert await at.held.sweep(at.way._heard) == 1
+    assert at.values[5:] == [3.6576] and await at.memory.count(KIND) == 0
+    assert at.readings[5].time_ms < at.readings[4].time_ms, "of its own time"

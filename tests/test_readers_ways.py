@@ -17,6 +17,8 @@ from way_conformance import BROKEN, Answer, At, Message, Way, WayConformance
 
 from warning import config_readers
 from warning.ingest import kannel_in, smpp_session
+from warning.ingest.kannel_held import Held
+from warning.ingest.kannel_in import KannelIn
 from warning.ingest.keys import KeyStore
 from warning.ingest.reader_memory import Memory
 from warning.ingest.serving import serve
@@ -118,9 +120,9 @@ class Kannel(OfReaders):
     async def serve(self, at: At) -> AsyncIterator[dict[str, Any]]:
         keys = KeyStore(at.deployment.database, at.clock)
         _, key = await keys.create("kannel")
-        async with self.sms(at) as (sms, _):
+        async with self.sms(at) as (sms, memory):
             app = web.Application()
-            app.add_routes(kannel_in.routes(sms, at.gateway, keys, at.listen))
+            app.add_routes(KannelIn(sms, at.gateway, keys, Held(memory, at.gateway, at.clock), at.listen).routes())
             server = await serve(app, HOST, 0)
             try:
                 yield {"url": f"http://{HOST}:{server.port}{kannel_in.PATH}", "key": key}

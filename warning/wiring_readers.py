@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,9 @@ async def readers(
     limits: Limits,
 ) -> None:
     """Routes for the server, and a session with the SMS centre that ``stack`` ends. Raises ConfigError."""
-    from warning.ingest import kannel_in
     from warning.ingest.form import Form
+    from warning.ingest.kannel_held import Held
+    from warning.ingest.kannel_in import KannelIn
     from warning.ingest.reader_memory import Memory
     from warning.ingest.sensorthings import Things
     from warning.ingest.sensorthings_http import SensorThings
@@ -49,7 +50,9 @@ async def readers(
     memory = Memory(deployment.database)
     stack.push_async_callback(memory.close)
     sms = SmsIn(region, known, gateway, memory, clock, listen, _two_way(stack, region, deployment, memory, listen))
-    add_routes(kannel_in.routes(sms, gateway, keys, listen, limits))
+    kannel = KannelIn(sms, gateway, keys, Held(memory, gateway, clock), listen, limits)
+    add_routes(kannel.routes())
+    _running(stack, kannel.run(), "sms that kannel forgot")
     add_routes(Form(region, known, gateway, keys, deployment.directory / "photos", listen, limits).routes())
     things = Things.of(region, config_datastreams.load(region.folder, region))
     add_routes(SensorThings(things, gateway, keys, listen, limits).routes())
@@ -69,6 +72,16 @@ async def readers(
 
         stack.push_async_callback(end)
         log.info("SMS of %d readers from %s:%d", len(known), *where[:2])
+
+
+def _running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    task = asyncio.create_task(work, name=name)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
 
 
 def _two_way(stack: AsyncExitStack, region: Region, deployment: Deployment, memory: Memory, listen: Listener = nobody) -> TwoWay:

@@ -14,71 +14,97 @@ import services
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from warning import config_devices
 from warning.stream.kafka import KafkaLog
 
 from .breaks_processes import brokers_well
 from .fault import Fault
 from .feed import Feed
-from .field import DEVICE, FieldFeed
+from .field import FieldFeed
+from .field_ways import COLLECTOR, EDGE, PULL, Around, edge_waits, set_up
 from .keeper import Program
 from .load import Water
 from .world import World
 
 GAP_S = 3.0
 INBOX_S = 180.0
+OUTBOX_S = 600.0
 BROKER = "mosquitto"
 
 
 class Field(Fault):
-    """``kills`` kill -9 at random moments; two Kafka brokers are never down at once by our hand."""
+    """``kills`` kill -9 of gateway, Mosquitto and brokers at random moments, and as they come of the edge node and of pull besides.
+
+    Two Kafka brokers are never down at once by our hand.
+    """
 
     name = "field"
-    breaks = "kill -9 of the gateway, of Mosquitto and of brokers, while readings come by HTTP (JSON, CSV), readings.inbox and MQTT"
+    breaks = (
+        "kill -9 of the gateway, of Mosquitto and of brokers, of `warning edge` and `warning pull` too, and cuts of the edge node's link"
+    )
     must = "whatever a sender was told is taken is in readings, and counts once"
     lasts_s = (0.0, 0.0)
     kills = 10
     gap_s = GAP_S
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._around: Around | None = None
 
     def absent(self) -> str:
         there = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         return "" if there else "Mosquitto is not installed: make services"
 
     async def prepare(self, world: World) -> None:
-        """Mosquitto beside it, and a gateway that knows of it."""
-        self._mosquitto = mosquitto.Mosquitto(world.folder / "mosquitto", (DEVICE,))
+        """Mosquitto, an edge node, an agency and the readers' SMS centre beside it, and a gateway that knows of them."""
+        self._mosquitto = mosquitto.Mosquitto(world.folder / "mosquitto", (COLLECTOR,))
         conf = str(self._mosquitto.folder / "mosquitto.conf")
         log = self._mosquitto.folder / "output"
         world.keeper.add(Program(BROKER, (self._mosquitto.program, "-c", conf), log, ready=self._listens))
         await world.keeper.ready(BROKER)
-        (Path(world.region.folder) / config_devices.FILE).write_text(f"device,station\n{DEVICE},*\n", encoding="utf-8")
+        self._around = await set_up(world, random.Random(1))
         world.deployment = replace(world.deployment, **self._mosquitto.settings())  # type: ignore[arg-type]
         await world.keeper.stop("gateway")
         world.add_gateway()
-        await world.keeper.ready("gateway")
+        await world.well()
+
+    async def end(self) -> None:
+        around, self._around = self._around, None
+        if around is not None:
+            await around.stop()
 
     async def _listens(self) -> bool:
         return services.listening(self._mosquitto.port)
 
     def feed(self, world: World, water: Water, readings_per_s: float, record: Path, chance: random.Random) -> Feed:
-        return FieldFeed(world, water, readings_per_s, record, chance, self._mosquitto)
+        assert self._around is not None
+        return FieldFeed(world, water, readings_per_s, record, chance, self._mosquitto, self._around)
 
     async def inject(self, world: World, chance: random.Random, feed: Feed) -> None:
+        assert self._around is not None
         feed.may_end.clear()
+        link, cuts = self._around.link, 0
+        counted = ("gateway", BROKER, *world.cluster.names)
         try:
-            while sum(world.killed.values()) < self.kills:
+            while sum(world.killed.get(name, 0) for name in counted) < self.kills:
                 await asyncio.sleep(chance.uniform(0.4, 1.6) * self.gap_s)
                 name = chance.choice(["gateway", "gateway", BROKER, chance.choice(world.cluster.names)])
                 if name in world.cluster.names and not await brokers_well(world):
                     name = "gateway"
                 world.kill(name)
+                if chance.random() < 0.4:
+                    world.kill(chance.choice([EDGE, EDGE, PULL]))
+                if chance.random() < 0.3:
+                    link.back() if not link.up else link.away()
+                    cuts += not link.up
         finally:
+            link.back()
             feed.may_end.set()
-        self.target = ",".join(f"{name}:{count}" for name, count in sorted(world.killed.items()))
+        self.target = ",".join(f"{name}:{count}" for name, count in sorted((world.killed | {"link": cuts}).items()))
 
     async def arrived(self, world: World) -> None:
-        """The gateway has read ``readings.inbox`` to its end. Raises TimeoutError."""
+        """The gateway has read ``readings.inbox`` to its end, the edge node's outbox is empty; both end well. Raises TimeoutError."""
         await world.well()
+        await self._emptied(world)
         async with KafkaLog(world.deployment) as log:
             ends = {partition: (await log.bounds(world.deployment.inbox, partition))[1] for partition in range(world.region.partitions)}
         until = time.monotonic() + INBOX_S
@@ -86,6 +112,17 @@ class Field(Fault):
             if time.monotonic() > until:
                 raise TimeoutError(f"readings.inbox is not read to its end after {INBOX_S:.0f} s: {world.keeper.tail('gateway')}")
             await asyncio.sleep(0.5)
+
+    async def _emptied(self, world: World) -> None:
+        assert self._around is not None
+        until = time.monotonic() + OUTBOX_S
+        while (waiting := await edge_waits(self._around.edge)) != 0:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{waiting} readings wait in the edge node after {OUTBOX_S:.0f} s: {world.keeper.tail(EDGE)}")
+            await asyncio.sleep(1.0)
+        for name in (EDGE, PULL):
+            if code := await world.keeper.stop(name):
+                raise RuntimeError(f"{name} did not stop well: {code}")
 
 
 async def _read_to(world: World, partition: int) -> int:

@@ -47,6 +47,9 @@ class Fault:
     async def heal(self, world: World) -> None:
         """Undoes it; also called when the run breaks off. Nothing to do where a keeper restarts what died."""
 
+    async def end(self) -> None:
+        """Closes what ``prepare`` opened, at the end of a run however it ends."""
+
 
 class NoFault(Fault):
     name = "none"

@@ -7,7 +7,8 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,19 @@ from .load import PARTITIONS, Item, Water
 BATCH = 500  # readings in one request
 ANSWER_WITHIN_S = 15.0
 AGAIN_S = 0.3
+
+
+Post = Callable[[aiohttp.ClientSession, list[Item]], Awaitable[list[Item]]]  # -> what has to be sent again
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One sender: ``share`` of all readings, round by round, and how it sends them. ``most``: readings at once."""
+
+    share: float
+    rounds: Iterator[list[Item]]
+    post: Post
+    most: int = BATCH
 
 
 class Feed:
@@ -48,34 +62,38 @@ class Feed:
             timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
             headers = {"Authorization": f"Bearer {self._key}"}
             async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
-                await asyncio.gather(*(self._sender(session, basin) for basin in range(PARTITIONS)))
+                await asyncio.gather(*(self._sender(session, lane) for lane in self.lanes()))
         finally:
             self._record.close()
 
-    async def _sender(self, session: aiohttp.ClientSession, basin: int) -> None:
+    def lanes(self) -> list[Lane]:
+        """Who sends what."""
+        return [Lane(1 / PARTITIONS, self._water.rounds(basin), self._post) for basin in range(PARTITIONS)]
+
+    async def _sender(self, session: aiohttp.ClientSession, lane: Lane) -> None:
         sent = 0
-        for batch in _batches(self._water.rounds(basin)):
-            wait = sent * PARTITIONS / self._rate - (time.monotonic() - self._began)
+        for batch in _batches(lane.rounds, lane.most):
+            wait = sent / lane.share / self._rate - (time.monotonic() - self._began)
             if wait > 0:
                 await asyncio.sleep(wait)
-            if sent * PARTITIONS > 0.95 * self.total:
+            if sent / lane.share > 0.95 * self.total:
                 await self.may_end.wait()
             rest = batch
             while rest:
-                rest = await self._post(session, rest)
+                rest = await lane.post(session, rest)
                 if rest:
                     await asyncio.sleep(AGAIN_S)
             sent += len(batch)
             if self._chance.random() < self.repeat:
-                await self._post(session, batch)
+                await lane.post(session, batch)
 
     async def _post(self, session: aiohttp.ClientSession, batch: list[Item]) -> list[Item]:
         """What has to be sent again."""
         return await self._posted(session, batch, json=[as_sent(item) for item in batch])
 
-    async def _posted(self, session: aiohttp.ClientSession, batch: list[Item], **request: Any) -> list[Item]:
+    async def _posted(self, session: aiohttp.ClientSession, batch: list[Item], url: str = "", **request: Any) -> list[Item]:
         try:
-            async with session.post(self.url, **request) as response:
+            async with session.post(url or self.url, **request) as response:
                 self.answers[str(response.status)] += 1
                 if response.status != 202:
                     return batch
@@ -98,11 +116,11 @@ class Feed:
         self._record.flush()
 
 
-def _batches(rounds: Iterator[list[Item]]) -> Iterator[list[Item]]:
+def _batches(rounds: Iterator[list[Item]], most: int) -> Iterator[list[Item]]:
     batch: list[Item] = []
     for one in rounds:
         batch += one
-        if len(batch) + len(one) > BATCH:
+        if len(batch) + len(one) > most:
             yield batch
             batch = []
     if batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,12 @@ class Water:
 
     def rounds(self, which: int) -> Iterator[list[Item]]:
         """Round by round the readings of one basin's gauges, as a provider posts them."""
-        mine = [number for number in range(self.size.series) if basin(number) == which]
+        return self.rounds_of([number for number in range(self.size.series) if basin(number) == which])
+
+    def rounds_of(self, gauges: Sequence[int]) -> Iterator[list[Item]]:
+        """The same of some gauges, wherever they lie."""
         for turn in range(self.size.rounds):
-            yield [self._item(number, turn) for number in mine]
+            yield [self._item(number, turn) for number in gauges]
 
     def _item(self, number: int, turn: int) -> Item:
         value = 1.0 + self._noise[(number * 31 + turn * 7) % 997]

@@ -69,6 +69,8 @@ async def once(plan: Plan, fault: Fault, brokers: Brokers) -> Result:
         await _run(plan, fault, folder, result, brokers)
     except Exception as error:
         result.wrong.append(f"{type(error).__name__}: {error}"[:3000])
+    finally:
+        await fault.end()
     result.passed = not result.wrong
     if not result.passed:
         await brokers.drop()

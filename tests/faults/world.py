@@ -99,6 +99,11 @@ class World:
     def add_worker(self, name: str) -> None:
         self.keeper.add(self._ours(name, "worker", free_port()))
 
+    def add_pull(self) -> None:
+        """``warning pull`` of the region's ``sources.yaml``."""
+        port = free_port()
+        self.keeper.add(self._program("pull", ("-m", "warning", "pull", self.region.folder, "--port", str(port)), port))
+
     async def well(self, within_s: float = 180.0) -> None:
         """Waits until everything that should run does its work. Raises TimeoutError."""
         await self.keeper.ready(*self.keeper.names, within_s=within_s)

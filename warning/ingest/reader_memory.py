@@ -10,6 +10,7 @@ last      station, parameter             his last value, for "that is far off"
 stranger  phone                          how often a number that nobody registered wrote, and when it was last answered
 joined    phone, digest of the words     when a JOIN was first heard: see ``sms_twice``
 keyword   phone                          how many answers and subscriptions it had that day
+kannel    digest of the request          a message that Kannel brought while the log was away (``kannel_held``)
 ========  =============================  =====================================================================================
 
 The newest are held in memory too (bounded). While the database is away reading and writing go on there, but for ``durable`` writes, which
@@ -32,7 +33,7 @@ from warning.errors import Unavailable
 
 DAY_MS = 24 * 3_600_000
 KEPT_MS = {"heard": 3 * DAY_MS, "asked": DAY_MS, "last": 30 * DAY_MS, "stranger": 30 * DAY_MS, "keyword": 2 * DAY_MS, "joined": DAY_MS}
-# parts are kept until the message is whole or they are in readings.rejected, however long that takes: they are acknowledged
+# parts are kept until the message is whole or they are in readings.rejected, however long: they are acknowledged; kannel likewise
 _MOST_HELD = 20_000
 _PRUNE_EVERY_MS = 3_600_000
 _WITHIN_S = 3.0
@@ -94,6 +95,10 @@ class Memory:
         except Unavailable:
             if durable:
                 raise
+
+    def drop(self, kind: str, name: str) -> None:
+        """Out of this process's memory alone: what SQL did not take is not there."""
+        self._held.pop((kind, name[:_LONGEST_NAME]), None)
 
     async def older(self, kind: str, than_ms: int) -> list[tuple[str, dict[str, Any]]]:
         """(name, content) of what was put before ``than_ms``, at most a hundred. Raises Unavailable."""
