@@ -1,6 +1,7 @@
 """A few tables in the deployment's database, SQLite or PostgreSQL: made when they are first needed, asked in bounded time.
 
-Whatever a database or its driver raises is ``Unavailable``: never an empty answer, never "no such row".
+Whatever a database or its driver raises is ``Unavailable``: never an empty answer, never "no such row". A PostgreSQL that takes packets and
+answers none is as away as one that refuses: each step has an end here, and the server lets go of whom it does not hear any more.
 """
 
 from __future__ import annotations
@@ -14,20 +15,22 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from warning.errors import Unavailable
 
 BUSY_S = 5
 AGAIN_AFTER_S = 5.0
+CONNECT_S = 5.0
+ALIVE_S = 2.0
+IDLE_S = 10.0  # in a transaction, without a word of ours
 
 
 def open_engine(url: str, within_s: float) -> AsyncEngine:
     """An engine that has not connected yet."""
     if not url.startswith("sqlite"):
-        name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
-        return create_async_engine(name, pool_pre_ping=True, pool_timeout=within_s, connect_args={"timeout": within_s})
+        return postgresql(url, within_s)
     engine = create_async_engine(url, connect_args={"timeout": BUSY_S})
 
     def prepare(connection: Any, _: object) -> None:
@@ -38,6 +41,43 @@ def open_engine(url: str, within_s: float) -> AsyncEngine:
 
     sql.event.listen(engine.sync_engine, "connect", prepare)
     return engine
+
+
+def postgresql(url: str, within_s: float) -> AsyncEngine:
+    """The same for PostgreSQL alone. Nothing waits without end: a connection ``CONNECT_S``, a statement ``within_s`` at the server and a
+    little longer here, a lock less than that. What did not answer is cut off at once, for a rollback would wait for it again."""
+    ms = {name: str(round(seconds * 1000)) for name, seconds in (("lock", 0.8 * within_s), ("statement", within_s), ("idle", IDLE_S))}
+    settings = {
+        "lock_timeout": ms["lock"],
+        "statement_timeout": ms["statement"],
+        "idle_in_transaction_session_timeout": ms["idle"],  # else the locks of who was cut off stay until TCP gives up
+        "tcp_user_timeout": ms["idle"],
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
+    bounded = {"timeout": min(CONNECT_S, within_s), "command_timeout": 1.5 * within_s, "server_settings": settings}
+    name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
+    engine = create_async_engine(name, pool_timeout=within_s, connect_args=bounded)
+    sql.event.listen(engine.sync_engine, "handle_error", _cut_off, retval=True)
+    sql.event.listen(engine.sync_engine, "checkout", _alive)
+    return engine
+
+
+def _cut_off(context: sql.ExceptionContext) -> BaseException | None:
+    """A statement without an answer: the connection goes, with all that were opened before it, and it is an error of the database."""
+    if not isinstance(context.original_exception, TimeoutError):
+        return None
+    context.is_disconnect = True
+    return OperationalError(context.statement, context.parameters, context.original_exception)
+
+
+def _alive(connection: Any, _: object, __: object) -> None:
+    """SQLAlchemy's own ping has no end of its own; one that fails renews the whole pool."""
+    try:
+        connection.run_async(lambda driver: asyncio.wait_for(driver.fetchrow(";"), ALIVE_S))
+    except Exception as error:
+        raise InvalidatePoolError(f"a connection of the pool does not answer: {error!r}") from error
 
 
 class Tables:

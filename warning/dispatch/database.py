@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from warning.database import postgresql
 from warning.dispatch import carried
 from warning.errors import Unavailable
 
@@ -26,31 +27,43 @@ log = logging.getLogger(__name__)
 READS = "only_reads"  # execution option: SQLite needs no transaction, and no reader waits for a writer
 CREATE_LOCK = zlib.crc32(b"flood-warning ledger tables")  # key of an advisory lock in PostgreSQL
 CREATE_WITHIN_S = 10.0
+CARRY_WITHIN_S = 120.0  # a statement that carries an old ledger over
+ANSWER_S = 10.0  # a statement of the dispatcher
+COMMAND_S = 120.0  # one of a person who waits for a report
 HOLD_LOCK = zlib.crc32(b"flood-warning dispatcher")
 
 
-async def connect(url: str) -> AsyncEngine:
+async def connect(url: str, within_s: float = ANSWER_S) -> AsyncEngine:
     """An engine whose tables are there. Raises ``Unavailable`` with the address (no password) if the database does not answer."""
-    engine = create_async_engine(url, pool_pre_ping=make_url(url).get_backend_name() != "sqlite")
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _durable)
-        event.listen(engine.sync_engine, "begin", _begin_immediate)
+    engine = _engine(url, within_s)
+    patient = engine if engine.dialect.name == "sqlite" else _engine(url, CARRY_WITHIN_S)
     until = time.monotonic() + CREATE_WITHIN_S
     while True:
         try:
-            await _create(engine)
+            await _create(patient)
+            if patient is not engine:
+                await patient.dispose()
             return engine
         except (DBAPIError, OSError) as error:
             if "locked" not in str(error) or time.monotonic() > until:  # SQLite does not wait while another process turns WAL on
-                await engine.dispose()
+                await patient.dispose()
                 raise Unavailable(f"the database {make_url(url).render_as_string()} does not answer: {error}") from error
         await asyncio.sleep(0.1)
+
+
+def _engine(url: str, within_s: float) -> AsyncEngine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return postgresql(url, within_s)
+    engine = create_async_engine(url)
+    event.listen(engine.sync_engine, "connect", _durable)
+    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
 
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AsyncEngine]:
     """For a command: an engine that is closed again. Raises Unavailable, also for what the database says in between."""
-    engine = await connect(url)
+    engine = await connect(url, COMMAND_S)
     try:
         yield engine
     except (DBAPIError, OSError) as error:

@@ -49,15 +49,15 @@ class Lease:
                     await self._raise()
                     return True
                 beat = await self._beats()
-            except (DBAPIError, OSError) as error:
+                if beat != seen or beat < 0:
+                    seen, since = beat, time.monotonic()
+                elif time.monotonic() - since > self.hung_s:
+                    await self._raise()
+                    log.error("the dispatcher that held the ledger has not moved for %.0f s: this one has taken over", self.hung_s)
+                    return True
+            except (DBAPIError, OSError) as error:  # also its row locked still: the server lets go of who is silent (``IDLE_S``)
                 log.warning("the ledger does not answer: %s", error)
-                beat = -1
-            if beat != seen or beat < 0:
-                seen, since = beat, time.monotonic()
-            elif time.monotonic() - since > self.hung_s:
-                log.error("the dispatcher that holds the ledger has not moved for %.0f s: this one takes over", self.hung_s)
-                await self._raise()
-                return True
+                seen = -1
             if not waits:
                 waits = True
                 standing_by()

@@ -31,6 +31,7 @@ from warning.proof import chain
 from warning.proof.decisions import Resend
 from warning.region import Contact
 
+AT_ONCE = 2000  # rows in a statement
 STRAY_MS = 3 * 86_400_000  # a receipt whose message is not known by then belongs to nobody
 
 
@@ -70,6 +71,14 @@ class Ledger:
         async with self._turn:
             await self.lease.beat()
 
+    async def pulse(self, followed: Mapping[str, int]) -> None:
+        """Until when what is named was followed, ms."""
+        if not followed:
+            return
+        async with self._writing() as connection:
+            await connection.execute(delete(t.pulses).where(t.pulses.c.name.in_(list(followed))))
+            await connection.execute(insert(t.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in followed.items()])
+
     async def close(self) -> None:
         await self.lease.release()
         await self._engine.dispose()
@@ -102,10 +111,12 @@ class Ledger:
         async with self._writing() as connection:
             known = set((await connection.execute(select(t.contacts.c.id))).scalars())
             await connection.execute(update(t.contacts).values(active=False))
-            if old := [{"key": row["id"], **row} for row in rows if row["id"] in known]:
-                await connection.execute(update(t.contacts).where(t.contacts.c.id == bindparam("key")), old)
-            if new := [row for row in rows if row["id"] not in known]:
-                await connection.execute(insert(t.contacts), new)
+            for begin in range(0, len(rows), AT_ONCE):  # each in the time that a statement has
+                some = rows[begin : begin + AT_ONCE]
+                if old := [{"key": row["id"], **row} for row in some if row["id"] in known]:
+                    await connection.execute(update(t.contacts).where(t.contacts.c.id == bindparam("key")), old)
+                if new := [row for row in some if row["id"] not in known]:
+                    await connection.execute(insert(t.contacts), new)
 
     async def recover(self, now_ms: int) -> int:
         """What a crash left SENDING becomes UNKNOWN, due at once: all warnings are about lives. Returns how many."""

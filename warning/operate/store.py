@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from warning.alerts.manual import CODE
+from warning.database import postgresql
 from warning.deployment import Deployment
 from warning.model import AlertEvent, Level, to_json
 
@@ -42,6 +43,7 @@ documents = Table(
     Column("digest", String(64), nullable=False),
     Index("documents_by_time", "sent_ms", "identifier"),
 )
+_WITHIN_S = 30.0  # a statement of a PostgreSQL
 _CHUNK = 500  # rows an insert: below every database's limit of parameters
 
 
@@ -97,7 +99,7 @@ class Store:
     """The stored documents. Methods raise ``sqlalchemy.exc.SQLAlchemyError`` when the database fails."""
 
     def __init__(self, url: str) -> None:
-        self._engine: AsyncEngine = create_async_engine(url)
+        self._engine: AsyncEngine = create_async_engine(url) if url.startswith("sqlite") else postgresql(url, _WITHIN_S)
         self._insert: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
 
     async def open(self) -> None:

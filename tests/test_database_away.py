@@ -1,0 +1,122 @@
+"""A PostgreSQL that takes packets and answers none: who asks is answered in bounded time, and goes on when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import channel_postgres
+import pytest
+import sqlalchemy as sql
+from channel_postgres import Cluster
+from sqlalchemy.exc import DBAPIError
+from tcp_proxy import Proxy
+
+from warning import database
+from warning.database import Tables
+from warning.dispatch import database as ledgers
+from warning.dispatch.ledger import Ledger
+from warning.errors import Unavailable
+
+SOON = 1.0  # a statement's time here; real ones have ten times as long
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Cluster]:
+    with channel_postgres.cluster() as running:
+        yield running
+
+
+@pytest.fixture
+async def proxy(server: Cluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
+    monkeypatch.setattr(database, "ALIVE_S", 0.5)
+    monkeypatch.setattr(database, "CONNECT_S", SOON)
+    monkeypatch.setattr(database, "IDLE_S", 2.0)
+    monkeypatch.setattr(ledgers.connect, "__defaults__", (SOON,))
+    async with Proxy(server.port) as made:
+        yield made
+
+
+def through(proxy: Proxy, server: Cluster) -> str:
+    return server.url.replace(f":{server.port}/", f":{proxy.port}/")
+
+
+async def within(seconds: float, what) -> float:  # type: ignore[no-untyped-def]
+    """Raises TimeoutError if it lasts longer; how long it took."""
+    began = time.monotonic()
+    async with asyncio.timeout(seconds):
+        await what
+    return time.monotonic() - began
+
+
+async def test_the_writer_is_told_soon_that_the_database_is_silent_and_goes_on_when_it_is_back(server: Cluster, proxy: Proxy) -> None:
+    """Silent before a transaction, and in the middle of one; also a connection that the pool kept."""
+    ledger = await Ledger.open(through(proxy, server), "oak")
+    assert await ledger.lease.take(asyncio.Event())
+    await ledger.beat()
+    proxy.swallow()
+    with pytest.raises((DBAPIError, OSError)):
+        await within(20, ledger.beat())
+    with pytest.raises((DBAPIError, OSError)):
+        await within(20, ledger.beat())
+    proxy.heal()
+    await within(20, ledger.beat())
+    with pytest.raises((DBAPIError, OSError)):
+        async with asyncio.timeout(20), ledger._writing() as connection:
+            proxy.swallow()
+            await connection.execute(sql.text("SELECT 1"))
+    proxy.heal()
+    await within(20, ledger.beat())
+    await ledger.close()
+
+
+async def test_a_standby_takes_over_from_one_that_was_cut_off_in_the_middle_of_a_transaction(server: Cluster, proxy: Proxy) -> None:
+    """Whoever is cut off holds the row of the lease locked: the server lets go of him."""
+    first = await Ledger.open(through(proxy, server), "oak")
+    second = await Ledger.open(server.url, "oak")
+    assert await first.lease.take(asyncio.Event())
+    second.lease.hung_s = 1.0
+    heard: list[str] = []
+    with pytest.raises((DBAPIError, OSError)):
+        async with first._writing() as connection:
+            proxy.swallow()
+            async with asyncio.timeout(60):
+                assert await second.lease.take(asyncio.Event())
+            await second.beat()
+            heard.append("taken")
+            await connection.execute(sql.text("SELECT 1"))
+    assert heard == ["taken"]
+    proxy.heal()
+    with pytest.raises(Unavailable, match="another dispatcher"):
+        await first.beat()
+    await first.close()
+    await second.close()
+
+
+async def test_tables_say_that_the_database_is_away_and_do_not_stay_so(server: Cluster, proxy: Proxy) -> None:
+    metadata = sql.MetaData()
+    one = sql.Table("away_one", metadata, sql.Column("id", sql.Integer, primary_key=True))
+    tables = Tables(through(proxy, server), metadata, "tests", SOON)
+    await tables.run(sql.insert(one).values(id=1))
+    proxy.swallow()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="the database of tests is away"):
+            await within(20, tables.run(sql.select(one)))
+    proxy.heal()
+    assert [row.id for row in await tables.run(sql.select(one))] == [1]
+    await tables.close()
+
+
+async def test_a_lock_that_another_holds_is_waited_for_in_bounded_time(server: Cluster, proxy: Proxy) -> None:
+    metadata = sql.MetaData()
+    one = sql.Table("away_two", metadata, sql.Column("id", sql.Integer, primary_key=True))
+    tables, other = Tables(server.url, metadata, "tests", SOON), Tables(server.url, metadata, "tests", 10)
+    await tables.run(sql.insert(one).values(id=1))
+    async with other.together() as connection:
+        await connection.execute(sql.update(one).values(id=2))
+        with pytest.raises(Unavailable, match="lock timeout"):
+            await within(20, tables.run(sql.update(one).values(id=3)))
+    assert [row.id for row in await tables.run(sql.select(one))] == [2]
+    await tables.close()
+    await other.close()
