@@ -23,6 +23,7 @@ from test_readers_smpp import bound, said, until
 
 from warning import config, wiring_readers
 from warning.alerts.languages import LANGUAGES
+from warning.alerts.rules import CallOff
 from warning.database import Tables
 from warning.deployment import Deployment
 from warning.dispatch import tables as ledger
@@ -45,10 +46,11 @@ from warning.people.imports import CONFIG, merge
 from warning.people.keywords import Places, command, language
 from warning.people.replies import Replies, own_name, parts
 from warning.people.spelling import folded
-from warning.people.standing import Standing
+from warning.people.standing import InForce, Standing
 from warning.people.tables import address
 from warning.people.vocabulary import KEYWORDS, KINDS, LANGUAGE_NAMES, REPLIES
 from warning.proof.codes import code_of
+from warning.proof.decisions import Standing as Decided
 from warning.proof.register import Register
 from warning.region import Contact, Region
 
@@ -215,7 +217,7 @@ class House:
     def __init__(self, region: Region, folder: Path, desk: Desk) -> None:
         self.region, self.desk, self.place = region, desk, desk.place
         self.directory, self.acknowledgements = Directory(address(self.place), region), Acknowledgements(address(self.place))
-        self.register, self.standing = Register(region, self.place), Standing(self.place.database)
+        self.register, self.standing = Register(region, self.place), Standing(region, self.place)
         self.enrolment = Enrolment(self.directory, region)
         self.ledger = Tables(self.place.database, ledger.metadata, "ledger")
         self.heard: list[Fact] = []
@@ -224,11 +226,17 @@ class House:
         readers = desk.readers
         desk.sms = SmsIn(region, readers, desk.gateway, desk.memory, lambda: desk.now_ms, desk.facts.append, self.two_way)
 
+    async def follows(self, alerts_ms: int, hazards_ms: int) -> None:
+        """As the dispatcher writes it down."""
+        await self.ledger.run(ledger.pulses.delete())
+        known = {"alerts": alerts_ms, **{f"hazards {number}": hazards_ms for number in range(self.region.partitions)}}
+        await self.ledger.run(self.ledger.insert(ledger.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in known.items()])
+
     async def say(self, text: str, phone: str = VILLAGER) -> str:
         return await self.desk.take(text, phone)
 
-    async def told(self, event: AlertEvent, attempts: int = 1) -> None:
-        """As the dispatcher enters it."""
+    async def entered(self, event: AlertEvent) -> None:
+        """As the dispatcher enters it, before anybody is told; nobody may have to be."""
         alert = event.alert
         row = {
             "identifier": alert.identifier,
@@ -239,6 +247,11 @@ class House:
         }
         row |= {"kind": alert.kind.value, "level": alert.level.value, "sent_ms": alert.sent_ms, "expires_ms": alert.expires_ms}
         await self.ledger.run(self.ledger.insert(ledger.alerts).values({**row, "value": to_json(event)}))
+
+    async def told(self, event: AlertEvent) -> None:
+        """Somebody was sent it."""
+        await self.entered(event)
+        alert = event.alert
         said = {
             "alert": alert.identifier,
             "revision": 0,
@@ -247,7 +260,7 @@ class House:
             "level": "",
             "contact": "c",
         }
-        said |= {"channel": "sms", "language": "en", "state": "sent", "reason": "", "attempts": attempts, "due_ms": 0, "expires_ms": 0}
+        said |= {"channel": "sms", "language": "en", "state": "sent", "reason": "", "attempts": 1, "due_ms": 0, "expires_ms": 0}
         said |= {"doubled": False, "handed": True, "parts": 1, "parts_delivered": 0, "created_ms": 0, "changed_ms": 0}
         await self.ledger.run(self.ledger.insert(ledger.deliveries).values(said))
 
@@ -260,7 +273,7 @@ class House:
 async def house(region: Region, folder: Path, place: Deployment | None = None) -> AsyncIterator[House]:
     desk = Desk(region, (clerk(),), folder, place)
     made = House(region, folder, desk)
-    await made.ledger.run(ledger.plans.delete())  # the dispatcher has made its tables
+    await made.follows(desk.now_ms, desk.now_ms)  # the dispatcher has made its tables, and follows both logs
     try:
         yield made
     finally:
@@ -379,24 +392,54 @@ async def test_a_draft_language_is_remembered_and_the_public_told_in_urdu(indus:
         assert reviewed.say("noted").endswith(REPLIES["ps"]["noted"])
 
 
-async def test_status_is_what_people_were_told_and_no_warning_is_no_all_clear(indus: Region, tmp_path: Path) -> None:
+async def test_status_is_what_is_in_force_and_no_warning_is_no_all_clear(indus: Region, tmp_path: Path) -> None:
     async with house(indus, tmp_path) as at:
         now = at.desk.now_ms
         nothing = await at.say("status Sukkur")
         assert "Sukkur: no warning in force (2 Sep 11:00)" in nothing and "If you see the water rise, go to high ground" in nothing
         event = event_of(indus, "IND-SUKKUR", Level.HIGH, now - H)
-        await at.told(event, attempts=0)
+        await at.entered(event)
+        approving = replace(indus, alert=replace(indus.alert, approve_from=Level.HIGH, approve_within_s=10 * 3600))
+        at.standing._region = approving
         assert await at.say("status Sukkur") == nothing, "what waits for a person is nobody's business"
-        other = event_of(indus, "IND-GUDDU", Level.LOW, now - H)
-        await at.told(other, attempts=0)
-        await at.ledger.run(ledger.deliveries.update().values(attempts=1))
+        await at.entered(event_of(indus, "IND-GUDDU", Level.LOW, now - H))
+        assert "Guddu" in await at.say("status Sukkur", "+923001234568") and "High" not in await at.say("status Sukkur", "+923001234568")
+        at.standing._region = indus
         text = await at.say("status Sukkur", "+923001234569")
         secret = await at.register.secret()
         assert "High Flood at Sukkur" in text and code_of(secret, event.alert.identifier) in text and text.endswith("Guddu: Low Flood")
         await at.say("join Sukkur", "+923001234570")
         assert "Low Flood at Guddu" in await at.say("status", "+923001234570")
         at.desk.now_ms = event.alert.expires_ms + 1
+        await at.follows(at.desk.now_ms, at.desk.now_ms)
         assert "no warning in force" in await at.say("status Sukkur", "+923001234571")
+
+
+async def test_status_is_not_known_where_nobody_follows_and_says_since_when(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        now = at.desk.now_ms
+        for alerts_ms, hazards_ms, said in ((now - 2 * H, now, "9:00"), (now, now - 2 * H, "9:00"), (now + H, now, "11:00")):
+            await at.follows(alerts_ms, hazards_ms)
+            text = await at.say("status Sukkur")
+            assert "NOT KNOWN" in text and said in text and "no warning in force" not in text, said
+        await at.ledger.run(ledger.pulses.delete())
+        assert "NOT KNOWN" in await at.say("status Sukkur"), "no dispatcher ever ran"
+        await at.entered(event_of(indus, "IND-SUKKUR", Level.HIGH, now - H))
+        assert "High Flood at Sukkur" in await at.say("status Sukkur", "+923001234568"), "what was known to hold holds"
+
+
+async def test_status_of_a_village_is_that_of_its_districts_and_of_the_area_that_it_lies_in(indus: Region, tmp_path: Path) -> None:
+    zone = indus.zone_by_id["IND-GUDDU"]
+    corners = ((28.0, 69.0), (28.0, 70.0), (29.0, 70.0), (29.0, 69.0))
+    region = replace(indus, zones=tuple(replace(one, polygon=corners) if one is zone else one for one in indus.zones))
+    away = next(one for each in region.zones for one in each.districts if one not in zone.districts)
+    async with house(region, tmp_path) as at:
+        head = Contact("h", "Head", "official", "en", (away,), Level.LOW, "+99910000044", village="Bachal Shah", lat=28.5, lon=69.5)
+        await merge(at.directory, [head], "file", 1, by="test")
+        assert "Bachal Shah: no warning in force" in await at.say("status bachal shah")
+        await at.entered(event_of(region, "IND-GUDDU", Level.HIGH, at.desk.now_ms - H))
+        assert "High Flood at Guddu" in await at.say("status Bachal Shah")
+        assert "High Flood at Guddu" in await at.say("status", "+99910000044"), "he is warned of it, so he is told of it"
 
 
 async def test_an_exercise_of_before_is_nobodys_warning(indus: Region, tmp_path: Path) -> None:
@@ -413,7 +456,21 @@ async def test_a_chain_that_ended_is_not_in_force(indus: Region, tmp_path: Path)
         end = msgspec.structs.replace(event.alert, revision=1, kind=EventKind.CLEAR, level=Level.NORMAL)
         end = msgspec.structs.replace(end, identifier=event.alert.identifier[:-1] + "1")
         await at.told(AlertEvent(alert=end, cap="", config="", code=""))
-        assert await at.standing.of(["IND-SUKKUR"], at.desk.now_ms) == [] == await at.standing.of([], at.desk.now_ms)
+        assert await at.standing.of(["IND-SUKKUR"], at.desk.now_ms) == InForce(()) == await at.standing.of([], at.desk.now_ms)
+
+
+async def test_what_a_person_called_off_is_not_in_force(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        event = event_of(indus, "IND-SUKKUR", Level.HIGH, at.desk.now_ms - H)
+        await at.entered(event)
+        [there] = (await at.standing.of(["IND-SUKKUR"], at.desk.now_ms)).events
+        off = CallOff(event.alert.identifier.rpartition(".")[0], Level.HIGH, "Chief", at.desk.now_ms - 1)
+
+        async def standing(now_ms: int) -> Decided:
+            return Decided(call_offs=(off,))
+
+        at.standing._decisions.standing = standing  # type: ignore[method-assign]
+        assert there == event and await at.standing.of(["IND-SUKKUR"], at.desk.now_ms) == InForce(())
 
 
 async def test_a_code_is_confirmed_by_sms_and_a_forged_one_named(indus: Region, tmp_path: Path) -> None:

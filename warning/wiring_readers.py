@@ -97,7 +97,7 @@ def _two_way(stack: AsyncExitStack, region: Region, deployment: Deployment, memo
     directory = Directory(address(deployment), region)
     acknowledgements, standing, register = (
         Acknowledgements(address(deployment)),  # where the dispatcher reads them
-        Standing(deployment.database),
+        Standing(region, deployment),
         Register(region, deployment),
     )
     for one in (directory, acknowledgements, standing, register):

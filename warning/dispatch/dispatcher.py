@@ -23,6 +23,7 @@ from warning.alerts import message
 from warning.alerts.rules import Decision
 from warning.config_cash import Cash
 from warning.deployment import Deployment
+from warning.dispatch import pulse
 from warning.dispatch.attempts import Answer, Arrived, Entry
 from warning.dispatch.cash import CashDesk
 from warning.dispatch.channel import Channel, PartReceipt
@@ -103,6 +104,7 @@ class Dispatcher:
         self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen) if cash else None
         self._directory, self._resync = Directory(address(deployment), region), False
         self._beating: asyncio.Task[None] | None = None
+        self._source = Source(deployment, deployment.alerts, listen)
         self._texts: dict[tuple[str, str, str, bool], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
@@ -201,15 +203,15 @@ class Dispatcher:
             asyncio.create_task(publish(ledger, deployment, self._listen), name="outlet"),
         ]
         assert self._beating is not None
+        zones = Notices(self._region, deployment, ledger, self._webhooks, self._listen, self._directory.operators)
         loops = [
             asyncio.create_task(stop.wait(), name="stop"),
             asyncio.create_task(self._consume(ledger), name="alerts"),
             asyncio.create_task(self._planner.run(), name="planner"),
             asyncio.create_task(stop.wait() if deployment.replay else self._escalation(ledger).run(), name="escalation"),
-            asyncio.create_task(
-                Notices(self._region, deployment, ledger, self._webhooks, self._listen, self._directory.operators).run(), name="hazards"
-            ),
+            asyncio.create_task(zones.run(), name="hazards"),
             asyncio.create_task(self._recheck(ledger), name="people"),
+            asyncio.create_task(pulse.run(ledger, self._source.read_up_to_ms, zones.newest_ms), name="pulse"),
             asyncio.create_task(
                 Errands(self._directory.subscriptions, self._webhooks, ledger, self._wall_ms, self._codes).run(), name="errands"
             ),
@@ -243,7 +245,7 @@ class Dispatcher:
 
     async def _consume(self, ledger: Ledger) -> None:
         deployment, gate = self._deployment, self._courier.gate
-        source = Source(deployment, deployment.alerts, self._listen)
+        source = self._source
         try:
             await source.start(await ledger.positions(deployment.alerts, ""))
             await self._courier.resync()

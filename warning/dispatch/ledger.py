@@ -79,6 +79,14 @@ class Ledger:
             await connection.execute(delete(t.pulses).where(t.pulses.c.name.in_(list(followed))))
             await connection.execute(insert(t.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in followed.items()])
 
+    async def pulse(self, followed: Mapping[str, int]) -> None:
+        """Until when what is named was followed, ms."""
+        if not followed:
+            return
+        async with self._writing() as connection:
+            await connection.execute(delete(t.pulses).where(t.pulses.c.name.in_(list(followed))))
+            await connection.execute(insert(t.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in followed.items()])
+
     async def close(self) -> None:
         await self.lease.release()
         await self._engine.dispose()

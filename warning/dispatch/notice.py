@@ -95,6 +95,7 @@ class Notices:
         self._under_way: set[asyncio.Task[None]] = set()
         self._entered: dict[str, int] = {}  # zone -> n
         self._read_at = 0.0
+        self.newest_ms: dict[int, int] = {}  # partition -> the newest hazard's time, by the log
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -134,6 +135,7 @@ class Notices:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.error("%s/%d offset %d cannot be read: %s", record.topic, record.partition, record.offset, error)
             return
+        self.newest_ms[record.partition] = max(observed.at_ms, self.newest_ms.get(record.partition, 0))
         await self._tell(collection.see(observed))
 
     async def _tell(self, changed: list[Observed]) -> None:

@@ -89,6 +89,13 @@ class Source:
         highs = {partition: self._consumer.highwater(partition) for partition in self._partitions}
         return all(high is not None and self._next(partition) >= high for partition, high in highs.items())
 
+    def read_up_to_ms(self) -> int | None:
+        """When the brokers last said that there is no more than what was read, by our wall clock; None: there is more, or no word."""
+        if self._consumer is None or not self._partitions or not self.caught_up():
+            return None
+        said = [self._consumer.last_poll_timestamp(partition) for partition in self._partitions]
+        return None if None in said else min(said)
+
     def _next(self, partition: TopicPartition) -> int:
         known = self._positions.get(partition.partition)
         return known.next_offset if known else 0

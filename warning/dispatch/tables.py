@@ -149,6 +149,13 @@ leases = Table(  # which dispatcher works: ``lease``
     Column("holder", String, nullable=False),
 )
 
+pulses = Table(  # until when something was followed: ``people.standing`` says nothing of what is not
+    "pulses",
+    metadata,
+    Column("name", String, primary_key=True),  # alerts: read to the end; hazards N: the newest of that partition
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 versions = Table(  # of these tables: ``carried``
     "ledger_versions",
     metadata,

@@ -19,7 +19,7 @@ from warning.people.acknowledged import Acknowledgements
 from warning.people.enrolment import ORIGIN, Enrolment
 from warning.people.keywords import Command, Place, Places, command, language
 from warning.people.replies import Replies, own_name, script_of, spoken
-from warning.people.standing import Standing
+from warning.people.standing import Standing, zones_of
 from warning.people.told import SmsJoin
 from warning.proof.codes import code_of
 from warning.proof.guesses import Guesses
@@ -169,21 +169,31 @@ class TwoWay:
     async def _status(self, found: Command, contacts: list[Contact], replies: Replies, now_ms: int) -> str:
         if found.argument:
             places, zones = self._places.called(found.argument), self._places.zones(found.argument)
-            if not zones:
-                return self._which(replies, places, found.argument)
-            name = places[0].name(replies.language)
+            villages = [] if zones else await self._enrolment.villages(found.argument)
+            if len(villages) == 1:
+                name, zones = villages[0].village, zones_of(self._region, villages)
+            elif zones:
+                name = places[0].name(replies.language)
+            else:
+                known = self._places.districts
+                meant = places or [known[one.districts[0]] for one in villages if one.districts[0] in known]
+                return self._which(replies, meant, found.argument)
         else:
             wanted = dict.fromkeys(district for contact in contacts for district in contact.districts)
             places = [self._places.districts[one] for one in wanted if one in self._places.districts]
             if not places:
                 return self._which(replies)
-            zones = tuple(dict.fromkeys(zone for place in places for zone in place.zones))
-            name = ", ".join(place.name(replies.language) for place in places)
+            zones, name = zones_of(self._region, contacts), ", ".join(place.name(replies.language) for place in places)
+        return await self._in_force(zones, name, replies, now_ms)
+
+    async def _in_force(self, zones: tuple[str, ...], name: str, replies: Replies, now_ms: int) -> str:
+        """Never an all-clear: without a warning what is known, and until when it was where it is not."""
+        found = await self._standing.of(zones, now_ms)
         status = self._region.status  # what was an exercise before the region became Actual is nobody's warning
-        events = [event for event in await self._standing.of(zones, now_ms) if event.alert.status is status]
-        if not events:
-            return replies.no_warning(name, now_ms)
-        return replies.standing(events, code_of(await self._register.secret(), events[0].alert.identifier))
+        events = [event for event in found.events if event.alert.status is status]
+        if events:
+            return replies.standing(events, code_of(await self._register.secret(), events[0].alert.identifier))
+        return replies.no_warning(name, now_ms) if found.known and zones else replies.not_known(name, found.since_ms)
 
     async def _check(self, found: Command, phone: str, replies: Replies, now_ms: int) -> str:
         try:

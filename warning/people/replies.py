@@ -58,6 +58,10 @@ class Replies:
     def no_warning(self, name: str, now_ms: int) -> str:
         return self.say("no_warning", place=name, time=local_time(now_ms, self._region, self.language))
 
+    def not_known(self, name: str, since_ms: int | None) -> str:
+        """``since_ms``: until then it was known; None: never."""
+        return self.say("not_known", place=name, time="-" if since_ms is None else local_time(since_ms, self._region, self.language))
+
     def languages(self) -> str:
         """The languages that may be chosen, each by its own name."""
         names = (LANGUAGE_NAMES[one].split()[0] for one in self._region.languages if one in LANGUAGE_NAMES)
