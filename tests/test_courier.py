@@ -96,26 +96,36 @@ async def back(of: Courier, number: int) -> None:
 
 async def test_a_lane_whose_way_breaks_in_an_unforeseen_manner_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "AGAIN_MS", 10)
-    sent, faults = list[int](), [KeyError("no such route"), RuntimeError("any")]
+    sent, asked, faults = list[int](), list[int](), [KeyError("no such route"), RuntimeError("any")]
 
     async def ready() -> None:
         if faults:
             raise faults.pop()
 
-    async def deliver(item: Open) -> None:
+    async def send(item: Open) -> None:
         sent.append(item.id)
+        if item.id == 2 and sent.count(2) == 1:
+            raise OSError("at its first attempt")
+
+    async def prepare(items):
+        asked.append(len(items))
+        if len(asked) == 1:
+            raise OSError("the directory is away")
+        return [send(item) if item.id < 4 else None for item in items]
 
     gate = asyncio.Event()
     gate.set()
-    lane = Lane("sms", 1, deliver, ready, gate, world.now_ms)
+    lane = Lane("sms", 2, prepare, ready, gate, world.now_ms)
     running = asyncio.create_task(lane.run())
     try:
-        lane.add(Open(1, "x.1", "x", Level.HIGH, "c1", "sms", "en", "", 0, 0, 0, 10**15))
-        await world.until(lambda: sent, what="it goes")
+        for number in range(1, 5):
+            lane.add(Open(number, "x.1", "x", Level.HIGH, f"c{number}", "sms", "en", "", 0, 0, 0, 10**15))
+        await world.until(lambda: len(sent) == 4 and not len(lane.queue), what="all went, and the second once more")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert sent == [1] and not faults
+    assert sorted(sent) == [1, 2, 2, 3] and not faults and max(asked) == 2, "never more at once than there is room for"
+    assert await lane.finish(0.0) == 0 and lane._going == 0
 
 
 async def test_a_document_that_could_not_be_signed_is_signed_for_those_who_come_later(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -221,12 +222,20 @@ async def test_by_no_channel_does_the_public_get_an_unreviewed_draft(
     async def put(entry: object) -> Claimed:
         return Claimed(1)
 
+    async def claimed(entries: Sequence[object]) -> list[Claimed]:
+        return [Claimed(1) for _ in entries]
+
+    async def some(ids: object) -> dict[str, Contact]:
+        return {"c": contact}
+
     allowed = SimpleNamespace(allowed=True)
     planner = SimpleNamespace(region=region, overtakes=lambda *_: False, may=lambda *_, **__: allowed)
-    ledger, journal = SimpleNamespace(alert=alert), SimpleNamespace(put=put)
-    at = {"replay": False, "now_ms": lambda: 0, "wall_ms": lambda: 0, "listen": lambda _: None, "contacts": None}
+    ledger, journal = SimpleNamespace(alert=alert), SimpleNamespace(put=put, all=claimed)
+    at = {"replay": False, "now_ms": lambda: 0, "wall_ms": lambda: 0, "listen": lambda _: None, "contacts": SimpleNamespace(some=some)}
     courier = Courier(ledger=ledger, journal=journal, planner=planner, channels={"voice": Recording()}, **at)  # type: ignore[arg-type]
-    await courier._attempt(Open(1, event.alert.identifier, "chain", Level.LOW, "c", "voice", language, "", 0, 0, 0, 1000), contact)
+    item = Open(1, event.alert.identifier, "chain", Level.LOW, "c", "voice", language, "", 0, 0, 0, 1000)
+    for work in await courier.prepare([item]):
+        await work
     assert [one.language for one in sent] == [want]
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.dispatch import bulk
 from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, PartReceipt
 from warning.dispatch.rows import OPEN, Open, change
-from warning.dispatch.trail import Row, Trail, taken_up
+from warning.dispatch.trail import WAS, Row, Trail, taken_up
 from warning.model import DeliveryState, Level
 
 UNSETTLED = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
 CLAIMABLE = (*OPEN, DeliveryState.SENDING.value)
-HEARD = (DeliveryState.ACCEPTED.value, DeliveryState.UNKNOWN.value)  # parts that a receipt settles: the response may have been lost
+SENDING, ACCEPTED, DELIVERED = DeliveryState.SENDING.value, DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value
+COUNTED = (ACCEPTED, DELIVERED, *OPEN)  # what receipts may change
+HEARD = (ACCEPTED, DeliveryState.UNKNOWN.value)  # parts that a receipt settles: the response may have been lost
 MOST_RECEIPT_RETRIES = 3  # attempts after which the centre's "undeliverable" is believed
 RECEIPT_RETRY_MS = 300_000
 
@@ -90,9 +93,14 @@ def _storable(entry: Entry) -> Entry:
     the whole journal, for what shares its batch is written again and again."""
     if isinstance(entry, Arrived):
         receipt = entry.receipt
+        if _plain(receipt.message_id) is receipt.message_id and _plain(receipt.reason) is receipt.reason:
+            return entry
         return replace(entry, receipt=replace(receipt, message_id=_plain(receipt.message_id), reason=_plain(receipt.reason)))
-    if isinstance(entry, Close) and entry.outcome.parts:
-        parts = tuple(replace(part, message_id=_plain(part.message_id), reason=_plain(part.reason)) for part in entry.outcome.parts)
+    if isinstance(entry, Close):
+        told = entry.outcome.parts
+        if all(_plain(part.message_id) is part.message_id and _plain(part.reason) is part.reason for part in told):
+            return entry
+        parts = tuple(replace(part, message_id=_plain(part.message_id), reason=_plain(part.reason)) for part in told)
         return replace(entry, outcome=replace(entry.outcome, parts=parts))
     return entry
 
@@ -113,13 +121,13 @@ async def _claim(connection: AsyncConnection, trail: Trail, claims: Sequence[Cla
     rows = [row for row in await _deliveries(connection, list(now_ms)) if row["state"] in CLAIMABLE]
     for row in rows:
         row["doubled"] = row["doubled"] or row["state"] != DeliveryState.WAITING.value
-        row.update(state=DeliveryState.SENDING.value, reason="", attempts=row["attempts"] + 1, next_attempt_ms=None)
+        row.update(state=SENDING, reason="", attempts=row["attempts"] + 1, next_attempt_ms=None)
         row["changed_ms"] = now_ms[row["id"]]
     await change(connection, rows, trail)
     taken: dict[int, set[int]] = defaultdict(set)
     again = {row["id"]: row["resent"] for row in rows if row["attempts"] > row["resent"] + 1}
     if again:
-        good, parts = (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value), t.parts.c
+        good, parts = (ACCEPTED, DELIVERED), t.parts.c
         query = select(parts.delivery, parts.number, parts.attempt).where(parts.delivery.in_(list(again)), parts.state.in_(good))
         for part in await connection.execute(query):
             if part.attempt > again[part.delivery]:
@@ -136,9 +144,10 @@ async def _close(
     rows = await _deliveries(connection, list(by_id))
     for row in rows:
         _apply(row, by_id[row["id"]])
-    await _write_parts(connection, trail, rows, by_id)
+    parts = await _write_parts(connection, trail, rows, by_id)
     replaced = await _replace(connection, trail, [row for row in rows if row["state"] in OPEN], by_id, withheld)
-    await _settle(connection, rows)
+    first = {row["id"] for row in rows if row["attempts"] == 1 and row[WAS] == SENDING}  # no part before these
+    await _settle(connection, rows, first, parts)
     await change(connection, rows, trail)
     ids = {close.delivery: tuple(part.message_id for part in close.outcome.parts if part.message_id) for close in closes}
     trail.told(rows, ids)
@@ -162,8 +171,8 @@ def _apply(row: Row, close: Close) -> None:
     row["route"] = outcome.route or row["route"]
 
 
-async def _write_parts(connection: AsyncConnection, trail: Trail, rows: Sequence[Row], closes: Mapping[int, Close]) -> None:
-    """One row a part and attempt; a receipt that was quicker than the response is already there."""
+async def _write_parts(connection: AsyncConnection, trail: Trail, rows: Sequence[Row], closes: Mapping[int, Close]) -> list[Row]:
+    """One row a part and attempt; a receipt that was quicker than the response is already there. Returns them."""
     values = [
         {
             "delivery": row["id"],
@@ -180,44 +189,40 @@ async def _write_parts(connection: AsyncConnection, trail: Trail, rows: Sequence
         for part in closes[row["id"]].outcome.parts
         if part.message_id or row["channel"] != "sms"
     ]
-    ids = [value["message_id"] for value in values if value["message_id"]]
-    if ids:
-        early = {
-            (stray.channel, stray.message_id): stray
-            for stray in await connection.execute(select(t.strays).where(t.strays.c.message_id.in_(ids)))
-        }
+    for channel, ids in _by_channel((value["channel"], value["message_id"]) for value in values if value["message_id"]).items():
+        early = {stray["message_id"]: stray for stray in await bulk.found(connection, t.strays, "message_id", ids, channel=channel)}
         for value in values:
-            stray = early.get((value["channel"], value["message_id"]))
-            if stray:
-                value.update(state=stray.state, reason=stray.reason)
-        if early:
-            await connection.execute(delete(t.strays).where(t.strays.c.message_id.in_(ids)))
+            if value["channel"] == channel and (stray := early.get(value["message_id"])):
+                value.update(state=stray["state"], reason=stray["reason"])
+        await bulk.remove(connection, t.strays, "message_id", early, channel=channel)
     by_number = {row["id"]: row for row in rows}
     for value in values:
         trail.part_moved(by_number[value["delivery"]], value, "")
-    if values:
-        await connection.execute(insert(t.parts), values)
+    await bulk.insert(connection, t.parts, values)
+    return values
 
 
-async def _settle(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Counts delivered parts; all delivered: DELIVERED. One that the centre could not deliver goes again, or the delivery has failed."""
-    waiting = {row["id"]: row for row in rows if row["state"] in (DeliveryState.ACCEPTED.value, DeliveryState.DELIVERED.value, *OPEN)}
-    if not waiting:
-        return
-    newest: dict[int, dict[int, Any]] = defaultdict(dict)
-    for part in await connection.execute(select(t.parts).where(t.parts.c.delivery.in_(list(waiting))).order_by(t.parts.c.id)):
-        known = newest[part.delivery].get(part.number)
-        if part.attempt <= waiting[part.delivery]["resent"]:
+async def _settle(connection: AsyncConnection, rows: Sequence[Row], known: Collection[int], parts: Sequence[Row]) -> None:
+    """Counts delivered parts; all delivered: DELIVERED. One that the centre could not deliver goes again, or the delivery has failed.
+
+    ``parts``: as this transaction wrote them. Of the deliveries ``known`` they are all; those of the others are read.
+    """
+    waiting = {row["id"]: row for row in rows if row["state"] in COUNTED}
+    newest: dict[int, dict[int, Row]] = defaultdict(dict)
+    read = await bulk.found(connection, t.parts, "delivery", waiting.keys() - set(known))
+    for part in (*(part for part in parts if part["delivery"] in known and part["delivery"] in waiting), *read):
+        if part["attempt"] <= waiting[part["delivery"]]["resent"]:
             continue  # of before an operator had it sent again
-        if known is None or known.state != DeliveryState.DELIVERED.value:
-            newest[part.delivery][part.number] = part
+        of = newest[part["delivery"]]
+        if part["number"] not in of or of[part["number"]]["state"] != DELIVERED:
+            of[part["number"]] = part
     for number, row in waiting.items():
-        states = [part.state for part in newest[number].values()]
-        row["parts_delivered"] = states.count(DeliveryState.DELIVERED.value)
+        states = [part["state"] for part in newest[number].values()]
+        row["parts_delivered"] = states.count(DELIVERED)
         if row["parts_delivered"] == row["parts"]:
-            row.update(state=DeliveryState.DELIVERED.value, reason="", next_attempt_ms=None)
-        elif row["state"] == DeliveryState.ACCEPTED.value and DeliveryState.FAILED.value in states:
-            _undeliverable(row, next(part.reason for part in newest[number].values() if part.state == DeliveryState.FAILED.value))
+            row.update(state=DELIVERED, reason="", next_attempt_ms=None)
+        elif row["state"] == ACCEPTED and DeliveryState.FAILED.value in states:
+            _undeliverable(row, next(part["reason"] for part in newest[number].values() if part["state"] == DeliveryState.FAILED.value))
 
 
 def _undeliverable(row: Row, reason: str) -> None:
@@ -272,15 +277,13 @@ async def _arrive(connection: AsyncConnection, trail: Trail, arrived: Sequence[A
     if not arrived:
         return {}
     by_key = {(entry.receipt.channel, entry.receipt.message_id): entry for entry in reversed(arrived)}
-    query = select(t.parts).where(t.parts.c.message_id.in_({message_id for _, message_id in by_key})).order_by(t.parts.c.id)
-    known = {(part["channel"], part["message_id"]): part for part in (await connection.execute(query)).mappings()}
+    known: dict[tuple[str, str], Row] = {}
+    for channel, ids in _by_channel(by_key).items():
+        for part in await bulk.found(connection, t.parts, "message_id", ids, channel=channel):
+            known[channel, part["message_id"]] = part
     news = [(part, by_key[key]) for key, part in known.items() if key in by_key and part["state"] in HEARD]
     if news:
-        values = [
-            {"key": part["id"], "state": entry.receipt.state.value, "reason": entry.receipt.reason, "changed_ms": entry.now_ms}
-            for part, entry in news
-        ]
-        await connection.execute(update(t.parts).where(t.parts.c.id == bindparam("key")), values)
+        await bulk.change(connection, t.parts, ("state", "reason", "changed_ms"), [_settled(part, entry) for part, entry in news])
     await _keep_strays(connection, [entry for key, entry in by_key.items() if key not in known])
     rows = await _deliveries(connection, sorted({part["delivery"] for part, _ in news}))
     at_ms = {part["delivery"]: entry.now_ms for part, entry in news}
@@ -288,25 +291,39 @@ async def _arrive(connection: AsyncConnection, trail: Trail, arrived: Sequence[A
         row["changed_ms"] = at_ms[row["id"]]
     by_number = {row["id"]: row for row in rows}
     for part, entry in news:
-        now = {"state": entry.receipt.state.value, "reason": entry.receipt.reason, "changed_ms": entry.now_ms}
-        trail.part_moved(by_number[part["delivery"]], {**part, **now}, part["state"])
-    await _settle(connection, rows)
+        trail.part_moved(by_number[part["delivery"]], _settled(part, entry), part["state"])
+    alone = {row["id"] for row in rows if row["attempts"] == row["parts"] == 1}
+    await _settle(connection, rows, alone, [_settled(part, entry) for part, entry in news])
     await change(connection, rows, trail)
-    ids: dict[int, list[str]] = defaultdict(list)
+    names: dict[int, list[str]] = defaultdict(list)
     for part, _ in news:
-        ids[part["delivery"]].append(part["message_id"])
-    trail.told(rows, {number: tuple(names) for number, names in ids.items()})
+        names[part["delivery"]].append(part["message_id"])
+    trail.told(rows, {number: tuple(each) for number, each in names.items()})
     opened = {row["id"]: Open.of(row) for row in rows if row["state"] in OPEN and row["next_attempt_ms"] is not None}
     return {(part["channel"], part["message_id"]): (opened.pop(part["delivery"]),) for part, _ in news if part["delivery"] in opened}
 
 
+def _settled(part: Row, entry: Arrived) -> Row:
+    return {**part, "state": entry.receipt.state.value, "reason": entry.receipt.reason, "changed_ms": entry.now_ms}
+
+
+def _by_channel(names: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Of (channel, message id): the index of the parts begins with the channel."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for channel, message_id in names:
+        found[channel].append(message_id)
+    return found
+
+
 async def _keep_strays(connection: AsyncConnection, arrived: Sequence[Arrived]) -> None:
-    for entry in arrived:
-        receipt = entry.receipt
-        where = (t.strays.c.channel == receipt.channel) & (t.strays.c.message_id == receipt.message_id)
-        await connection.execute(delete(t.strays).where(where))
-        values = {"channel": receipt.channel, "message_id": receipt.message_id, "state": receipt.state.value, "reason": receipt.reason}
-        await connection.execute(insert(t.strays).values(**values, at_ms=entry.now_ms))
+    receipts = [(entry.receipt, entry.now_ms) for entry in arrived]
+    for channel, ids in _by_channel((receipt.channel, receipt.message_id) for receipt, _ in receipts).items():
+        await bulk.remove(connection, t.strays, "message_id", ids, channel=channel)
+    values = [
+        {"channel": one.channel, "message_id": one.message_id, "state": one.state.value, "reason": one.reason, "at_ms": now_ms}
+        for one, now_ms in receipts
+    ]
+    await bulk.insert(connection, t.strays, values)
 
 
 async def _switch_off(connection: AsyncConnection, rows: Sequence[Row], addresses: Mapping[int, str]) -> None:
@@ -319,7 +336,4 @@ async def _switch_off(connection: AsyncConnection, rows: Sequence[Row], addresse
 
 
 async def _deliveries(connection: AsyncConnection, ids: Sequence[int]) -> list[Row]:
-    if not ids:
-        return []
-    rows = (await connection.execute(select(t.deliveries).where(t.deliveries.c.id.in_(ids)))).mappings()
-    return [taken_up(dict(row)) for row in rows]
+    return [taken_up(row) for row in await bulk.found(connection, t.deliveries, "id", ids)]

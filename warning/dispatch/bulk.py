@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, String, Table
@@ -34,13 +35,19 @@ async def insert(connection: AsyncConnection, table: Table, rows: Sequence[Row])
     """All rows have the keys of the first; what a row has beyond the table's columns is left out."""
     if rows:
         names = tuple(column.name for column in table.c if column.name in rows[0])
-        await _write(connection, _inserting(_postgresql(connection), table, names), names, rows)
+        await enter(connection, table, names, list(map(itemgetter(*names), rows)))
+
+
+async def enter(connection: AsyncConnection, table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """The same of tuples: the values of the columns ``names``, two at least."""
+    if rows:
+        await _write(connection, _inserting(_postgresql(connection), table, names), rows)
 
 
 async def change(connection: AsyncConnection, table: Table, names: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Sets the columns ``names`` of the rows with these ``id``; all rows have them."""
     if rows:
-        await _write(connection, _changing(_postgresql(connection), table, names), (*names, "id"), rows)
+        await _write(connection, _changing(_postgresql(connection), table, names), list(map(itemgetter(*names, "id"), rows)))
 
 
 async def remove(connection: AsyncConnection, table: Table, column: str, values: Collection[Any], **also: str) -> None:
@@ -79,11 +86,11 @@ def _postgresql(connection: AsyncConnection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-async def _write(connection: AsyncConnection, statement: str, names: tuple[str, ...], rows: Sequence[Row]) -> None:
+async def _write(connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     if _postgresql(connection):
-        await connection.exec_driver_sql(statement, tuple([row[name] for row in rows] for name in names))
+        await connection.exec_driver_sql(statement, tuple(list(column) for column in zip(*rows, strict=True)))
     else:
-        await connection.exec_driver_sql(statement, [tuple(row[name] for name in names) for row in rows])
+        await connection.exec_driver_sql(statement, list(rows))
 
 
 def _among(

@@ -16,7 +16,7 @@ from warning.dispatch import retry
 from warning.dispatch.attempts import Answer, Claim, Claimed, Close, Entry
 from warning.dispatch.channel import Channel, Outcome, Sending
 from warning.dispatch.journal import Journal
-from warning.dispatch.lane import Lane, Queue
+from warning.dispatch.lane import Lane, Queue, Work
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.lookup import Lookup
 from warning.dispatch.planner import DECODER, Planner
@@ -33,6 +33,17 @@ MANY, LATER_S = 4, 300.0  # from that attempt on, what may have been sent waits 
 MOST_EVENTS = 2_000
 SEAL_AGAIN_S = 5.0
 SOME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What may go. ``at_ms``: the time that decides."""
+
+    item: Open
+    event: AlertEvent
+    contact: Contact
+    channel: Channel
+    at_ms: int
 
 
 @dataclass
@@ -73,7 +84,7 @@ class Courier:
         name = channel.lane(contact) if contact and channel else "nowhere"
         if name not in self.lanes:
             width, ready = (channel.width(name), channel.ready) if channel and contact else (1, _at_once)
-            lane = self.lanes[name] = Lane(name, width, self.deliver, ready, self.gate, self.wall_ms, Queue(self._dropped))
+            lane = self.lanes[name] = Lane(name, width, self.prepare, ready, self.gate, self.wall_ms, Queue(self._dropped))
             self._running.append(asyncio.create_task(lane.run(), name=f"lane {name}"))
         self.lanes[name].add(item, contact.districts[0] if contact and contact.districts else "", first=first)
 
@@ -131,59 +142,74 @@ class Courier:
         await asyncio.gather(*self._running, return_exceptions=True)
         return sum(await asyncio.gather(*(lane.finish(within_s) for lane in self.lanes.values())))
 
-    async def deliver(self, item: Open) -> None:
-        """One attempt, if it may be made. Raises what the ledger raises; the lane then comes again."""
-        contact = await self.contacts.one(item.contact)
-        answer = await self._attempt(item, contact)
-        if item.id not in self.held:
-            self._owned.discard(item.id)
-        for again in answer:
-            self.route(again, contact, first=True)
+    async def prepare(self, items: Sequence[Open]) -> list[Work | None]:
+        """Those of these that may go now, claimed in one transaction: what sends each and closes it. None: it is over, or held. Raises what
+        ledger and directory raise, before anything was done; the lane then comes again."""
+        contacts = await self.contacts.some({item.contact for item in items})
+        events = {alert: await self._event(alert) for alert in {item.alert for item in items}}
+        works: list[Work | None] = [None] * len(items)
+        going: list[tuple[int, Going]] = []
+        for place, item in enumerate(items):
+            found = self._permitted(item, events[item.alert], contacts.get(item.contact))
+            if isinstance(found, Going):
+                going.append((place, found))
+            elif found is not None:
+                works[place] = self._end(item, *found)
+            elif item.id not in self.held:
+                self._owned.discard(item.id)
+        now_ms = self.now_ms()
+        claims = await self.journal.all([Claim(one.item.id, now_ms) for _, one in going])
+        for (place, one), claimed in zip(going, claims, strict=True):
+            assert isinstance(claimed, Claimed)
+            if claimed.attempt:
+                works[place] = self._carry(one, claimed)
+            else:
+                self._owned.discard(one.item.id)  # overtaken, or delivered after all
+        return works
 
-    async def _attempt(self, item: Open, contact: Contact | None) -> tuple[Open, ...]:
+    def _permitted(self, item: Open, event: AlertEvent, contact: Contact | None) -> Going | tuple[DeliveryState, str] | None:
+        """May it go? Else how it ends; None: it is held, or the newer revision's plan ends it in the ledger."""
         channel = self.channels.get(item.channel)
         if self.planner.overtakes(item.chain, item.alert):
-            return ()  # the newer revision's plan ends it in the ledger
+            return None
         if contact is None or channel is None:
-            await self.ledger.end(item.id, DeliveryState.FAILED, "contact_gone", self.now_ms())
-            return ()
+            return DeliveryState.FAILED, "contact_gone"
         if not contact.consent:  # it said stop since this was planned
-            await self.ledger.end(item.id, DeliveryState.REFUSED, "no_consent", self.now_ms())
-            return ()
-        event = await self._event(item.alert)
+            return DeliveryState.REFUSED, "no_consent"
         at_ms = item.due_ms if self.replay else self.wall_ms()
-        if not await self._may(item, event, contact, at_ms):
-            return ()
-        claimed = await self.journal.put(Claim(item.id, self.now_ms()))
-        assert isinstance(claimed, Claimed)
-        if not claimed.attempt:
-            return ()  # overtaken, or delivered after all
+        decide_ms = max(at_ms, self.now_ms()) if self.replay and item.reason in HELD else at_ms
+        verdict = self.planner.may(event, contact, decide_ms, knows=True, stands_in=True)  # the gate's last word, right before the send
+        if verdict.allowed:
+            return Going(item, event, contact, channel, at_ms)
+        if verdict.held:
+            self.held[item.id] = replace(item, next_attempt_ms=None, reason=verdict.reason)
+            return None
+        if verdict.reason == "expired":
+            return DeliveryState.FAILED, "expired"
+        return DeliveryState.REFUSED, verdict.reason
+
+    async def _end(self, item: Open, state: DeliveryState, reason: str) -> None:
+        await self.ledger.end(item.id, state, reason, self.now_ms())
+        self._owned.discard(item.id)
+
+    async def _carry(self, one: Going, claimed: Claimed) -> None:
+        """One attempt that was claimed, to its end."""
+        item, contact = one.item, one.contact
         started = time.monotonic()
         link = await self.link(item.chain, item.contact) if self.link else ""
         language = told_in(item.language, contact.role, self.planner.region)  # whatever the channel: no unreviewed draft to the public
-        sending = Sending(item.id, event, contact, language, claimed.attempt, item.expires_ms - at_ms, claimed.skip, link, claimed.resent)
-        outcome = await self._send(channel, sending)
-        close = self._closing(item, claimed.attempt - claimed.resent, outcome, at_ms)
+        valid_ms = item.expires_ms - one.at_ms
+        sending = Sending(item.id, one.event, contact, language, claimed.attempt, valid_ms, claimed.skip, link, claimed.resent)
+        outcome = await self._send(one.channel, sending)
+        close = self._closing(item, claimed.attempt - claimed.resent, outcome, one.at_ms)
         answer = await self.journal.put(close)
         seconds = time.monotonic() - started
         self.listen(Attempted(item.channel, outcome.state, outcome.reason, seconds, max(1, len(outcome.parts))))
         if outcome.detail:
             log.warning("%s to %s by %s: %s %s", item.alert, item.contact, item.channel, outcome.reason, outcome.detail)
-        return answer if isinstance(answer, tuple) else ()
-
-    async def _may(self, item: Open, event: AlertEvent, contact: Contact, at_ms: int) -> bool:
-        """The gate's last word, right before the send."""
-        decide_ms = max(at_ms, self.now_ms()) if self.replay and item.reason in HELD else at_ms
-        verdict = self.planner.may(event, contact, decide_ms, knows=True, stands_in=True)
-        if verdict.allowed:
-            return True
-        if verdict.held:
-            self.held[item.id] = replace(item, next_attempt_ms=None, reason=verdict.reason)
-        elif verdict.reason == "expired":
-            await self.ledger.end(item.id, DeliveryState.FAILED, "expired", self.now_ms())
-        else:
-            await self.ledger.end(item.id, DeliveryState.REFUSED, verdict.reason, self.now_ms())
-        return False
+        self._owned.discard(item.id)
+        for again in answer if isinstance(answer, tuple) else ():
+            self.route(again, contact, first=True)
 
     async def _send(self, channel: Channel, sending: Sending) -> Outcome:
         try:

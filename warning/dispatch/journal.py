@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,10 +15,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
-MOST = 500  # entries in one transaction
+MOST = 1500  # entries in one transaction
 AGAIN_S = 0.5
-MANY = 8  # entries that one transaction found waiting: then there is a crowd, and the next one waits GATHER_S for more of it
-GATHER_S = 0.02
+CROWDS = ((64, 0.05), (8, 0.02), (0, 0.0))  # entries that one transaction found waiting, and how long the next one waits for more (s)
 
 
 @dataclass
@@ -30,28 +30,36 @@ class Journal(Generic[T, R]):
 
     write: Callable[[list[T]], Awaitable[list[R]]]
     on_state: Callable[[bool, str], None]
-    _waiting: asyncio.Queue[tuple[T, asyncio.Future[R]]] = field(default_factory=asyncio.Queue)
+    _waiting: asyncio.Queue[tuple[Sequence[T], asyncio.Future[list[R]]]] = field(default_factory=asyncio.Queue)
 
     async def put(self, entry: T) -> R:
         """Returns when the entry is durable."""
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((entry, future))
+        return (await self.all((entry,)))[0]
+
+    async def all(self, entries: Sequence[T]) -> list[R]:
+        """The same of several, which go into one transaction; their answers in order."""
+        if not entries:
+            return []
+        future: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((entries, future))
         return await future
 
     async def run(self) -> None:
         """Writes until it is cancelled."""
-        found = 0
+        number = 0
         while True:
-            batch = [await self._waiting.get()]
-            if found >= MANY:  # a transaction of a hundred costs hardly more than one of ten
-                await asyncio.sleep(GATHER_S)
-            while len(batch) < MOST and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            found = len(batch)
-            answers = await self._durable([entry for entry, _ in batch])
-            for (_, future), answer in zip(batch, answers, strict=True):
+            groups = [await self._waiting.get()]
+            if wait_s := next(wait_s for many, wait_s in CROWDS if number >= many):  # a transaction of hundreds costs little more than one
+                await asyncio.sleep(wait_s)
+            number = len(groups[0][0])
+            while number < MOST and not self._waiting.empty():
+                groups.append(self._waiting.get_nowait())
+                number += len(groups[-1][0])
+            answers = iter(await self._durable([entry for entries, _ in groups for entry in entries]))
+            for entries, future in groups:
+                own = list(itertools.islice(answers, len(entries)))
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_result(own)
 
     async def _durable(self, entries: list[T]) -> list[R]:
         away = False

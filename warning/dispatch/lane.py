@@ -6,9 +6,11 @@ import asyncio
 import heapq
 import itertools
 import logging
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from warning.dispatch.deadlines import urgency_ms
 from warning.dispatch.rows import Open
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 Key = tuple[str, str, str]
 AGAIN_MS = 5000
 BAND_MS = 5000
+AT_ONCE = 500  # deliveries that are claimed in one transaction
 
 
 @dataclass
@@ -85,6 +88,13 @@ class Queue:
         self._last.clear()
         return None
 
+    def take_some(self, now_ms: int, most: int) -> list[Open]:
+        """The next ones that are due, at most so many, in their order."""
+        taken: list[Open] = []
+        while len(taken) < most and (item := self.take(now_ms)) is not None:
+            taken.append(item)
+        return taken
+
     def done(self, key: Key) -> None:
         self._busy.discard(key)
         if self._front(key) is not None:
@@ -135,13 +145,19 @@ class Queue:
         heapq.heappush(self._ready, (band, turn, urgency, next(self._order), key))
 
 
+Work = Coroutine[Any, Any, None]  # sends one delivery and closes it
+
+
 @dataclass
 class Lane:
-    """Works a queue off, ``width`` at a time, while ``gate`` is open and ``ready`` returns."""
+    """Works a queue off, ``width`` at a time, while ``gate`` is open and ``ready`` returns.
+
+    ``prepare`` gets as many as there is room for, and says for each what is left to do; None: nothing.
+    """
 
     name: str
     width: int
-    deliver: Callable[[Open], Awaitable[None]]
+    prepare: Callable[[Sequence[Open]], Awaitable[Sequence[Work | None]]]
     ready: Callable[[], Awaitable[None]]
     gate: asyncio.Event
     wall_ms: Callable[[], int]
@@ -150,6 +166,7 @@ class Lane:
     def __post_init__(self) -> None:
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._going = 0  # deliveries that were taken and are not over
 
     def add(self, item: Open, district: str = "", *, first: bool = False) -> None:
         self.queue.add(item, district, first=first)
@@ -162,43 +179,67 @@ class Lane:
             await self.gate.wait()
             try:
                 await self.ready()
-                item = self.queue.take(self.wall_ms()) if len(self._under_way) < self.width else None
+                items = self.queue.take_some(self.wall_ms(), min(self.width - self._going, AT_ONCE))
             except Exception:  # nobody waits for this task: it would end unseen, and its messages with it
                 log.exception("lane %s stands; it goes on in %d ms", self.name, AGAIN_MS)
                 await asyncio.sleep(AGAIN_MS / 1000)
                 continue
-            if item is None:
+            if not items:
                 await self._wait()
                 continue
-            task = asyncio.create_task(self._one(item))
-            self._under_way.add(task)
-            task.add_done_callback(self._landed)
+            self._going += len(items)
+            self._beside(self._some(items))
 
     async def finish(self, within_s: float) -> int:
         """Waits for what is under way; cancels the rest, which the ledger then calls unknown. Returns how many."""
-        if not self._under_way:
-            return 0
-        _, late = await asyncio.wait(self._under_way, timeout=within_s)
+        until = time.monotonic() + within_s
+        while self._under_way and (left_s := until - time.monotonic()) > 0:
+            await asyncio.wait(self._under_way, timeout=left_s)  # what is claimed meanwhile is under way, too
+        late = list(self._under_way)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
 
-    async def _one(self, item: Open) -> None:
+    async def _some(self, items: Sequence[Open]) -> None:
         try:
-            await self.deliver(item)
+            works = await self.prepare(items)
+        except Exception:
+            log.exception("lane %s: %d deliveries; again in 5 s", self.name, len(items))
+            for item in items:
+                self._again(item)
+            return
+        for item, work in zip(items, works, strict=True):
+            if work is None:
+                self._over(item)
+            else:
+                self._beside(self._one(item, work))
+
+    async def _one(self, item: Open, work: Work) -> None:
+        try:
+            await work
         except Exception:
             log.exception("lane %s: delivery %d; again in 5 s", self.name, item.id)
-            self.queue.add(replace(item, next_attempt_ms=self.wall_ms() + AGAIN_MS), first=True)
-        finally:
-            self.queue.done(item.key)
+            self._again(item)
+        else:
+            self._over(item)
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+    def _again(self, item: Open) -> None:
+        self.queue.add(replace(item, next_attempt_ms=self.wall_ms() + AGAIN_MS), first=True)
+        self._over(item)
+
+    def _over(self, item: Open) -> None:
+        self.queue.done(item.key)
+        self._going -= 1
         self._wake.set()
 
+    def _beside(self, work: Work) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
     async def _wait(self) -> None:
-        next_ms = self.queue.next_ms() if len(self._under_way) < self.width else None
+        next_ms = self.queue.next_ms() if self._going < self.width else None
         timeout = None if next_ms is None else max(next_ms - self.wall_ms(), 1) / 1000
         try:
             await asyncio.wait_for(self._wake.wait(), timeout)

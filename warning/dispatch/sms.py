@@ -16,6 +16,7 @@ from warning.deployment import Deployment
 from warning.dispatch import smpp_pdu
 from warning.dispatch.channel import OnReceipt, OnState, Outcome, Part, PartReceipt, Sending, worst
 from warning.dispatch.pace import Pace
+from warning.dispatch.slots import Window
 from warning.dispatch.smpp import Answer, Link
 from warning.dispatch.smpp_pdu import Receipt
 from warning.errors import ConfigError, Problem
@@ -25,7 +26,7 @@ from warning.region import Contact
 log = logging.getLogger(__name__)
 
 SOON = {"unavailable", "reset", "stopped", "throttled"}  # the link's fault, not the phone's
-AHEAD = 3
+AHEAD, AHEAD_S, MOST_AHEAD = 3, 1.0, 1200  # messages that are claimed: so many times the window, or as many as go in that time
 LEAST_VALIDITY_S, MOST_VALIDITY_S = 60, 48 * 3600
 TOO_FAST = {SmppCommandStatus.ESME_RTHROTTLED, SmppCommandStatus.ESME_RMSGQFUL}
 PASSING = {  # the same message may be taken later
@@ -68,7 +69,7 @@ def words_of(words: Words, sending: Sending) -> Text:
 class SmsChannel:
     """The SMS centre of one deployment. Deliveries share one lane.
 
-    ``window`` submits are under way at once, and AHEAD times as many messages: the ledger writes of the next while these are answered.
+    ``window`` submits are under way at once, and as many messages as go in AHEAD_S: the ledger writes of the next while these are answered.
     """
 
     deployment: Deployment
@@ -83,8 +84,8 @@ class SmsChannel:
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.most_per_s)
-        self._submits = asyncio.Semaphore(self.window)
-        self.window *= AHEAD
+        self._submits = Window(self.window)
+        self.window = max(AHEAD * self.window, min(round(AHEAD_S * self.most_per_s), MOST_AHEAD))
         where = self.deployment
         check(where)
         self.link = Link(

@@ -7,6 +7,7 @@ sequence of events to it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -38,6 +39,7 @@ BY_REPORT = {("delivered", "failed"), ("failed", "delivered"), ("overtaken", "de
 REPORTED = "reconciliation"
 RESENT = "resend"  # and the number of the decision: a person had it sent again
 AGAIN = frozenset({"accepted", "delivered", "failed", "unknown"})  # what may go again then
+NOT_LONGER = ("refused", "called_off")  # and this: what was said by hand in its place has run out
 CARRIED = "carried_over"  # from a ledger of before the chain: it begins as it stands
 
 LEGAL_PARTS: dict[str, frozenset[str]] = {
@@ -56,7 +58,7 @@ def legal(part: int, was: str, became: str, why: str) -> bool:
     >>> legal(0, "waiting", "sending", ""), legal(0, "refused", "sending", ""), legal(0, "delivered", "failed", "undeliv")
     (True, False, False)
     >>> legal(0, "delivered", "waiting", ""), legal(0, "delivered", "waiting", "resend 17"), legal(0, "refused", "waiting", "resend 17")
-    (False, True, False)
+    (False, True, True)
     """
     if part:
         by_report = was in ("delivered", "failed")
@@ -64,13 +66,17 @@ def legal(part: int, was: str, became: str, why: str) -> bool:
     if not was and why == CARRIED:
         return became in LEGAL
     if became == "waiting" and why.startswith(f"{RESENT} "):
-        return was in AGAIN
+        return was in AGAIN or was == NOT_LONGER[0]
     return became in LEGAL.get(was, ()) and ((was, became) not in BY_REPORT or why == REPORTED)
 
 
 def taken_up(row: Mapping[str, Any]) -> Row:
     """A delivery as the database has it, to be changed."""
     return {**row, WAS: row["state"]}
+
+
+_LEVELS = {level.value: level for level in Level}
+STATES = {state.value: state for state in DeliveryState}  # a table: to call the class for each row costs ten times as much
 
 
 class Moved(Struct, kw_only=True):
@@ -91,7 +97,8 @@ class Moved(Struct, kw_only=True):
     why: str
 
 
-_STORED = ("seq", "delivery", "part", "was", "became", "at_ms", "why", "route", "attempt", "digest")
+_COLUMNS = ("seq", "delivery", "part", "was", "became", "at_ms", "why", "route", "attempt")
+_STORED = attrgetter(*_COLUMNS)
 
 
 class Trail:
@@ -145,17 +152,12 @@ class Trail:
         receipts = self._receipts
         if self._lines:
             places = await chain.extend(connection, self._lines)
-            await bulk.insert(connection, t.transitions, [_stored(*each) for each in zip(self._lines, places, strict=True)])
+            rows = [(*_STORED(line), digest) for line, (_, digest) in zip(self._lines, places, strict=True)]
+            await bulk.enter(connection, t.transitions, (*_COLUMNS, "digest"), rows)
             if receipts:
                 seq, digest = places[-1]
                 receipts[-1] = replace(receipts[-1], chain=f"{seq}:{digest}")
-        await bulk.insert(connection, t.outbox, [{"alert": receipt.alert, "value": to_json(receipt)} for receipt in receipts])
-
-
-def _stored(line: Moved, place: tuple[int, str]) -> Row:
-    row = {name: getattr(line, name) for name in _STORED[:-1]}
-    row["digest"] = place[1]
-    return row
+        await bulk.enter(connection, t.outbox, ("alert", "value"), [(receipt.alert, to_json(receipt)) for receipt in receipts])
 
 
 def line_of(salt: str, moved: Mapping[str, Any]) -> Row:
@@ -168,10 +170,10 @@ def receipt_of(region: str, row: Mapping[str, Any], message_ids: tuple[str, ...]
         region=region,
         alert=row["alert"],
         zone=row["zone"],
-        level=Level(row["level"]),
+        level=_LEVELS[row["level"]],
         contact=row["contact"],
         channel=row["channel"],
-        state=DeliveryState(row["state"]),
+        state=STATES[row["state"]],
         attempt=row["attempts"],
         at_ms=row["changed_ms"],
         parts=row["parts"],
