@@ -187,6 +187,9 @@ async def test_a_decision_of_what_is_over_comes_to_its_end(ledger: Ledger, url: 
     await sent(ledger, item, "b")
     higher = world.event(region, "A", 3, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=NOW + 3000, raised_ms=NOW)
     await ledger.begin(higher, b"{}", _position(3))
+    ledger.withheld = lambda: {higher.alert.identifier}
+    assert (await goes_again(ledger, wished(item, id=4)))[1] == resent.Stage(0, item.id, 0, False, busy=True), "it waits for a person"
+    ledger.withheld = frozenset
     assert (await goes_again(ledger, wished(item, id=4)))[1].why == "overtaken"
     assert await ledger.resends_done() == {1, 2, 3, 4} and not audit.verify(await exported_lines(url)).faults
 

@@ -10,6 +10,7 @@ from sqlalchemy import and_, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
+from warning.dispatch import plans
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Planned
 from warning.dispatch.rows import OPEN, Open, delivery_row
@@ -102,8 +103,10 @@ async def enter(
     withheld: Collection[str],
 ) -> tuple[list[Made], list[Open]]:
     """Decides with what stands in the same transaction; the steps, and the deliveries that they added. None of a revision that a newer
-    one has taken the place of since it was looked at: what it added would go out after that one."""
-    if await _has_newer(connection, event, withheld):
+    one has taken the place of since it was looked at: what it added would go out after that one. None while a newer one is being planned,
+    for now (``plans.newer``)."""
+    chain = chain_of(event.alert.identifier)
+    if await _has_newer(connection, event, withheld) or await plans.newer(connection, chain, event.alert.revision):
         return [], []
     made = list(decide(*await others(connection, event.alert.identifier, contacts, answered, over)))
     rows: list[Row] = []

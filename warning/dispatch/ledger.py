@@ -252,7 +252,7 @@ class Ledger:
     async def resend_stage(self, wish: Resend, now_ms: int) -> resent.Stage:
         """See ``resent.stage``."""
         async with self._writing() as connection:
-            return await resent.stage(connection, wish, now_ms)
+            return await resent.stage(connection, wish, now_ms, self.withheld())
 
     async def resends_done(self) -> set[int]:
         """See ``resent.done``."""
@@ -269,7 +269,7 @@ class Ledger:
     ) -> tuple[list[Open], resent.Stage]:
         """See ``resent.enter``."""
         async with self._moving() as (connection, trail):
-            return await resent.enter(connection, trail, wish, before, chosen, after, now_ms)
+            return await resent.enter(connection, trail, wish, before, chosen, after, now_ms, self.withheld())
 
     async def lately(self, contacts: Sequence[str], since_ms: int) -> list[tuple[str, str, str]]:
         """See ``escalated.lately``."""

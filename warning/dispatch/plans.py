@@ -134,6 +134,13 @@ async def overtaking(connection: AsyncConnection, now_ms: int) -> list[bytes]:
     return [bytes(value) for value in (await connection.execute(query)).scalars()]
 
 
+async def newer(connection: AsyncConnection, chain: str, revision: int) -> bool:
+    """Whether a newer revision is being planned. One that contacts do not hear of looks only at who waits as it begins; what waits only
+    since would be overtaken at its end, and nothing would go in its stead."""
+    p = t.plans.c
+    return (await connection.execute(select(p.alert).where(p.chain == chain, p.revision > revision).limit(1))).first() is not None
+
+
 async def unfinished(connection: AsyncConnection) -> list[bytes]:
     """The values of the alerts whose plan is not done, a chain's in their order."""
     query = select(t.alerts.c.value).join(t.plans, t.plans.c.alert == t.alerts.c.identifier)

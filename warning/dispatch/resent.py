@@ -10,12 +10,13 @@ A decision comes to its end at once when contacts were told a newer revision, or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.dispatch import plans
 from warning.dispatch import tables as t
 from warning.dispatch.audience import MACHINES
 from warning.dispatch.escalated import QUIET, UNTOLD
@@ -47,18 +48,20 @@ class Stage:
     busy: bool = False
 
 
-async def stage(connection: AsyncConnection, wish: Resend, now_ms: int) -> Stage:
-    """As it stands; begun if it was not."""
+async def stage(connection: AsyncConnection, wish: Resend, now_ms: int, withheld: Collection[str]) -> Stage:
+    """As it stands; begun if it was not. ``withheld``: alerts that wait for a person, and take the place of nothing."""
     r, d = t.resends.c, t.deliveries.c
     row = (await connection.execute(select(t.resends).where(r.decision == wish.id))).first()
     if row is None:
         upto = (await connection.execute(select(func.max(d.id)).where(d.alert == wish.alert))).scalar_one() or 0
         begun = {"decision": wish.id, "alert": wish.alert, "after": 0, "upto": upto, "again": 0, "done": False, "why": "", "at_ms": now_ms}
         row = (await connection.execute(insert(t.resends).returning(t.resends), begun)).one()
-    if not row.done and (why := await _over(connection, wish, now_ms)):
+    if not row.done and (why := await _over(connection, wish, now_ms, withheld)):
         await _moved(connection, wish, row.after, row.again, now_ms, done=True, why=why)
         return Stage(row.after, row.upto, row.again, True, why)
-    return Stage(row.after, row.upto, row.again, row.done, row.why, busy=await _planned(connection, wish))
+    chain, _, revision = wish.alert.rpartition(".")
+    busy = not row.done and await plans.newer(connection, chain, int(revision))
+    return Stage(row.after, row.upto, row.again, row.done, row.why, busy)
 
 
 async def meant(connection: AsyncConnection, wish: Resend, at: Stage) -> list[Row]:
@@ -80,11 +83,18 @@ async def meant(connection: AsyncConnection, wish: Resend, at: Stage) -> list[Ro
 
 
 async def enter(
-    connection: AsyncConnection, trail: Trail, wish: Resend, before: Stage, chosen: Mapping[int, int], after: int | None, now_ms: int
+    connection: AsyncConnection,
+    trail: Trail,
+    wish: Resend,
+    before: Stage,
+    chosen: Mapping[int, int],
+    after: int | None,
+    now_ms: int,
+    withheld: Collection[str],
 ) -> tuple[list[Open], Stage]:
     """Those of ``chosen`` (delivery -> not before, ms) that still have an end wait again. ``after``: the last one that was looked at; None:
     there are no more. Nothing is done where the decision is not at ``before`` any more."""
-    at = await stage(connection, wish, now_ms)
+    at = await stage(connection, wish, now_ms, withheld)
     if at.done or at.busy or at.after != before.after:
         return [], at
     query = select(t.deliveries).where(t.deliveries.c.id.in_(list(chosen)), _ended()).order_by(t.deliveries.c.id)
@@ -110,18 +120,14 @@ def _ended() -> ColumnElement[bool]:
     return d.state.in_(sorted(AGAIN)) & d.next_attempt_ms.is_(None)
 
 
-async def _over(connection: AsyncConnection, wish: Resend, now_ms: int) -> str:
+async def _over(connection: AsyncConnection, wish: Resend, now_ms: int, withheld: Collection[str]) -> str:
     a, newer = t.alerts.c, t.alerts.alias("newer")
     told = exists().where(newer.c.chain == a.chain, newer.c.revision > a.revision, newer.c.kind.notin_(UNTOLD))
+    told = told.where(newer.c.identifier.notin_(withheld))
     row = (await connection.execute(select(a.expires_ms, told.label("newer")).where(a.identifier == wish.alert))).first()
     if row is None:
         return "unknown"
     return "overtaken" if row.newer else "expired" if row.expires_ms <= now_ms else ""
-
-
-async def _planned(connection: AsyncConnection, wish: Resend) -> bool:
-    whose = select(t.alerts.c.chain).where(t.alerts.c.identifier == wish.alert).scalar_subquery()
-    return (await connection.execute(select(t.plans.c.alert).where(t.plans.c.chain == whose).limit(1))).first() is not None
 
 
 async def done(connection: AsyncConnection) -> set[int]:

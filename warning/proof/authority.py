@@ -16,7 +16,7 @@ import sqlalchemy as sql
 
 from warning.alerts import manual
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import LONGEST_SILENCE_MS, Approval, Decision, Silence, called_off, said_level
+from warning.alerts.rules import LONGEST_SILENCE_MS, Approval, Decision, Silence, called_off, may_leave, said_level
 from warning.database import Tables
 from warning.errors import InputError, Unavailable
 from warning.model import CLASSES, Alert, AlertEvent, EventKind, Level, to_json
@@ -36,6 +36,7 @@ _ALERTS = sql.Table(  # of the dispatcher's ledger, which owns and makes it; onl
 )
 _DELIVERIES = sql.Table("deliveries", _LEDGER, *(sql.Column(name, sql.String) for name in ("alert", "contact", "channel")))
 _TOLD = tuple(kind.value for kind in EventKind if kind.told)
+MOST_LOOKED_AT = 100  # revisions of a chain
 TWICE_MS = 60_000  # the same wish again so soon is a finger that slipped, or a request whose answer was lost
 
 
@@ -176,22 +177,28 @@ class Authority:
         return Resend(number, alert.identifier, by, contact, district, channel, undelivered)
 
     async def _told(self, identifier: str, at_ms: int) -> Alert:
-        """What contacts were told last of a chain, if it may be said still."""
+        """What contacts were told last of a chain, if it may be said still. What waits for a release was told to nobody."""
         mine = _ALERTS.c.chain.in_({identifier, chain_of(identifier)}) & _ALERTS.c.kind.in_(_TOLD)
-        rows = await self._stored(sql.select(_ALERTS.c.value).where(mine).order_by(_ALERTS.c.revision.desc()).limit(1))
-        if not rows:
-            words, fix = f"no alert {identifier[:100]!r} went out to anybody", "an identifier of /v1/alerts"
+        rows = await self._stored(sql.select(_ALERTS.c.value).where(mine).order_by(_ALERTS.c.revision.desc()).limit(MOST_LOOKED_AT))
+        standing = await self.decisions.standing(at_ms)
+        decision = Decision(standing.approvals, call_offs=standing.call_offs, asked=standing.asked)
+        alerts = (_EVENT.decode(bytes(row.value)).alert for row in rows)
+        alert = next((one for one in alerts if not self._waits(one, decision, at_ms)), None)
+        if alert is None:
+            words, fix = f"no alert {identifier[:100]!r} went out to anybody", "an identifier of /v1/alerts that needs no release"
             raise InputError(words, reason="alert", field="alert", fix=fix)
-        alert = _EVENT.decode(bytes(rows[0].value)).alert
         if at_ms >= alert.expires_ms:
             fix = "`warning alert correct` says to everybody what holds now"
             raise InputError(f"what people were told by {alert.identifier} has run out", reason="over", field="alert", fix=fix)
-        standing = await self.decisions.standing(at_ms)
-        off = called_off(alert, self._region.alert, Decision(standing.approvals, call_offs=standing.call_offs), at_ms)
+        off = called_off(alert, self._region.alert, decision, at_ms)
         if off is not None:
             fix = f"send {off.instead[-1].identifier} again" if off.instead else "raise a new one"
             raise InputError(f"{off.by} called {off.chain} off", reason="decided", field="alert", fix=fix)
         return alert
+
+    def _waits(self, alert: Alert, decision: Decision, at_ms: int) -> bool:
+        verdict = may_leave(alert, None, self._region, decision, at_ms)
+        return verdict.held or verdict.reason == "declined"
 
     async def _meant(self, alert: Alert, contact: str, district: str, channel: str) -> None:
         """Raises InputError where that is nobody whom this alert was for."""
