@@ -257,3 +257,27 @@ def _pairs(option: str, given: list[str] | None, known: tuple[str, ...] = ()) ->
             raise ConfigError([Problem(f"{option} {text}", "is not WORD=VALUE", f"WORD is one of {', '.join(known)}" if known else "")])
         pairs[word] = value
     return pairs
+
+
+@deliveries.command("reports")
+def reports(
+    name: Name,
+    most: Annotated[int, typer.Option("--most", min=1, help="so many at most, the newest first")] = 20,
+    as_json: AsJson = False,
+    prefix: Prefix = None,
+    directory: Directory = None,
+    database: Database = None,
+) -> None:
+    """The SMS centres' reports that the dispatcher took by itself (`reports:` in routes.yaml), and what differed."""
+    from warning import wiring_ledger
+
+    _, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+    for row in asyncio.run(wiring_ledger.reports(deployment, most)):
+        if as_json:
+            typer.echo(json.dumps(row))
+            continue
+        counts = ", ".join(f"{count} {word}" for word, count in row["counts"].items())
+        typer.echo(f"{utc(row['at_ms'])}  {row['route'] or '-'}  {row['name'].partition('?')[0]}  {row['state']}  {counts}")
+        for each in row["differences"]:
+            where = f"delivery {each['delivery']} part {each['part']}: {each['ours']} here" if each["delivery"] else "not in the ledger"
+            typer.echo(f"    line {each['line']}  {each['message_id']}  {where}, {each['theirs']} there")

@@ -31,6 +31,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from warning import config_gateways
 from warning.config_agency import Strict
+from warning.config_reports import ReportModel, reports
 from warning.config_sources import Reference
 from warning.config_yaml import read_yaml
 from warning.errors import ConfigError, Problem
@@ -176,6 +177,7 @@ class RoutesModel(Strict):
     voice: list[VoiceOne] = Field(default_factory=list)
     broadcast: list[BroadcastOne] = Field(default_factory=list)
     card: list[CardOne] = Field(default_factory=list)
+    reports: list[ReportModel] = Field(default_factory=list)
     well_s: Annotated[float | int, Field(ge=0, le=86_400)] = 60.0
 
 
@@ -215,7 +217,14 @@ def _routes(model: RoutesModel, file: Path, environment: Mapping[str, str], prob
             made[channel] += [noun] if noun is not None else []
     problems += _unheard(model, file)
     sms, email, voice, broadcast, card = (tuple(made[channel]) for channel in CHANNELS)
-    found = Routes(sms, email, voice, broadcast, card, well_s=float(model.well_s))
+    told = reports(
+        model.reports,
+        [route.name for route in sms],
+        str(file),
+        lambda reference, where: _secret(reference, environment=environment, where=where, problems=problems),
+        problems,
+    )
+    found = Routes(sms, email, voice, broadcast, card, told, well_s=float(model.well_s))
     return _heard(found, model.receipts, file, environment, problems) if model.receipts else found
 
 

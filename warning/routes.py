@@ -120,6 +120,22 @@ class PushRoute:
     ca_file: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where the SMS centre of a route ("": the deployment's own) leaves its report: a folder of CSV files, or a URL, ``{date}`` in it.
+
+    ``after_minute``: of the local day, from when yesterday's is there. ``columns``, ``states``: as the report calls them.
+    """
+
+    route: str = ""
+    folder: str = ""
+    url: str = ""
+    authorization: str = field(default="", repr=False)  # value of that header
+    after_minute: int = 180
+    columns: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, str] = field(default_factory=dict)
+
+
 SmsRoute = SmppRoute | KannelRoute | FormRoute
 Route = SmsRoute | MailRoute | VoiceRoute | PushRoute
 
@@ -133,6 +149,7 @@ class Routes:
     voice: tuple[VoiceRoute, ...] = ()
     broadcast: tuple[PushRoute, ...] = ()
     card: tuple[FormRoute, ...] = ()
+    reports: tuple[Report, ...] = ()
     receipts_host: str = "127.0.0.1"
     receipts_port: int = 0  # 0 and no URL: no listener
     receipts_token: str = field(default="", repr=False)

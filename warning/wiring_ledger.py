@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+from sqlalchemy import select
 
 from warning.deployment import Deployment
 from warning.dispatch import database, exported
-from warning.dispatch.reconcile import STATES, Found, Said, reconcile
-from warning.dispatch.routed import qualified
+from warning.dispatch import tables as ledger
+from warning.dispatch.reconcile import Found, reconcile
+from warning.dispatch.report_file import said_in
 from warning.errors import ConfigError, Problem
 from warning.model import Receipt
 from warning.people import consent
@@ -29,11 +28,6 @@ from warning.proof.gathered import Gathering, salt_of
 from warning.region import Region
 from warning.stream.kafka import KafkaLog
 from warning.wiring import clock_ms
-
-COLUMNS: Mapping[str, tuple[str, ...]] = {  # what centres call them, in small letters
-    "message_id": ("message_id", "messageid", "msgid", "msg_id", "smsc_id", "id"),
-    "state": ("state", "status", "stat", "message_state", "dlr_status"),
-}
 
 
 @asynccontextmanager
@@ -56,55 +50,28 @@ def _there(deployment: Deployment) -> None:
 async def reconciled(
     region: Region, deployment: Deployment, report: Path, columns: Mapping[str, str], states: Mapping[str, str], *, route: str, write: bool
 ) -> Found:
-    """``columns``: message_id, state -> name in the report; ``states``: its words -> delivered, failed or pending; both beside the usual.
-    ``route``: by which of several the messages went, "": by the deployment's one centre.
+    """``columns``, ``states``, ``route``: as in ``report_file``.
 
     Raises ConfigError with every line that cannot be read; nothing is changed then.
     """
-    lines = list(_said(report, columns, {**STATES, **{word.upper(): "" if to == "pending" else to for word, to in states.items()}}))
-    said = [replace(line, message_id=qualified(route, line.message_id)) for line in lines]
+    said = said_in(_text(report), str(report), columns, states, route)
     _there(deployment)
     async with database.opened(deployment.database) as engine:
         return await reconcile(engine, region.id, said, clock_ms(), write=write)
 
 
-def _said(report: Path, columns: Mapping[str, str], states: Mapping[str, str]) -> Iterator[Said]:
+def _text(report: Path) -> str:
     try:
-        text = report.read_text("utf-8-sig")
+        return report.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(report), f"cannot be read: {error}", "name a CSV file in UTF-8")]) from error
-    reader = csv.DictReader(io.StringIO(text), dialect=_dialect(text))
-    named = {name: _column(report, reader.fieldnames or (), name, columns.get(name, "")) for name in COLUMNS}
-    problems = []
-    for row in reader:
-        message_id, word = (row[named["message_id"]] or "").strip(), (row[named["state"]] or "").strip()
-        at = f"{report}:{reader.line_num}"
-        if not message_id:
-            problems.append(Problem(at, f"{named['message_id']} is empty", "each line names a message"))
-        elif word.upper() not in states:
-            problems.append(
-                Problem(at, f"{named['state']}: {word!r} is no known state", f"--state {word or 'WORD'}=delivered|failed|pending")
-            )
-        else:
-            yield Said(reader.line_num, message_id, states[word.upper()])
-    if problems:
-        raise ConfigError(problems[:50])
 
 
-def _dialect(text: str) -> Any:
-    try:
-        return csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
-    except csv.Error:
-        return csv.excel
-
-
-def _column(report: Path, there: Any, name: str, given: str) -> str:
-    wanted = (given.lower(),) if given else COLUMNS[name]
-    for each in wanted:
-        for column in there:
-            if column.strip().lower() == each:
-                return str(column)
-    raise ConfigError([Problem(str(report), f"has no column for {name}: {', '.join(there) or 'no columns'}", f"--column {name}=NAME")])
+async def reports(deployment: Deployment, most: int) -> list[dict[str, Any]]:
+    """The newest reports that the dispatcher took by itself, the newest first. Raises Unavailable, ConfigError."""
+    query = select(ledger.reports).order_by(ledger.reports.c.id.desc()).limit(most)
+    async with reading(deployment) as connection:
+        return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 # --- the audit

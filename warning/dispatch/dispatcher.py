@@ -108,7 +108,8 @@ class Dispatcher:
         self._texts: dict[tuple[str, str, str, bool], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
-        self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms, self._directory.operators)
+        operators, told = self._directory.operators, routes.reports
+        self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms, operators, told)
         asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen, self._code)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
@@ -298,7 +299,6 @@ class Dispatcher:
         return f"{base}/{quote(chain, safe='')}/{quote(contact, safe='')}/{token}"
 
     def _escalation(self, ledger: Ledger) -> Escalation:
-        code_of_alert = partial(code_of, self._code_secret)
         made = Escalation(
             self._planner,
             ledger,
@@ -306,13 +306,13 @@ class Dispatcher:
             self._answers,
             self._contacts,
             self._routed,
-            code_of_alert,
+            self._code,
             self.now_ms,
             self._listen,
             self._closures,
             self._lost,
         )
-        self._planner.unreachable = made.wake
+        self._planner.unreachable, made.untold.tell = made.wake, self._following.untold
         return made
 
     def _lost(self) -> None:

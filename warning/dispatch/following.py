@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from warning.deployment import Deployment
 from warning.dispatch.by_hand import ByHand
@@ -12,6 +12,7 @@ from warning.dispatch.decided import Decided
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.notice import Operators
 from warning.dispatch.planner import DECODER, People
+from warning.dispatch.reports import Reports
 from warning.dispatch.resending import Resends
 from warning.dispatch.waiting import Waiting
 from warning.dispatch.webhook import WebhookChannel
@@ -21,6 +22,7 @@ from warning.people.tables import address
 from warning.proof.decisions import Decisions
 from warning.proof.gathered import Gathering
 from warning.region import Contact, Region
+from warning.routes import Report
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +42,10 @@ class Following:
         listen: Listener,
         now_ms: Callable[[], int],
         operators: Operators,
+        reports: Sequence[Report] = (),
     ) -> None:
         self._region, self._deployment, self._people, self._webhooks = region, deployment, people, webhooks
-        self._now_ms = now_ms
+        self._now_ms, self._listen, self._operators, self._reports = now_ms, listen, operators, reports
         self._decisions = Decisions(deployment.database, replay=deployment.replay)
         self._gathering = Gathering(address(deployment), deployment.database)
         self._waiting = Waiting(region, deployment, people, self._decisions, operators, self._tell, listen)
@@ -51,6 +54,7 @@ class Following:
 
     async def start(self, ledger: Ledger) -> None:
         """Raises Unavailable: without what people decided nothing may be sent."""
+        self._told = Reports(self._region, self._reports, ledger, self._listen, self._now_ms, self._operators, self._tell)
         self._decided = Decided(self._decisions, self._people, ledger.decisions, self._now_ms)
         self._by_hand = ByHand(self._deployment, ledger, lambda: self._decided.standing.manual, self._now_ms)
         await self._decided.refresh()
@@ -71,8 +75,8 @@ class Following:
         await self._gathering.gather()
 
     async def publish(self) -> None:
-        """Alerts by hand, until it is cancelled."""
-        await self._by_hand.run()
+        """Alerts by hand; and what the SMS centres report, until it is cancelled."""
+        await asyncio.gather(self._by_hand.run(), self._told.run())
 
     async def send_again(self) -> None:
         """What people wished to be sent again, until it is cancelled. Never in a replay."""

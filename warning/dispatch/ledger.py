@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Table, bindparam, delete, func, insert, select, update
@@ -56,6 +56,10 @@ class Ledger:
         async with self._turn, self._engine.begin() as connection:
             await self.lease.fence(connection)
             yield connection
+
+    def writing(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction of whoever works on the ledger beside its own methods: fenced, in turn with them."""
+        return self._writing()
 
     @asynccontextmanager
     async def _moving(self) -> AsyncIterator[tuple[AsyncConnection, Trail]]:
@@ -252,7 +256,7 @@ class Ledger:
     async def resend_stage(self, wish: Resend, now_ms: int) -> resent.Stage:
         """See ``resent.stage``."""
         async with self._writing() as connection:
-            return await resent.stage(connection, wish, now_ms, self.withheld())
+            return await resent.stage(connection, wish, now_ms)
 
     async def resends_done(self) -> set[int]:
         """See ``resent.done``."""
@@ -269,7 +273,7 @@ class Ledger:
     ) -> tuple[list[Open], resent.Stage]:
         """See ``resent.enter``."""
         async with self._moving() as (connection, trail):
-            return await resent.enter(connection, trail, wish, before, chosen, after, now_ms, self.withheld())
+            return await resent.enter(connection, trail, wish, before, chosen, after, now_ms)
 
     async def lately(self, contacts: Sequence[str], since_ms: int) -> list[tuple[str, str, str]]:
         """See ``escalated.lately``."""

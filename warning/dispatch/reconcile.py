@@ -68,32 +68,43 @@ async def reconcile(
     for each in said:
         chunk.append(each)
         if len(chunk) == CHUNK:
-            await _chunk(engine, region, chunk, now_ms, found, write=write, channel=channel)
+            async with engine.begin() as connection:
+                await hold(connection, region, chunk, now_ms, found, write=write, channel=channel)
             chunk = []
     if chunk:
-        await _chunk(engine, region, chunk, now_ms, found, write=write, channel=channel)
+        async with engine.begin() as connection:
+            await hold(connection, region, chunk, now_ms, found, write=write, channel=channel)
     return found
 
 
-async def _chunk(engine: AsyncEngine, region: str, chunk: Sequence[Said], now_ms: int, found: Found, *, write: bool, channel: str) -> None:
-    async with engine.begin() as connection:
-        query = select(t.parts).where(t.parts.c.channel == channel, t.parts.c.message_id.in_([each.message_id for each in chunk]))
-        known: dict[str, Row] = {part["message_id"]: dict(part) for part in (await connection.execute(query)).mappings()}
-        wrong: dict[int, tuple[Row, str]] = {}
-        for each in chunk:
-            part = known.get(each.message_id)
-            word = _judged(part, each)
-            found.counts["lines"] += 1
-            found.counts[word] += 1
-            if word in ("corrected", "unknown"):
-                delivery, number, ours = (part["delivery"], part["number"], part["state"]) if part else (None, None, "")
-                found.differences.append(Difference(each.line, each.message_id, delivery, number, ours, each.state))
-            if part is not None and word == "corrected":
-                wrong[part["id"]] = (part, each.state)
-        if write and wrong:
-            trail = Trail(region, await chain.salt(connection))
-            await _correct(connection, trail, list(wrong.values()), now_ms)
-            await trail.write(connection)
+async def hold(
+    connection: AsyncConnection,
+    region: str,
+    chunk: Sequence[Said],
+    now_ms: int,
+    found: Found,
+    *,
+    write: bool = True,
+    channel: str = "sms",
+) -> None:
+    """One chunk of a report, at most ``CHUNK``, in the caller's transaction; ``found`` grows by it."""
+    query = select(t.parts).where(t.parts.c.channel == channel, t.parts.c.message_id.in_([each.message_id for each in chunk]))
+    known: dict[str, Row] = {part["message_id"]: dict(part) for part in (await connection.execute(query)).mappings()}
+    wrong: dict[int, tuple[Row, str]] = {}
+    for each in chunk:
+        part = known.get(each.message_id)
+        word = _judged(part, each)
+        found.counts["lines"] += 1
+        found.counts[word] += 1
+        if word in ("corrected", "unknown"):
+            delivery, number, ours = (part["delivery"], part["number"], part["state"]) if part else (None, None, "")
+            found.differences.append(Difference(each.line, each.message_id, delivery, number, ours, each.state))
+        if part is not None and word == "corrected":
+            wrong[part["id"]] = (part, each.state)
+    if write and wrong:
+        trail = Trail(region, await chain.salt(connection))
+        await _correct(connection, trail, list(wrong.values()), now_ms)
+        await trail.write(connection)
 
 
 def _judged(part: Row | None, said: Said) -> str:

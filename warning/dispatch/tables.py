@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
@@ -170,6 +184,21 @@ strays = Table(  # receipts that came before the response which says whose they 
     Column("state", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+)
+
+reports = Table(  # of the SMS centres: ``reports``
+    "centre_reports",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("route", String, nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of its bytes
+    Column("name", Text, nullable=False),  # file, or address and day
+    Column("state", String, nullable=False),  # begun, done, refused
+    Column("at_ms", BigInteger, nullable=False),
+    Column("held", Integer, nullable=False),  # lines that were held against the ledger
+    Column("counts", JSON, nullable=False),
+    Column("differences", JSON, nullable=False),  # the first thousand
+    UniqueConstraint("route", "digest", name="centre_reports_once"),
 )
 
 outbox = Table(  # receipts that the broker does not have yet

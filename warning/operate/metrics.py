@@ -20,9 +20,10 @@ from warning.operate.edges import EdgeMetrics
 from warning.operate.sensors_shown import SensorsShown
 from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
-from warning.operate.trust import CashMetrics, CodeMetrics, SealMetrics
+from warning.operate.trust import CashMetrics, CodeMetrics, ReportMetrics, SealMetrics
 from warning.operate.verified import VerifiedMetrics
-from warning.people.told import JOINS, SmsJoin
+from warning.people.told import JOINS, Reconciled, SmsJoin
+from warning.people.unreached import STEPS, UNREACHABLE
 from warning.region import Region
 
 PROCESSES = ("ingest", "worker", "dispatch", "api", "pull")
@@ -284,11 +285,14 @@ class Metrics:
         self._contacts = self._make(
             Counter,
             "contacts_total",
-            "Contacts of dispatched alerts: told, or refused by rules",
+            "Contacts of dispatched alerts: told, refused by rules, or without a way",
             ("level", "outcome"),
             levels,
-            ("told", "refused"),
+            ("told", "refused", "without_way"),
         )
+        self._without = self._make(Counter, "contacts_without_way_total", "Who should hear and cannot be reached", ("reason",), UNREACHABLE)
+        untold = self._make(Gauge, "alerts_untold", "Alerts in force that nobody at all is told of")
+        self._told[facts.AlertsUntold] = lambda fact: untold.set(fact.alerts)
         self._channel = self._make(Gauge, "channel_up", "1 if the channel's gateway answers", ("channel",))
         self._notices = self._make(Counter, "operator_notices_total", "Zones that operators were told of", ("what",), ("silent", "back"))
         self._undelivered = self._make(Gauge, "deliveries_waiting", "Deliveries with an attempt still to come")
@@ -301,10 +305,13 @@ class Metrics:
         self._told[facts.AlertHandled] = self._alert_handled
         self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))
         self._trusted()
+        self._told[Reconciled] = ReportMetrics(self._registry).told
         cash = CashMetrics(self._registry)
         self._told[facts.CashMoved], self._told[facts.CashWaiting] = cash.moved, cash.waiting
         routes = self._make(Gauge, "route_up", "1 if the route of the channel is well", ("channel", "route"))
-        self._steps = self._make(Counter, "escalations_total", "Steps for contacts whom a warning had not reached", ("step", "why"))
+        why = ("no_receipt", "never_taken", "failed", *UNREACHABLE)
+        words = "Steps for contacts whom a warning had not reached"
+        self._steps = self._make(Counter, "escalations_total", words, ("step", "why"), STEPS, why)
         self._told[facts.Escalated] = self._escalated
         self._told[facts.RouteState] = lambda fact: routes.labels(fact.channel, fact.route).set(int(fact.up))
 
@@ -332,6 +339,9 @@ class Metrics:
         self._handled.labels(fact.level.value, fact.kind.value).inc()
         self._contacts.labels(fact.level.value, "told").inc(fact.told)
         self._contacts.labels(fact.level.value, "refused").inc(fact.refused)
+        self._contacts.labels(fact.level.value, "without_way").inc(sum(fact.without_way.values()))
+        for reason, number in fact.without_way.items():
+            self._without.labels(reason).inc(number)
 
     # --- api
 

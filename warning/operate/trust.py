@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from warning import facts
+from warning.people.told import Reconciled
 
 SEALED = ("signed", "no_key", "key_expired", "database", "conflict", "internal")
 ASKED = ("in_force", "replaced", "ended", "expired", "unknown", "malformed", "rate_limited", "unavailable")
@@ -51,3 +52,30 @@ class CashMetrics:
     def waiting(self, fact: facts.CashWaiting) -> None:
         self._approvals.set(fact.approvals)
         self._unsettled.set(fact.unsettled)
+
+
+class ReportMetrics:
+    """Of the SMS centres' own reports; a route has a series once it is told of."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._at: Gauge | None = None
+
+    def told(self, fact: Reconciled) -> None:
+        if self._at is None:
+            words = "When the newest report of a route's SMS centre was held against the ledger; else since when it is waited for"
+            self._at = Gauge("warning_report_time_seconds", words, ("route",), registry=self._registry)
+            words = (
+                "In the newest report: parts that were corrected, messages that are unknown here, parts that nobody has said anything of"
+            )
+            self._differences = Gauge("warning_report_differences", words, ("route", "what"), registry=self._registry)
+            self._lines = Gauge("warning_report_lines", "Lines of the newest report", ("route",), registry=self._registry)
+            self._failed = Counter("warning_report_failures_total", "Reports that could not be taken", ("route",), registry=self._registry)
+        failed = self._failed.labels(fact.route)
+        if fact.error:
+            failed.inc()
+            return
+        self._at.labels(fact.route).set(fact.at_ms / 1000)
+        self._lines.labels(fact.route).set(fact.lines)
+        for what in ("corrected", "unknown", "unsettled"):
+            self._differences.labels(fact.route, what).set(getattr(fact, what))

@@ -14,3 +14,20 @@ class SmsJoin(Fact):
     """A JOIN by SMS was taken or not; ``outcome``: one of ``JOINS``. ``old``: sent before the stop that it came after."""
 
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled(Fact):
+    """A route's newest report of its SMS centre was held against the ledger; or, ``error``, could not be taken: then nothing else counts.
+
+    ``corrected``: parts that the ledger had otherwise; ``unknown``: messages that it does not have; ``unsettled``: parts that the gateway
+    took one to eight days ago, of which neither a receipt nor a report said anything.
+    """
+
+    route: str
+    at_ms: int
+    lines: int = 0
+    corrected: int = 0
+    unknown: int = 0
+    unsettled: int = 0
+    error: str = ""
