@@ -21,7 +21,7 @@ from warning.dispatch import tables as t
 from warning.dispatch.audience import MACHINES
 from warning.dispatch.escalated import QUIET, UNTOLD
 from warning.dispatch.rows import Open, change
-from warning.dispatch.trail import AGAIN, RESENT, Row, Trail, taken_up
+from warning.dispatch.trail import AGAIN, NOT_LONGER, RESENT, Row, Trail, taken_up
 from warning.model import DeliveryState
 from warning.proof import chain
 from warning.proof.decisions import Resend
@@ -117,7 +117,8 @@ async def enter(
 def _ended() -> ColumnElement[bool]:
     """Nothing more is to come of it by itself."""
     d = t.deliveries.c
-    return d.state.in_(sorted(AGAIN)) & d.next_attempt_ms.is_(None)
+    refused, why = NOT_LONGER
+    return (d.state.in_(sorted(AGAIN)) | ((d.state == refused) & (d.reason == why))) & d.next_attempt_ms.is_(None)
 
 
 async def _over(connection: AsyncConnection, wish: Resend, now_ms: int, withheld: Collection[str]) -> str:
