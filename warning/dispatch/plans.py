@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.manual import chains_meant
+from warning.dispatch import bulk
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known, Plan, overtakable
 from warning.dispatch.rows import OPEN, Open, Record, alert_row, change, delivery_row
@@ -75,12 +76,11 @@ async def some(
     for row, planned in zip(rows, plan.planned, strict=True):
         if planned.not_before_ms and row["next_attempt_ms"] == 0:
             row.update(next_attempt_ms=planned.not_before_ms, due_ms=max(due_ms, planned.not_before_ms))
-    if rows:
-        written = await connection.execute(insert(t.deliveries).returning(c.id, sort_by_parameter_order=True), rows)
-        for row, number in zip(rows, written.scalars(), strict=True):
-            row["id"] = number
-            trail.moved(row)
-        trail.told(row for row in rows if row["state"] not in OPEN)
+    for row, number in zip(rows, await bulk.numbers(connection, t.deliveries, len(rows)), strict=True):
+        row["id"] = number
+        trail.moved(row)
+    await bulk.insert(connection, t.deliveries, rows)
+    trail.told(row for row in rows if row["state"] not in OPEN)
     return Some(plan, [Open.of(row) for row in rows if row["state"] in OPEN])
 
 
