@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,18 @@ def test_a_step_that_stays_is_a_datum_shift_until_an_operator_accepts_it(tmp_pat
     for name in ("shift_t", "shift_from", "shift_by", "shift_n", "shift_said"):  # as ``pipeline.flagged`` accepts it
         story.state.s[name][0] = 0
     assert causes(fed(story, calm(1, 1.4, 600))) == {"none"}
+
+
+def test_a_zero_that_comes_back_after_its_shift_was_taken_for_the_level_is_no_second_shift(tmp_path: Path) -> None:
+    story, hourly = Story(region(tmp_path)), 60.0
+    fed(story, calm(12, 1.0, 0.0, hourly))
+    away = fed(story, calm(96, 0.6, 12 * hourly, hourly))
+    assert away[3:73] == [("SUSPECT", "datum_shift")] * 70
+    assert causes(away[76:]) == {"none"}  # nobody said anything for three days: it is the level now
+    other = copy.deepcopy(story)
+    assert causes(fed(story, calm(12, 1.0, 108 * hourly, hourly))[1:]) == {"none"}
+    assert ("SUSPECT", "datum_shift") in fed(story, calm(12, 0.6, 120 * hourly, hourly))  # once
+    assert ("SUSPECT", "datum_shift") in fed(other, calm(12, 1.3, 108 * hourly, hourly))  # as great as another
 
 
 def test_a_step_down_does_not_count_once_it_is_a_datum_shift_and_a_rise_does(tmp_path: Path) -> None:
@@ -351,26 +364,51 @@ def test_a_river_that_goes_on_as_it_stood_has_not_hung(tmp_path: Path) -> None:
     assert ("SUSPECT", "flat_line") in fed(leap, [(970 + 10 * n, 1.15) for n in range(60)])
 
 
-def creeping(tmp_path: Path, neighbour: float, before: float = 0.0) -> list[tuple[str, str]]:
-    """A creeps by 1 m a day from the third day on; B moves by ``neighbour`` of that. ``before``: A's fall on the first two days, m."""
+def creep(hour: int) -> float:
+    """1 m a day from the third day on."""
+    return max(0, hour - 72) / 24.0
+
+
+def flood(hour: int, until: int) -> float:
+    """3 m up in six hours; gone by hour ``until``."""
+    return 3.0 * max(0.0, min((hour - 30) / 6, 1.0, (until - hour) / 12))
+
+
+def said_of(tmp_path: Path, own: Callable[[int], float], other: Callable[[int], float]) -> list[tuple[str, str]]:
+    """Of A, which goes by ``own`` m (by the hour) from its calm level, beside B, which goes by ``other``."""
     story, found = Story(region(tmp_path, "A,stage,m,B", "station,parameter,unit,neighbours")), []
     for hour in range(108):
-        creep = max(0, hour - 72) / 24.0
-        story.push("B", hour * 60, 2.0 + BREATHING[hour % 4] - neighbour * creep)
-        level = 4.0 + BREATHING[hour % 4] - creep + before * min(1.0, max(0.0, (42 - hour) / 12))
-        found += list(story.push("A", hour * 60, level).tick(hour * 60).flags)
+        story.push("B", hour * 60, 2.0 + BREATHING[hour % 4] + other(hour))
+        found += list(story.push("A", hour * 60, 4.0 + BREATHING[hour % 4] + own(hour)).tick(hour * 60).flags)
     return found
 
 
-def test_a_creep_that_no_neighbour_shares(tmp_path: Path) -> None:
-    found = creeping(tmp_path, 0.0)
-    assert causes(found[:90]) == {"none"}
+def still(hour: int) -> float:
+    return 0.0
+
+
+@pytest.mark.parametrize(("way", "other"), [(1, still), (-1, still), (-1, lambda hour: flood(hour, 48))])
+def test_a_creep_that_no_neighbour_shares(tmp_path: Path, way: int, other: Callable[[int], float]) -> None:
+    """A flood that both had, and that was over, excuses nothing."""
+    found = said_of(tmp_path, lambda hour: way * creep(hour) + other(hour), other)
+    assert "neighbour" not in causes(found[:90])
     assert ("SUSPECT", "neighbour") in found[90:108]
 
 
-@pytest.mark.parametrize(("neighbour", "before"), [(0.5, 0.0), (0.0, 3.0)])
-def test_a_creep_that_a_neighbour_shares_or_that_ends_a_flood_is_the_water(tmp_path: Path, neighbour: float, before: float) -> None:
-    assert "neighbour" not in causes(creeping(tmp_path, neighbour, before))
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        (lambda hour: -creep(hour), lambda hour: -0.5 * creep(hour)),
+        (creep, lambda hour: 0.5 * creep(hour)),
+        (lambda hour: flood(hour, 200) - creep(hour), still),  # it falls back to where it came from
+        (lambda hour: 0.45 * creep(hour) + 0.45 * max(0, hour - 42) / 24, still),  # it rose the day before
+        (lambda hour: creep(hour) * (1 + 0.3 * math.sin(hour)), still),  # no line
+    ],
+)
+def test_a_creep_that_a_neighbour_shares_or_that_goes_on_is_the_water(
+    tmp_path: Path, own: Callable[[int], float], other: Callable[[int], float]
+) -> None:
+    assert "neighbour" not in causes(said_of(tmp_path, own, other))
 
 
 @pytest.mark.parametrize(("other", "found"), [(1.0, True), (0.0, False), (-1.5, False)])

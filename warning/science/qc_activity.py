@@ -46,7 +46,8 @@ STEP_FACTOR = 2.0  # times the usual change: then the hours before say whether i
 STAYS, STAYS_MORE = 0.1, 0.15  # parts of the step: and twice the usual change, up to the second
 SHIFT_READINGS, SHIFT_S = 3, 7200
 NEAR_S = 4 * 3600  # readings further apart say nothing about a step or what is usual
-SHIFT_HELD_S = 3 * 86_400  # nobody said anything for so long: it is the level now
+SHIFT_HELD_S = 3 * 86_400  # nobody said anything for so long: it is the level now ...
+TAKEN, TAKEN_S = 255, 30 * 86_400  # ... (``shift_n``) and for so long a step as great the other way is the zero that comes back
 SHARED = 0.5  # part of the step that a neighbour moved
 
 Arrays = dict[str, NDArray[Any]]
@@ -175,10 +176,12 @@ def _shift(
     calm: Callable[[NDArray[np.intp]], Bools],
 ) -> None:
     """``calm``: whether the readings before these (places in ``which``) were."""
-    watched, said = old["shift_t"] > 0, old["shift_said"] > 0
+    taken, said = (old["shift_t"] > 0) & (old["shift_n"] == TAKEN), old["shift_said"] > 0
+    watched = (old["shift_t"] > 0) & ~taken
     by, age = old["shift_by"], time - old["shift_t"]
-    stays = np.abs(value - (old["shift_from"] + by)) <= STAYS * np.abs(by) + np.minimum(2.0 * old["usual"], STAYS_MORE * np.abs(by))
-    number = np.where(watched & stays, np.minimum(old["shift_n"] + 1, 255), 0)
+    near = STAYS * np.abs(by) + np.minimum(2.0 * old["usual"], STAYS_MORE * np.abs(by))
+    stays = np.abs(value - (old["shift_from"] + by)) <= near
+    number = np.where(watched & stays, np.minimum(old["shift_n"] + 1, TAKEN - 1), 0)
     shared = moved >= SHARED * np.abs(by)  # False where nobody knows
     now_said = watched & ~said & stays & (number >= SHIFT_READINGS) & (age >= SHIFT_S) & ~shared
     back = np.abs(value - old["shift_from"]) < 0.5 * np.abs(by)
@@ -187,20 +190,22 @@ def _shift(
     over = said & (back | beyond | (age > SHIFT_HELD_S) | (early & ~stays))
     left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
     keeps = watched & ~over & ~left
-    unit, begins = _begins(own, old, value, change, moved, known & ~keeps & ~(watched & back), calm)
+    returns = taken & (np.abs(change + by) <= near)
+    unit, begins = _begins(own, old, value, change, moved, known & ~keeps & ~(watched & back) & ~returns, calm)
+    rests = ~begins & ((said & (age > SHIFT_HELD_S) & ~back & ~beyond) | (taken & ~returns & (age <= TAKEN_S)))
     shifted = (keeps & (said | now_said)) | unit
     out.shifted[at] = np.where(shifted, np.sign(np.where(unit, change, by)), 0)
     if shifted.any():
         first, then = np.where(unit, old["v"], old["shift_from"]), np.where(unit, value, old["shift_from"] + by)
         out.unit[at] = shifted & other_unit(first, then, old["usual"])
-    for name, fresh, stay in (
-        ("shift_t", time, old["shift_t"]),
-        ("shift_from", old["v"], old["shift_from"]),
-        ("shift_by", change, by),
-        ("shift_n", 0, number),
-        ("shift_said", unit, said | now_said),
+    for name, fresh, stay, rest in (
+        ("shift_t", time, old["shift_t"], old["shift_t"]),
+        ("shift_from", old["v"], old["shift_from"], old["shift_from"]),
+        ("shift_by", change, by, by),
+        ("shift_n", 0, number, TAKEN),
+        ("shift_said", unit, said | now_said, False),
     ):
-        now[name][which] = np.where(begins, fresh, np.where(keeps, stay, 0)).astype(FIELDS[name][0])
+        now[name][which] = np.where(begins, fresh, np.where(keeps, stay, np.where(rests, rest, 0))).astype(FIELDS[name][0])
 
 
 def _begins(

@@ -23,9 +23,11 @@ MOVED = 3.0  # times ``attenuated`` in the two days before: what stood still bef
 LOST = 0.15  # of the share in its neighbours' movement that it had: less is attenuated
 STILL = 0.75  # of ``while_moving``: more is movement
 WITH = 0.4  # of its own movement is a rise: it goes with them
-STEADY = 0.05  # of a day's creep: scatter about the line
-SHARED = 0.3  # of a day's creep: a neighbour that moves by more shares it
-RISES_AFTER, FALLS_AFTER = 1.0, 0.5  # of a day's creep: moved more in the two days before, it is the tail of a flood
+CREEP_FROM, CREEP_OVER_H = 8, 16.0  # hours of the day with a reading, and from the first to the last
+STEADY = 0.07  # of a day's creep: scatter about the line
+SHARED, SHARED_WAY = 0.4, 0.3  # of a day's creep: a neighbour that swings by more, or goes so far the same way, shares it
+GOES_ON = 0.4  # of a day's creep: went so far that way the day before, it is the flood or its tail
+FALLS_BACK = 0.7  # of a day's fall: stood so far above the least of the two days before, it is the water that came and goes
 
 Arrays = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -78,7 +80,7 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
     six_rise, day, rain = seen["6h"].rise[at], seen["24h"].range[at], _rain(arrays, others.rain[mine], now_s)
     wants = {name: getattr(others, name)[mine] for name in ("attenuated", "while_moving", "alone", "rise", "dry_mm", "wet_mm")}
     choked = _attenuated(seen, at, about, wants["attenuated"], wants["while_moving"])
-    creep = _creep(arrays, mine, seen["before"].range[at], _of(seen["24h"].range, about), wants["alone"], now_s)
+    creep = _creep(arrays, mine, seen, at, about, wants["alone"], now_s)
     for where, why, too_low in (
         ((six_rise > wants["rise"]) & (rain < wants["dry_mm"]) & ~(moved[asked] >= 0.25 * six_rise), Cause.RISE_WITHOUT_RAIN, False),
         (creep > 0, Cause.NEIGHBOUR, False),
@@ -92,10 +94,11 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """Per row: greatest less least in a stretch of time, and newest less least; NaN where it holds too little to say anything."""
+    """Per row: greatest less least in a stretch of time, newest less least, the newest; NaN where it holds too little to say so."""
 
     range: Floats
     rise: Floats
+    last: Floats
 
 
 def _moves(arrays: Arrays, rows: Index, stretch: tuple[int, int, int], now_s: int) -> _Moves:
@@ -109,7 +112,7 @@ def _moves(arrays: Arrays, rows: Index, stretch: tuple[int, int, int], now_s: in
     least = np.where(held, part["w_min"], np.inf).min(axis=1).astype(np.float64)
     greatest = np.where(held, part["w_max"], -np.inf).max(axis=1).astype(np.float64)
     last = part["w_last"][np.arange(len(rows)), newest].astype(np.float64)
-    return _Moves(np.where(enough, greatest - least, np.nan), np.where(enough, last - least, np.nan))
+    return _Moves(*(np.where(enough, each, np.nan) for each in (greatest - least, last - least, last)))
 
 
 def _of(values: Floats, about: Index) -> Floats:
@@ -131,29 +134,55 @@ def _attenuated(seen: dict[str, _Moves], at: Index, about: Index, dead: Floats, 
     return np.asarray(gone, np.bool_)
 
 
-def _creep(arrays: Arrays, rows: Index, before: Floats, theirs: Floats, alone: Floats, now_s: int) -> NDArray[np.int8]:
-    """1, -1: a steady line up or down through the hours of a day, by more than ``alone``, that no neighbour shares and that is not the
-    tail of a flood."""
+def _creep(arrays: Arrays, rows: Index, seen: dict[str, _Moves], at: Index, about: Index, alone: Floats, now_s: int) -> NDArray[np.int8]:
+    """1, -1: a steady line up or down through the hours of a day, by more than ``alone``, that no neighbour shares and that neither goes on
+    from the day before nor falls back to where the water came from."""
     out = np.zeros(len(rows), np.int8)
-    most = np.fmax.reduce(theirs, axis=1, initial=np.nan)
-    some = np.flatnonzero(~np.isnan(alone) & ~np.isnan(most))
+    swings = np.fmax.reduce(_of(seen["24h"].range, about), axis=1, initial=np.nan)
+    some = np.flatnonzero(~np.isnan(alone) & ~np.isnan(swings))
     if not len(some):
         return out
+    slope, steady = _line(arrays, rows[some], now_s)
+    day, way = np.abs(slope) * 24.0, np.sign(slope)
+    found = steady & (day > alone[some]) & (swings[some] < SHARED * day)
+    if not found.any():
+        return out
+    with_it = _of(seen["24h"].last, about[some]) - _of(seen["before"].last, about[some])
+    shared = np.fmax.reduce(with_it * way[:, None], axis=1, initial=np.nan) >= SHARED_WAY * day
+    yesterday, two_days = (_stood(arrays, rows[some], now_s, since) for since in (4, 8))
+    found &= ~shared & ((yesterday - two_days) * way < GOES_ON * day)  # False where nobody knows
+    found &= (slope > 0) | (seen["before"].rise[at[some]] < FALLS_BACK * day)
+    out[some] = np.where(found, way, 0)
+    return out
+
+
+def _line(arrays: Arrays, rows: Index, now_s: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Through the last readings of the hours of a day, by least squares: slope per hour, and whether there are enough of them that keep to
+    it."""
     (width, buckets), offset = windows.RINGS[1], windows.OFFSETS[1]
-    time = arrays["w_last_t"][rows[some], offset : offset + buckets].astype(np.int64)
-    held = (arrays["w_count"][rows[some], offset : offset + buckets] > 0) & (now_s // width - time // width < buckets)
+    time = arrays["w_last_t"][rows, offset : offset + buckets].astype(np.int64)
+    held = (arrays["w_count"][rows, offset : offset + buckets] > 0) & (now_s // width - time // width < buckets)
     number = held.sum(axis=1)
     hour = np.where(held, (time - now_s) / 3600.0, 0.0)
-    value = np.where(held, arrays["w_last"][rows[some], offset : offset + buckets].astype(np.float64), 0.0)
+    value = np.where(held, arrays["w_last"][rows, offset : offset + buckets].astype(np.float64), 0.0)
     by = np.maximum(number, 1)
     x = np.where(held, hour - (_sum(hour) / by)[:, None], 0.0)
     y = np.where(held, value - (_sum(value) / by)[:, None], 0.0)
     slope = _sum(x * y) / np.maximum(_sum(x * x), 1e-9)
     rest = np.sqrt(_sum((y - slope[:, None] * x) ** 2) / by)
-    day = np.abs(slope) * 24.0
-    found = (number >= buckets // 2) & (day > alone[some]) & (rest < STEADY * day) & (most[some] < SHARED * day)
-    found &= ~(before[some] > np.where(slope > 0, RISES_AFTER, FALLS_AFTER) * day)
-    out[some] = np.where(found, np.sign(slope), 0)
+    over = x.max(axis=1) - x.min(axis=1)
+    return slope, (number >= CREEP_FROM) & (over >= CREEP_OVER_H) & (rest < STEADY * 24.0 * np.abs(slope))
+
+
+def _stood(arrays: Arrays, rows: Index, now_s: int, since: int) -> Floats:
+    """The last level of the six hours numbered ``since`` back from these, else of the six hours before; NaN where both are empty."""
+    (width, buckets), offset = windows.RINGS[2], windows.OFFSETS[2]
+    out = np.full(len(rows), np.nan)
+    for back in (since + 1, since):
+        number = now_s // width - back
+        slot = offset + number % buckets
+        held = (arrays["w_count"][rows, slot] > 0) & (arrays["w_last_t"][rows, slot] // width == number)
+        out = np.where(held, arrays["w_last"][rows, slot].astype(np.float64), out)
     return out
 
 
