@@ -151,13 +151,17 @@ def test_deliveries(region: Region) -> None:
     metrics(facts.Attempted("sms", DeliveryState.ACCEPTED, "", 0.2, parts=3))
     metrics(facts.Attempted("sms", DeliveryState.WAITING, "throttled", 0.1))
     metrics(facts.Attempted("sms", DeliveryState.FAILED, "a_new_reason", 0.1))
-    metrics(facts.AlertHandled(Level.HIGH, EventKind.RAISE, told=4, refused=2))
+    metrics(facts.AlertHandled(Level.HIGH, EventKind.RAISE, told=4, refused=2, without_way={"no_route": 3}))
+    metrics(facts.AlertsUntold(1))
     assert value(registry, "deliveries_total", channel="sms", state="accepted") == 1
     assert value(registry, "message_parts_total", channel="sms") == 3
     assert value(registry, "delivery_failures_total", channel="sms", reason="throttled") == 1
     assert value(registry, "delivery_failures_total", channel="sms", reason="a_new_reason") == 1
     assert value(registry, "contacts_total", level="HIGH", outcome="told") == 4
     assert value(registry, "contacts_total", level="HIGH", outcome="refused") == 2
+    assert value(registry, "contacts_total", level="HIGH", outcome="without_way") == 3
+    assert value(registry, "contacts_without_way_total", reason="no_route") == 3
+    assert value(registry, "alerts_untold") == 1 and value(registry, "escalations_total", step="nobody_left", why="no_route") == 0
 
 
 @pytest.mark.parametrize("process", PROCESSES)

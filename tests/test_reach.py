@@ -18,7 +18,7 @@ from warning.alerts.rules import Approval
 from warning.dispatch import escalation as escalating
 from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome
-from warning.facts import AlertHandled, Fact
+from warning.facts import AlertHandled, AlertsUntold, Fact
 from warning.model import DeliveryState as State
 from warning.model import EventKind, Level
 from warning.people.consent import say
@@ -329,3 +329,66 @@ async def test_an_end_or_a_step_down_that_needs_nobody_ends_all_that_waits(tmp_p
         await upgrade(of)
         await upgrade(of, 3, Level.NORMAL, EventKind.CLEAR)
         assert {state for state, _ in (await states(of)).values()} == {"overtaken"} and of.planner.withheld() == frozenset()
+
+
+# --- what nobody hears of
+
+
+@asynccontextmanager
+async def watched(folder: Path, *contacts: Contact):
+    async with reach(folder, *contacts) as of:
+        of.told_operators = list[str]()
+
+        async def tell(event) -> None:
+            of.told_operators.append(event.alert.identifier)
+
+        of.escalation.untold.tell, of.escalation.untold.listen = tell, of.facts.append
+        yield of
+
+
+async def untold(of: Night) -> list[str]:
+    found = await of.escalation.untold.look(of.at_ms)
+    assert {row["alert"] for row in await of.told.ledger._rows(select(t.untold))} == found
+    assert of.facts[-1] == AlertsUntold(len(found))
+    return sorted(found)
+
+
+async def test_a_zone_without_contacts_is_told_of_once_until_it_ends(tmp_path: Path) -> None:
+    agency = world.contact(1, hook="far", phone=False, id="agency-7")  # subscribed to everything
+    async with watched(tmp_path, replace(agency, districts=("lower",)), world.contact(2, districts=("lower",))) as of:
+        event = await of.warn()
+        assert await untold(of) == [event.alert.identifier] == await untold(of)
+        assert of.told_operators == [event.alert.identifier], "once"
+        await of.warn(2, EventKind.CLEAR)
+        assert await untold(of) == []
+
+
+async def test_a_warning_whose_every_contact_cannot_be_reached_is_told_of_and_one_that_waits_is_not(
+    tmp_path: Path,
+) -> None:
+    async with watched(tmp_path, world.contact(1), world.contact(2, **MAIL)) as of:
+        event = world.event(of.told.region, "A", sent_ms=of.start_ms)
+        await of.told.enter(of.planner, event)
+        assert await untold(of) == [], "it is being planned"
+        await planned(of.planner)
+        assert await untold(of) == [], "one waits"
+        [item] = await of.told.ledger.open_deliveries()
+        await of.sent(item, Outcome(State.FAILED, "undeliv"))
+        assert await untold(of) == [event.alert.identifier]
+
+
+async def test_a_class_that_all_chose_not_to_hear_of_an_exercise_and_what_waits_for_a_person_are_no_fault(tmp_path: Path) -> None:
+    async with watched(tmp_path / "class", world.contact(1, level=Level.EXCEPTIONAL)) as of:
+        await of.warn()
+        assert await untold(of) == []
+    async with watched(tmp_path / "live", world.contact(1, live=True)) as of:
+        await of.warn()
+        assert await rows(of) == {("c1", "sms", "refused", "live_contact")} and await untold(of) == []
+    async with watched(tmp_path / "held") as of:
+        approving(of)
+        high = await upgrade(of)
+        assert await untold(of) == []
+        of.planner.people.approvals = (Approval(high.alert.identifier.rpartition(".")[0], Level.HIGH, "Chief", of.at_ms),)
+        of.planner.look_again()
+        await planned(of.planner)
+        assert await untold(of) == [high.alert.identifier]

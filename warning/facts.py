@@ -269,6 +269,13 @@ class Escalated(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsUntold(Fact):
+    """So many alerts in force that nobody at all is told of; told about every few seconds."""
+
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Undelivered(Fact):
     """Deliveries with an attempt still to come, told about once a second."""
 

@@ -30,6 +30,7 @@ from warning.dispatch.planner import DECODER, Planner
 from warning.dispatch.rows import Open
 from warning.dispatch.steps import Others, Step, Stood
 from warning.dispatch.trail import Row
+from warning.dispatch.untold import Untold
 from warning.errors import Unavailable
 from warning.facts import Escalated, Listener
 from warning.model import AlertEvent, DeliveryState
@@ -66,6 +67,7 @@ class Escalation:
         self._started_ms = self.now_ms()
         self._since: dict[str, int] = {}  # alert -> when its first delivery was planned
         self._wake = asyncio.Event()
+        self.untold = Untold(self.planner, self.ledger, self.directory, self.listen)
 
     def wake(self) -> None:
         """There is somebody whom nothing can reach: others must hear at once."""
@@ -86,6 +88,7 @@ class Escalation:
                 await self.settle()
                 if self.after_ms:
                     await self.look(now_ms)
+                await self.untold.look(now_ms)
                 good_ms = now_ms
             except (DBAPIError, OSError) as error:
                 log.error("escalation waits, the ledger does not answer: %s", error)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from warning.alerts.rules import Verdict
 from warning.deployment import Deployment
 from warning.dispatch.by_hand import ByHand
 from warning.dispatch.decided import Decided
@@ -73,6 +74,10 @@ class Following:
         if self._region.alert.approve_from is not None:
             await self._waiting.look(self._now_ms(), self._decided.standing.once)
         await self._gathering.gather()
+
+    async def untold(self, event: AlertEvent) -> None:
+        """Operators hear of a warning that nobody is told of."""
+        await self._waiting.tell_all(event, "alert.untold", Verdict(False, False, "untold", "nobody is told of this warning"), 0)
 
     async def publish(self) -> None:
         """Alerts by hand; and what the SMS centres report, until it is cancelled."""

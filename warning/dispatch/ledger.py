@@ -70,26 +70,18 @@ class Ledger:
             yield connection, trail
             await trail.write(connection)
 
+    def writing(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction of whoever works on the ledger beside its own methods: fenced, in turn with them."""
+        return self._writing()
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection that only asks."""
+        return self._reads.connect()
+
     async def beat(self) -> None:
         """The dispatcher lives. Raises Unavailable if another one has the ledger now, DBAPIError or OSError if it does not answer."""
         async with self._turn:
             await self.lease.beat()
-
-    async def pulse(self, followed: Mapping[str, int]) -> None:
-        """Until when what is named was followed, ms."""
-        if not followed:
-            return
-        async with self._writing() as connection:
-            await connection.execute(delete(t.pulses).where(t.pulses.c.name.in_(list(followed))))
-            await connection.execute(insert(t.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in followed.items()])
-
-    async def pulse(self, followed: Mapping[str, int]) -> None:
-        """Until when what is named was followed, ms."""
-        if not followed:
-            return
-        async with self._writing() as connection:
-            await connection.execute(delete(t.pulses).where(t.pulses.c.name.in_(list(followed))))
-            await connection.execute(insert(t.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in followed.items()])
 
     async def close(self) -> None:
         await self.lease.release()

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from sqlalchemy import delete, insert
 from sqlalchemy.exc import DBAPIError
 
+from warning.dispatch import tables as t
 from warning.dispatch.ledger import Ledger
 from warning.errors import Unavailable
 
@@ -28,8 +30,17 @@ async def run(ledger: Ledger, read_up_to_ms: Callable[[], int | None], newest_ms
         if read_ms is not None:
             followed["alerts"] = read_ms
         try:
-            await ledger.pulse(followed)
+            await enter(ledger, followed)
         except (DBAPIError, OSError, Unavailable) as error:
             if isinstance(error, Unavailable) and error.reason != "database":
                 raise
             log.error("the ledger does not answer, what is followed is not entered: %s", error)
+
+
+async def enter(ledger: Ledger, followed: Mapping[str, int]) -> None:
+    """Name -> until when, ms. Raises Unavailable, DBAPIError."""
+    if not followed:
+        return
+    async with ledger.writing() as connection:
+        await connection.execute(delete(t.pulses).where(t.pulses.c.name.in_(list(followed))))
+        await connection.execute(insert(t.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in followed.items()])

@@ -163,6 +163,13 @@ leases = Table(  # which dispatcher works: ``lease``
     Column("holder", String, nullable=False),
 )
 
+untold = Table(  # alerts in force that nobody at all is told of now: ``untold``
+    "untold",
+    metadata,
+    Column("alert", String, ForeignKey("alerts.identifier"), primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
 pulses = Table(  # until when something was followed: ``people.standing`` says nothing of what is not
     "pulses",
     metadata,

@@ -93,7 +93,7 @@ class Waiting:
             return
         left_s = max(0, round((since_ms + rules.approve_within_s * 1000 - now_ms) / 1000))
         log.warning("%s (%s) waits for a release, %d s are left, then: %s", alert.identifier, alert.level.value, left_s, rules.unanswered)
-        told = await self._tell_all(event, f"approval.waiting.{number}", verdict, left_s)
+        told = await self.tell_all(event, f"approval.waiting.{number}", verdict, left_s)
         what = {"once": once, "identifier": alert.identifier, "left_s": left_s, "operators": told, "reminder": number}
         what |= {"level": alert.level.value, "sent_ms": alert.sent_ms}
         await self._enter("asked", "rule:reminder", now_ms, event, what, once)
@@ -104,7 +104,7 @@ class Waiting:
             return
         rule = RULE[verdict.reason]
         log.warning("nobody answered about %s in time: %s", event.alert.identifier, rule)
-        told = await self._tell_all(event, "approval.unanswered", verdict, 0)
+        told = await self.tell_all(event, "approval.unanswered", verdict, 0)
         what = {"once": once, "identifier": event.alert.identifier, "level": event.alert.level.value, "operators": told}
         await self._enter("unanswered", rule, now_ms, event, what, once)
 
@@ -112,7 +112,8 @@ class Waiting:
         await self.decisions.decide(kind, by, now_ms, chain_of(event.alert.identifier), what, once=once)
         self._said.add(once)
 
-    async def _tell_all(self, event: AlertEvent, kind: str, verdict: Verdict, left_s: int) -> list[str]:
+    async def tell_all(self, event: AlertEvent, kind: str, verdict: Verdict, left_s: int) -> list[str]:
+        """Each operator whom the gate lets hear of it; their ids."""
         try:
             operators = await self.operators()
         except Unavailable as error:

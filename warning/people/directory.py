@@ -185,6 +185,11 @@ class Directory:
             query = query.where(_in_any((EVERYWHERE, *of)))
         return [contact_of(row) for row in await self.tables.run(query.order_by(contacts.c.rank, contacts.c.id))]
 
+    async def anybody(self, zone: Zone) -> bool:
+        """Whether somebody of its districts hears of any class at all."""
+        query = sql.select(contacts.c.id).where(_HEARS, _in_any((EVERYWHERE, *zone.districts))).limit(1)
+        return bool(await self.tables.run(query))
+
     async def operators(self) -> list[Contact]:
         """Who runs the system and has a webhook: told of what goes wrong with it, and of what waits for a person, whatever their districts.
 

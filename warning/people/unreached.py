@@ -23,6 +23,7 @@ MACHINES = ("webhook", "broadcast")
 NO_WAY = "none"  # the channel of who has none
 NO_ADDRESS, NO_ROUTE, NO_CONSENT, ENDPOINT_OFF = "no_address", "no_route", "no_consent", "endpoint_off"
 UNREACHABLE = (NO_ADDRESS, NO_ROUTE, NO_CONSENT, ENDPOINT_OFF, "exercise_number")  # reasons of REFUSED after which somebody else must hear
+STEPS = ("channel", "office", "control_room", "nobody_left", "answered", "own_channels", "unsubscribed")  # of an escalation
 NO_WORRY = ("own_channels", "unsubscribed")  # steps of an escalation that had nothing to do
 MOST = 500
 WITHIN_S = 10.0
