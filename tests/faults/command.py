@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import shutil
 import sys
 import tempfile
 from dataclasses import asdict
@@ -101,10 +102,14 @@ async def _dispatch(options: argparse.Namespace) -> int:
     done = []
     with channel_postgres.cluster() as database, services.apache_kafka() as broker:
         for seed in range(options.seed, options.seed + options.runs):
-            with tempfile.TemporaryDirectory(prefix="faults-dispatch-", dir=options.keep, ignore_cleanup_errors=True) as folder:
+            folder = tempfile.mkdtemp(prefix="faults-dispatch-", dir=options.keep)
+            try:
                 asked = {name: value for name in ("kills", "gap_s") if (value := getattr(options, name.removesuffix("_s")))}
                 plan = dispatching.Plan(seed, outage_s=options.outage, folder=Path(folder), **asked)
                 done.append(await dispatching.once(plan, broker.bootstrap, database))
+            finally:
+                if not options.keep:
+                    shutil.rmtree(folder, ignore_errors=True)
             print(json.dumps(asdict(done[-1])), flush=True)
     figures = results.dispatch_figures(done)
     print(json.dumps(figures))
