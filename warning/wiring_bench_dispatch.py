@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -241,7 +241,7 @@ def inversion_s(arrived: list[tuple[float, str]], due: dict[str, int]) -> float:
 async def webhooks(wanted: Wanted, on: Broker, folder: Path, progress: Progress) -> dict[str, Any]:
     """One alert to many endpoints; a third of the dead ones refuses, a third hangs, a third drops what it took."""
     home = await asyncio.to_thread(region_folder, folder / "region", hooks(wanted.endpoints))
-    record, secrets = folder / "hooks.jsonl", folder / "secrets.json"
+    record, secrets = folder / "hooks.txt", folder / "secrets.json"
     secrets.write_text(json.dumps({f"h{number}": SECRET for number in range(wanted.endpoints)}))
     async with AsyncExitStack() as stack:
         port = await _receiver(stack, folder, secrets, record)
@@ -277,12 +277,10 @@ async def webhooks(wanted: Wanted, on: Broker, folder: Path, progress: Progress)
 def _arrived(record: Path, live: set[str]) -> dict[str, float]:
     """name -> when its first good one came (Unix s)."""
     found: dict[str, float] = {}
-    with record.open(encoding="utf-8") as file:
-        for text in file:
-            with suppress(ValueError):  # the last line may be half written
-                line = json.loads(text)
-                if line["name"] in live and line["verified"] and line["status"] == 204:
-                    found.setdefault(line["name"], line["at_ms"] / 1000)
+    for line in record.read_text(encoding="utf-8").splitlines(keepends=True):
+        at, _, name = line.partition(" ")
+        if name.endswith("\n") and name.rstrip() in live:  # the last line may be half written
+            found.setdefault(name.rstrip(), float(at))
     return found
 
 

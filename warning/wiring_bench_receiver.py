@@ -1,4 +1,4 @@
-"""The receiver of webhooks of a bench: ``rehearsal.receiver`` as a child that tells where it listens."""
+"""The receiver of webhooks of a bench: ``rehearsal.receiver_load`` as a child that tells where it listens."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import json
 import sys
 from pathlib import Path
 
-from warning.rehearsal.receiver import Receiver
+from warning.rehearsal.receiver_load import Inbox
 from warning.wiring import on_signals
 from warning.wiring_bench_child import tell
 
 
-async def run(receiver: Receiver) -> None:
+async def run(inbox: Inbox) -> None:
     """Until SIGTERM."""
     stop = on_signals()
-    tell(listening=await receiver.start())
+    tell(listening=await inbox.start())
     await stop.wait()
-    await receiver.stop()
+    await inbox.stop()
 
 
 def main() -> None:
     settings = json.loads(sys.argv[1])
     secrets = json.loads(Path(settings["secrets"]).read_text(encoding="utf-8"))
-    asyncio.run(run(Receiver(secrets, record=Path(settings["record"]))))
+    asyncio.run(run(Inbox(secrets, Path(settings["record"]))))
 
 
 if __name__ == "__main__":

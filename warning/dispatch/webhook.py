@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
+import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,6 +31,8 @@ log = logging.getLogger(__name__)
 REHEARSAL = "rehearsal:"  # rehearsal:NAME instead of a URL: the demo's receiver, for exercise contacts only
 BODY_TYPE = "application/json"
 LONGEST_RETRY_AFTER_S = 86_400.0
+CLIENTS, KEPT = 32, 8  # each endpoint has its client: one with hundreds of connections looks at all of them for each request
+DNS_CACHE, NAMES_AT_ONCE = 1000, 128
 MOST_ANSWER = 64 << 10  # bytes: what a receiver says beyond that is not read
 _COMPATIBLE = IPv6Network("::/96")
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)  # nothing was written to the other side
@@ -39,7 +45,7 @@ def wall_clock() -> datetime:
 
 @dataclass
 class WebhookChannel:
-    """Posts to contacts' URLs. Two clients: the strict one refuses every address that is not public, after name resolution.
+    """Posts to contacts' URLs. Two kinds of client: the strict one refuses every address that is not public, after name resolution.
 
     ``endpoints``: NAME -> URL for contacts whose URL is ``rehearsal:NAME``; ``allow_loopback``: the (host, port) pairs, in numbers,
     that such a URL may lead to. Only contacts that are not ``live`` may have one, and only a loopback address is let through: a live
@@ -56,24 +62,26 @@ class WebhookChannel:
 
     def __post_init__(self) -> None:
         self._slots = Slots()
+        self._data: tuple[AlertEvent | None, str] = None, ""
 
     async def start(self) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+        names = ThreadPoolExecutor(NAMES_AT_ONCE, "names")  # asyncio's own few would all wait for the dead endpoints' name servers
+        asyncio.get_running_loop().set_default_executor(names)
+        trusted = httpx.create_ssl_context(trust_env=False)  # to read the authorities takes longer than all else here
+        self._strict = [self._client(trusted, custom_validator=_is_one_of_the_world, dns_cache_ttl=60) for _ in range(CLIENTS)]
+        own = {"check_globally_reachable": False, "custom_validator": self._is_rehearsal}
+        self._rehearsal = [self._client(trusted, **own) for _ in range(CLIENTS if self.endpoints else 1)]
+
+    def _client(self, trusted: ssl.SSLContext, **policy: Any) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT)
         timeout = httpx.Timeout(self.timeout_s)
-        self._strict = httpx_ssrf_protection(
-            httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False),
-            custom_validator=_is_one_of_the_world,
-            dns_cache_ttl=60,
-        )
-        self._rehearsal = httpx_ssrf_protection(
-            httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False),
-            check_globally_reachable=False,
-            custom_validator=self._is_rehearsal,
-        )
+        client = httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=False, verify=trusted)
+        protected: httpx.AsyncClient = httpx_ssrf_protection(client, dns_cache_size=DNS_CACHE, **policy)
+        return protected
 
     async def stop(self) -> None:
-        await self._strict.aclose()
-        await self._rehearsal.aclose()
+        for client in (*self._strict, *self._rehearsal):
+            await client.aclose()
 
     def address(self, contact: Contact) -> str:
         return contact.webhook
@@ -90,10 +98,13 @@ class WebhookChannel:
         return
 
     async def send(self, sending: Sending) -> Outcome:
-        first = message_id(sending.event, sending.contact)
+        event, first = sending.event, message_id(sending.event, sending.contact)
+        if self._data[0] is not event:  # the same for thousands of endpoints
+            self._data = event, to_json(event).decode()
         if not sending.resent:
-            return await self.post(sending.contact, first, body_of(sending.event, sending.acknowledge))
-        return await self.post(sending.contact, f"{first}:again:{sending.resent}", body_of(sending.event, sending.acknowledge, first))
+            return await self.post(sending.contact, first, body_of(event, sending.acknowledge, data=self._data[1]))
+        body = body_of(event, sending.acknowledge, first, data=self._data[1])
+        return await self.post(sending.contact, f"{first}:again:{sending.resent}", body)
 
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         """One signed POST; ``identifier`` is the webhook-id, the same on every retry."""
@@ -110,7 +121,8 @@ class WebhookChannel:
             headers = self._signed(contact, identifier, body)
         except (ValueError, EmptyWebhookSecretError) as error:
             return Outcome(DeliveryState.FAILED, "secret", detail=f"{contact.id}: secret: {error} (whsec_ and base64 of 24 to 64 bytes)")
-        client = self._rehearsal if contact.webhook.startswith(REHEARSAL) else self._strict
+        clients = self._rehearsal if contact.webhook.startswith(REHEARSAL) else self._strict
+        client = clients[zlib.crc32(url.encode()) % len(clients)]
         try:
             async with (
                 self._slots.one(),
@@ -175,15 +187,15 @@ def message_id(event: AlertEvent, contact: Contact) -> str:
     return f"{event.alert.identifier}:{contact.id}".replace(".", "~")
 
 
-def body_of(event: AlertEvent, acknowledge: str = "", again: str = "") -> str:
+def body_of(event: AlertEvent, acknowledge: str = "", again: str = "", *, data: str = "") -> str:
     """``type``, ``timestamp``, ``data`` as the specification recommends; ``data`` is the event with its CAP document.
     ``acknowledge``: where a person of the receiver's answers; ``again``: the webhook-id of the first one, where an operator had it sent
-    again."""
+    again; ``data``: the event as JSON, if that is there already."""
     alert = event.alert
     sent = datetime.fromtimestamp(alert.sent_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
     more = {name: value for name, value in (("acknowledge", acknowledge), ("again", again)) if value}
     head = json.dumps({"type": f"alert.{alert.kind.value}", "timestamp": sent} | more)
-    return f'{head[:-1]}, "data": {to_json(event).decode()}}}'
+    return f'{head[:-1]}, "data": {data or to_json(event).decode()}}}'
 
 
 def outcome_of(response: httpx.Response, now: datetime) -> Outcome:
