@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401
 
-from warning.alerts import lint, manual
+from warning.alerts import cap, lint, manual
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.parsed import parse
 from warning.alerts.rules import Silence
@@ -95,6 +95,44 @@ async def test_an_alert_by_hand_is_raised_corrected_and_cancelled(bootstrap: str
     for number, event in enumerate(log):
         assert not lint.lint(event.cap, region, [parse(before.cap) for before in log[:number]])
     assert [parse(event.cap).msg_type for event in log] == ["Alert", "Update", "Cancel"]
+
+
+async def test_what_was_called_off_comes_again_when_that_runs_out_and_the_water_is_still_above(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811
+    """Once: where nothing came since, where a revision was refused meanwhile, and where the newest is of a kind that nobody is told of."""
+    region = world.region(tmp_path, [world.contact(1)])
+    region = replace(region, alert=replace(region.alert, call_off_for_s=5))
+    where = await world.deployment(bootstrap, tmp_path, "again")
+    start = world.now_ms() - 60_000
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver), authority(region, where) as desk:
+        zones = [zone.id for zone in region.zones[:4]]
+        autos = {zone: world.event(region, zone, 0, sent_ms=start, raised_ms=start) for zone in zones}
+        await world.publish(where, list(autos.values()))
+        await world.until(lambda: len(telecom.messages) == 4, what="the raises")
+        ends = [await desk.cancel(auto.alert.identifier, "Misread", "A. Khan", world.now_ms()) for auto in autos.values()]
+        await world.until(lambda: len(telecom.messages) == 8, what="the cancels by hand")
+        then = world.now_ms()
+        later = [
+            world.event(region, zones[1], 1, EventKind.ARRIVAL, sent_ms=then, raised_ms=start, previous=Level.HIGH),
+            world.event(region, zones[2], 1, EventKind.RENEW, sent_ms=then, raised_ms=start, previous=Level.HIGH),
+            world.event(region, zones[3], 1, EventKind.CLEAR, Level.NORMAL, sent_ms=then, raised_ms=start, previous=Level.HIGH),
+        ]
+        await world.publish(where, later)
+        with pytest.raises(InputError, match="stand in its place"):
+            await desk.cancel(autos[zones[0]].alert.identifier, "The same", "B. Shah", world.now_ms())
+        await world.until(lambda: len(telecom.messages) == 11, what="three come again")
+        await settled(where, region)
+        acts = await desk.decisions.acts()
+        again = await desk.cancel(autos[zones[0]].alert.identifier, "Still misread", "B. Shah", world.now_ms())
+        await world.until(lambda: len(telecom.messages) == 12, what="called off once more")
+    note = parse(ends[0].cap).note
+    assert note is not None and "it is told again" in note and cap.time(ends[0].alert.expires_ms, region) in note
+    assert ends[0].alert.expires_ms - ends[0].alert.sent_ms == 5_000 and again.alert.identifier != ends[0].alert.identifier
+    said = [(act.kind, act.by, act.subject) for act in reversed(acts) if act.kind not in ("cancel",)]
+    assert sorted(one for one in said if one[0] == "resend") == sorted(
+        ("resend", "rule:call_off_over", chain_of(autos[zone].alert.identifier)) for zone in zones[:2]
+    )
+    assert sorted(one[2] for one in said if one[0] == "call_off_over") == sorted(chain_of(one.alert.identifier) for one in autos.values())
+    assert len(said) == 6
 
 
 async def test_an_automatic_alert_that_a_person_cancels_goes_nowhere_until_it_rises(bootstrap: str, tmp_path: Path) -> None:  # noqa: F811

@@ -55,6 +55,18 @@ def test_what_takes_the_place_of_an_automatic_alert_refers_to_all_of_it_that_is_
         assert manual.chains_meant(made.alert) == {chain_of(auto.identifier), chain_of(made.alert.identifier)}
 
 
+def test_an_end_by_hand_of_an_automatic_alert_lasts_as_the_region_says_and_says_so() -> None:
+    short = replace(REGION, alert=replace(REGION.alert, call_off_for_s=2 * 3600))
+    auto = raised()
+    end = manual.cancelled(auto, short, "misread", T0 + M)
+    assert end.alert.expires_ms == T0 + M + 2 * H and cap.time(end.alert.expires_ms, short) in (parse(end.cap).note or "")
+    lower = manual.corrected(auto, short, Level.LOW, "misread", T0 + M, 3).alert
+    assert manual.cancelled(lower, short, "misread", T0 + 2 * M).alert.expires_ms == T0 + 2 * M + 2 * H
+    own = manual.cancelled(manual.raised(short, ZONE, Level.HIGH, "Breach", T0, 6).alert, short, "closed", T0 + M)
+    assert own.alert.expires_ms == T0 + M + short.alert.expires_after_s * 1000, "nothing comes again"
+    assert "Called off" not in (parse(own.cap).note or "")
+
+
 def test_an_end_by_hand_does_not_say_that_the_water_fell() -> None:
     """The alert may have been wrong: the gauge says nothing."""
     first = manual.raised(REGION, ZONE, Level.HIGH, "Breach", T0, 6)

@@ -363,14 +363,16 @@ def test_a_correction_that_nobody_released_calls_nothing_off():
     assert say(medium, DRILL, STRICT, call_offs=(off(instead=(higher, again)),), approvals=(yes,)).reason == "called_off"
 
 
-def test_a_correction_that_ran_out_calls_nothing_off_but_an_end_by_hand_does():
+def test_what_was_said_by_hand_and_ran_out_calls_nothing_off():
     lower = as_(HIGH, level=Level.LOW, sent_ms=T0 + 30_000, expires_ms=T0 + H)
-    end = as_(lower, kind=EventKind.CLEAR, level=Level.NORMAL, previous_level=Level.LOW)
+    end = as_(lower, kind=EventKind.CLEAR, level=Level.NORMAL, previous_level=Level.LOW, expires_ms=T0 + 3 * H)
     late = as_(HIGH, kind=EventKind.UPGRADE, sent_ms=T0 + H)
     assert say(late, DRILL, now_ms=T0 + H - 1, call_offs=(off(instead=(lower,)),)).reason == "called_off"
     for contact in (DRILL, None):
         assert say(late, contact, now_ms=T0 + H, call_offs=(off(instead=(lower,)),)).allowed
-        assert say(late, contact, now_ms=T0 + H, call_offs=(off(instead=(lower, end)),)).reason == "called_off"
+        for now_ms in (T0 + H, T0 + 3 * H - 1):
+            assert say(late, contact, now_ms=now_ms, call_offs=(off(instead=(lower, end)),)).reason == "called_off"
+        assert say(late, contact, now_ms=T0 + 3 * H, call_offs=(off(instead=(lower, end)),)).allowed, "a feed has it then, too"
 
 
 # --- an exercise by the other channels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from warning.cli_options import Database, Directory, Prefix, RegionName, deployment_of, moment
-from warning.model import Level
+from warning.model import Alert, Level
 from warning.region import Region
 
 alert = typer.Typer(help="Alerts that a person raises, corrects, cancels or sends again.", no_args_is_help=True, rich_markup_mode=None)
@@ -190,7 +191,17 @@ def correct(
     async def work(authority: Any, _: Region, now_ms: int) -> Any:
         return await authority.correct(identifier, level, reason, expires_h, by, now_ms, arrival_ms=arrival_ms, observed=observed)
 
-    print(_decide(region, work, **given_of(prefix, directory, database)).alert.identifier)
+    _said(_decide(region, work, **given_of(prefix, directory, database)).alert)
+
+
+def _said(made: Alert) -> None:
+    """Its identifier, and until when it keeps an automatic chain quiet: on the error channel, for programs read the first."""
+    from warning.alerts.cap import replaces_automatic
+
+    print(made.identifier)
+    if replaces_automatic(made.zone, made.references):
+        words = f"the automatic warning of {made.zone} is silent until {at(made.expires_ms)}"
+        print(f"{words}; if it still holds then it is told again, and at once if it rises", file=sys.stderr)
 
 
 @alert.command("cancel")
@@ -203,12 +214,12 @@ def cancel(
     directory: Directory = None,
     database: Database = None,
 ) -> None:
-    """End an alert by hand. An automatic chain is called off until it rises above its class."""
+    """End an alert by hand. An automatic chain is called off for `alert.call_off_for`, or until it rises above its class."""
 
     async def work(authority: Any, _: Region, now_ms: int) -> Any:
         return await authority.cancel(identifier, reason, by, now_ms)
 
-    print(_decide(region, work, **given_of(prefix, directory, database)).alert.identifier)
+    _said(_decide(region, work, **given_of(prefix, directory, database)).alert)
 
 
 @alert.command("resend")

@@ -218,7 +218,7 @@ def _forecast(file: ForecastFile, folder: Path) -> ForecastRules:
 
 
 def _alert(file: AlertFile) -> AlertRules:
-    names = ("clear_after", "expires_after", "renew_before", "approve_within", "escalate_after")
+    names = ("clear_after", "expires_after", "renew_before", "approve_within", "escalate_after", "call_off_for")
     renamed = {name: f"{name}_s" for name in names}
     renamed |= {"margin_stage": "margin_stage_m", "margin_heat": "margin_heat_k", "arrival_change_time": "arrival_change_s"}
     given = _given(file, renamed)

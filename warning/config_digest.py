@@ -14,7 +14,7 @@ from warning.region import AlertRules, Region
 # Contacts: a telephone number that changes in the middle of a flood must not look like other rules to the workers, and nothing that
 # ``pipeline`` decides depends on one. Catchments: their rain comes as readings. Of the alert rules: what dispatch alone asks.
 NOT_DECIDING = frozenset({"digest", "folder", "contacts", "catchments", "reviewed_languages", "sms"})
-RULES_NOT_DECIDING = frozenset({"approve_persons", "escalate_after_s"})
+RULES_NOT_DECIDING = frozenset({"approve_persons", "escalate_after_s", "call_off_for_s"})
 AT_ONCE = 1000  # nouns: as JSON all of a continent would be gigabytes
 
 

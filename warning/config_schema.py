@@ -197,6 +197,7 @@ class AlertFile(_Model):
     approve_within: Seconds | None = None
     unanswered: Literal["hold", "send"] | None = None
     escalate_after: SecondsOrNone | None = None
+    call_off_for: Seconds | None = None
     approve_persons: Annotated[int, Field(ge=1, le=2)] | None = None
 
 

@@ -316,6 +316,7 @@ class AlertRules:
     approve_within_s: int = 900
     unanswered: str = "hold"  # hold | send, when nobody answered in time
     escalate_after_s: int = 300  # without a receipt or an answer: next channel, then the office, then the control room; 0: never
+    call_off_for_s: int = 6 * 3600  # so long an end by hand keeps an automatic chain quiet
     approve_persons: int = 1  # 1 or 2: so many different people must release it
 
 

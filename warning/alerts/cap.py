@@ -16,12 +16,13 @@ from warning.alerts import exposed
 from warning.alerts.display import DRAFT_LANGUAGES, LANGUAGES, class_name, clean, hazard_of, phrases
 from warning.alerts.message import area_words, arrival_ms, check_code, description, headline, instruction
 from warning.alerts.parsed import NAMESPACE, ParsedAlert, parse
-from warning.model import Alert, Certainty, EventKind, Level, Status
+from warning.model import Alert, Certainty, EventKind, Level, Reference, Status
 from warning.region import QUANTITIES, Region, Ring, named
 
 __all__ = ["ParsedAlert", "document", "message_type", "parse", "severity", "time", "urgency"]
 
 CATEGORY = "Met"
+BY_HAND = "manual"  # in the identifier of what a person said, before its zone
 # OASIS event terms list, and our own word; the list's code for rain is not known to us. Flash flood and heat: as the feeds of other
 # services use them (Syria's MHEWS, 2026); verify with the list before status Actual.
 EVENT_CODES: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -75,12 +76,30 @@ def document(alert: Alert, region: Region) -> str:
     else:  # an exercise is for its participants, and a reader that ignores status must not take it for public
         _put(root, "scope", "Restricted")
         _put(root, "restriction", f"Participants of this {alert.status.value.lower()} only")
-        _put(root, "note", phrases("en").exercise_note)
+    _put(root, "note", _note(alert, region))
     _put(root, "references", " ".join(f"{region.sender},{one.identifier},{time(one.sent_ms, region)}" for one in alert.references))
     _put(root, "incidents", " ".join(alert.event_ids))
     for language in languages(region):
         _info(root, alert, region, language)
     return DECLARATION + etree.tostring(root, method="c14n").decode("utf-8")
+
+
+def _note(alert: Alert, region: Region) -> str:
+    """What whoever reads the document for others has to know."""
+    said = [] if alert.status is Status.ACTUAL else [phrases("en").exercise_note]
+    if (
+        alert.kind is EventKind.CLEAR
+        and f".{BY_HAND}.{alert.zone}." in alert.identifier
+        and replaces_automatic(alert.zone, alert.references)
+    ):
+        until = time(alert.expires_ms, region)
+        said.append(f"Called off by hand until {until}: if the automatic warning still holds then, it is told again; at once if it rises.")
+    return " ".join(said)
+
+
+def replaces_automatic(zone: str, references: Iterable[Reference]) -> bool:
+    """Whether one of these is of a chain that no person made."""
+    return any(f".{BY_HAND}.{zone}." not in one.identifier for one in references)
 
 
 def languages(region: Region) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from warning.errors import InputError
 from warning.model import CLASSES, Alert, AlertEvent, Certainty, EventKind, Hazard, Level, Reason, Reference
 from warning.region import Region, Zone
 
-CODE = "manual"  # in ``AlertEvent.code``, and of the reason
+CODE = cap.BY_HAND  # in ``AlertEvent.code``, and of the reason
 LONGEST_H = 22.5  # CAP: an alert expires, and is renewed while it lasts
 MOST_REASON = 300
 BEHIND_S = 300  # a chain whose newest revision is more ahead of our clock than this
@@ -72,14 +72,16 @@ def corrected(
 
 
 def cancelled(before: Alert, region: Region, reason: str, now_ms: int) -> AlertEvent:
-    """The end of ``before``, the newest revision of its chain. Raises InputError."""
+    """The end of ``before``, the newest revision of its chain; that of an automatic one expires when it may speak again, and says so.
+    Raises InputError."""
     _standing(before, region, now_ms)
     _grounds(reason)
     sent_ms = _after(before, now_ms)
     hazard = _hazard(region, _zone(region, before.zone), Level.NORMAL, reason, sent_ms, None, False)
     chain, revision = _next(before, region, sent_ms)
-    hours = min(LONGEST_H, region.alert.expires_after_s / 3600)
     ids, references = before.event_ids, _references(before, sent_ms)
+    lasts_s = region.alert.call_off_for_s if cap.replaces_automatic(before.zone, references) else region.alert.expires_after_s
+    hours = min(LONGEST_H, lasts_s / 3600)
     made = _alert(
         region,
         chain,

@@ -19,7 +19,7 @@ In order, the first that applies:
 
 Before the silences: **called off.** A person who cancels or corrects an automatic chain (``alerts.manual``) calls it off up to a class: its
 revisions go to nobody any more, its end neither, for people were told by hand. When it rises above that class it speaks again; and so it
-does while the correction waits for a release or was refused, and when the correction ran out.
+does while the correction waits for a release or was refused, and when what was said by hand runs out: a cancel after ``call_off_for_s``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class CallOff:
     """A person's word that an automatic chain is wrong: nothing of it goes out up to a class, from ``at_ms`` on.
 
     ``resumed_ms``: sent time of the revision that rose above that class; from it on the chain speaks for itself again. ``instead``: what
-    was said by hand in its place, in order; a correction that nobody released, or that ran out, calls nothing off.
+    was said by hand in its place, in order: what nobody released, or what ran out, calls nothing off.
     """
 
     chain: str
@@ -145,7 +145,8 @@ def may_leave(event: AlertEvent | Alert, contact: Contact | None, region: Region
     refused = _foreign(alert, region, decision) or _reach(alert, contact, region) or _mute(alert, contact, decision, now_ms)
     if refused:
         return _verdict(refused)
-    off = called_off(alert, region.alert, decision, now_ms if contact is not None else alert.sent_ms)  # a feed keeps what it had before
+    by_ms = now_ms if contact is not None else alert.sent_ms  # a feed keeps what it had before
+    off = called_off(alert, region.alert, decision, by_ms, now_ms)
     if off is not None:
         return _verdict("called_off", off.by)
     silence = _silence(alert, contact, region.alert, decision, now_ms)
@@ -226,21 +227,21 @@ def _mute(alert: Alert, contact: Contact | None, decision: Decision, now_ms: int
     return ""
 
 
-def called_off(alert: Alert, rules: AlertRules, decision: Decision, by_ms: int) -> CallOff | None:
-    """Who had said by then that this is wrong, unless the chain speaks for itself again."""
+def called_off(alert: Alert, rules: AlertRules, decision: Decision, by_ms: int, now_ms: int | None = None) -> CallOff | None:
+    """Who had said by then that this is wrong, unless the chain speaks for itself again, as it does when that has run out by ``now_ms``."""
     chain = chain_of(alert.identifier)
     for off in decision.call_offs:
         spoken = off.resumed_ms is not None and alert.sent_ms >= off.resumed_ms
         meant = off.chain == chain and off.at_ms <= by_ms and not spoken and said_level(alert) <= off.up_to
-        if meant and _stands(off, rules, decision, by_ms):
+        if meant and _stands(off, rules, decision, by_ms, by_ms if now_ms is None else now_ms):
             return off
     return None
 
 
-def _stands(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int) -> bool:
+def _stands(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int, now_ms: int) -> bool:
     """Whether what was said in the chain's place holds: else nobody would hear either."""
     said = [one for one in off.instead if _approval(one, rules, decision, by_ms).allowed]
-    return not off.instead or (bool(said) and (not said[-1].active or by_ms < said[-1].expires_ms))
+    return not off.instead or (bool(said) and now_ms < said[-1].expires_ms)
 
 
 def said_level(alert: Alert) -> Level:

@@ -87,12 +87,14 @@ def plan(
     *,
     replay: bool,
     withheld: bool = False,
+    anew: bool = False,
 ) -> Plan:
     """What is to be done about one revision for some contacts.
 
     ``history``: the deliveries of its chain to these contacts; those of this very revision are there already and stay. ``off``: (contact,
     address) that want nothing any more. In a ``replay`` each revision is sent at its own time however late we read it, so only a retry
     that would come after this revision is overtaken. ``withheld``: it waits for a person, or was declined; see ``overtakable``.
+    ``anew``: it speaks again after it was called off: whoever it concerns hears of it, of whatever kind it is.
     """
     alert = event.alert
     older = [known for known in history if known.revision < alert.revision]
@@ -107,12 +109,15 @@ def plan(
     known_here = {contact for contact, _ in there}
     for one in addressed:
         contact, first = one.contact, True
-        wanted = told(contact, event, heard, near=one.near)
+        wanted = told(contact, event, heard, near=one.near) or (anew and one.near and alert.active and alert.level >= contact.level)
         rungs = ladder(contact, ways) if contact.consent else []
         for channel, address in rungs:
             machine = channel in MACHINES
-            stands_in = (contact.id, channel) in waiting
-            if ((wanted and (machine or first)) or (alert.active and stands_in)) and (contact.id, channel) not in there:
+            stands_in = anew or (contact.id, channel) in waiting
+            if ((wanted and (machine or first)) or (alert.active and (contact.id, channel) in waiting)) and (
+                contact.id,
+                channel,
+            ) not in there:
                 verdict = may(contact, contact.id in heard, stands_in)
                 planned.append(_permitted(one, channel, address, verdict, off))
             first = first and machine

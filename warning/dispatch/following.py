@@ -15,6 +15,7 @@ from warning.dispatch.notice import Operators
 from warning.dispatch.planner import DECODER, People
 from warning.dispatch.reports import Reports
 from warning.dispatch.resending import Resends
+from warning.dispatch.returned import Returned
 from warning.dispatch.waiting import Waiting
 from warning.dispatch.webhook import WebhookChannel
 from warning.facts import Listener
@@ -58,6 +59,7 @@ class Following:
         self._told = Reports(self._region, self._reports, ledger, self._listen, self._now_ms, self._operators, self._tell)
         self._decided = Decided(self._decisions, self._people, ledger.decisions, self._now_ms)
         self._by_hand = ByHand(self._deployment, ledger, lambda: self._decided.standing.manual, self._now_ms)
+        self._returned = Returned(self._region, self._people, self._decisions, ledger, self.resends.courier) if self.resends else None
         await self._decided.refresh()
         if self._region.alert.approve_from is not None or self._people.call_offs:
             for value in await ledger.in_force(self._now_ms()):
@@ -73,6 +75,8 @@ class Following:
         await self._decided.refresh()
         if self._region.alert.approve_from is not None:
             await self._waiting.look(self._now_ms(), self._decided.standing.once)
+        if self._returned is not None and not self._deployment.replay:
+            await self._returned.look(self._decided.standing, self._now_ms())
         await self._gathering.gather()
 
     async def untold(self, event: AlertEvent) -> None:

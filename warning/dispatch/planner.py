@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 from aiokafka import ConsumerRecord
+from msgspec.structs import replace as replaced
 from sqlalchemy.exc import DBAPIError
 
 from warning.alerts.lifecycle import chain_of
@@ -32,7 +33,7 @@ from warning.dispatch.rows import Open, digest_of
 from warning.dispatch.source import Batch
 from warning.errors import Unavailable
 from warning.facts import AlertHandled, DocumentConflict, Listener, Ready
-from warning.model import AlertEvent, DeliveryState, Level
+from warning.model import AlertEvent, DeliveryState, EventKind, Level
 from warning.people.directory import Directory
 from warning.people.unreached import MACHINES, NO_WAY, UNREACHABLE
 from warning.region import Contact, Region
@@ -67,6 +68,7 @@ class Job:
     turns: int = 0
     withheld: bool = False  # some were planned while it waited for a person
     again: bool = False  # it was planned before, and is let out now
+    anew: bool = False  # it was called off, and is not any more
 
 
 @dataclass
@@ -119,12 +121,12 @@ class Planner:
         await self.ledger.move(batch.position)
         return newest_ms
 
-    def _enter(self, event: AlertEvent, *, again: bool = False) -> None:
+    def _enter(self, event: AlertEvent, *, again: bool = False, anew: bool = False) -> None:
         chain = chain_of(event.alert.identifier)
         jobs = self._chains.setdefault(chain, deque())
         if any(job.event.alert.identifier == event.alert.identifier for job in jobs):
             return
-        jobs.append(Job(event, again=again))
+        jobs.append(Job(event, again=again, anew=anew))
         self._note(event, self.wall_ms())
         self._wake.set()
 
@@ -160,6 +162,14 @@ class Planner:
             elif not self._is_withheld(event, now_ms):
                 self._enter(event, again=True)
                 self._note(event, now_ms)
+
+    def comes_again(self, event: AlertEvent) -> None:
+        """The newest revision of a chain that was called off is told to whoever it concerns, of whatever kind it is."""
+        self._enter(event, again=True, anew=True)
+
+    def plans(self, chain: str) -> bool:
+        """Whether something of the chain is being planned."""
+        return chain in self._chains
 
     def overtakes(self, chain: str, alert: str) -> bool:
         """Whether a newer revision of the chain is entered and being planned: what waits of that alert must not go any more."""
@@ -244,7 +254,8 @@ class Planner:
         self.see(event)
         job.off = await self.ledger.endpoints_off()
         history, left = await self.ledger.heard(event), []
-        async for chunk in self.directory.concerned(event, zone):
+        asked = replaced(event, alert=replaced(event.alert, kind=EventKind.RAISE)) if job.anew else event  # whom it concerns
+        async for chunk in self.directory.concerned(asked, zone):
             left += [self._addressed(event, contact, near=True) for contact in chunk]
             history.difference_update(contact.id for contact in chunk)
         async for chunk in self.directory.heard(history):
@@ -265,7 +276,7 @@ class Planner:
         job.withheld = job.withheld or withheld
 
         def decide(history: list[audience.Known]) -> audience.Plan:
-            found = audience.plan(event, some, history, self.ways, may, job.off, replay=replay, withheld=withheld)
+            found = audience.plan(event, some, history, self.ways, may, job.off, replay=replay, withheld=withheld, anew=job.anew)
             return replace(found, planned=tuple(self._quiet(event, planned, now_ms) for planned in found.planned))
 
         done: Some = await self.ledger.plan_some(event, [one.contact.id for one in some], decide, now_ms, at_ms)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from warning.model import Level
+from warning.alerts.cap import replaces_automatic
+from warning.model import Alert, Level
 from warning.operate.present import utc
 from warning.people.keys import Person
 from warning.proof.decisions import Act
@@ -126,10 +127,12 @@ class Approvals(BaseModel):
 
 
 class Decided(BaseModel):
-    """``identifier``: of the alert that was made; the dispatcher publishes it within seconds."""
+    """``identifier``: of the alert that was made; the dispatcher publishes it within seconds. ``silent_until``: the automatic chain in
+    whose place it stands; if that holds still it is told again then, and at once if it rises."""
 
     identifier: str
     by: str
+    silent_until: str | None = None
 
 
 class Resent(BaseModel):
@@ -168,6 +171,12 @@ def key(person: Person) -> KeyAnswer:
     revoked = None if person.revoked_ms is None else utc(person.revoked_ms)
     roles = sorted(person.roles)
     return KeyAnswer(id=person.id, name=person.name, roles=roles, created=utc(person.created_ms), revoked=revoked, note=person.note)
+
+
+def made(alert: Alert, by: str) -> Decided:
+    """What a person said in the place of another alert."""
+    silent = utc(alert.expires_ms) if replaces_automatic(alert.zone, alert.references) else None
+    return Decided(identifier=alert.identifier, by=by, silent_until=silent)
 
 
 def level(name: str) -> Level:

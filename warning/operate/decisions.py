@@ -188,7 +188,7 @@ def _by_hand(routes: APIRouter, office: Office) -> None:
         arrival_ms = None if said.arrival is None else to_ms(said.arrival)
         given = (identifier, decided.level(said.level), said.reason, said.expires_h, person.name, office.wall_ms())
         event = await authority.correct(*given, key=person.id, arrival_ms=arrival_ms, observed=said.observed)
-        return decided.Decided(identifier=event.alert.identifier, by=person.name)
+        return decided.made(event.alert, person.name)
 
     @routes.post(
         "/alerts/{identifier}/cancellation",
@@ -200,7 +200,7 @@ def _by_hand(routes: APIRouter, office: Office) -> None:
     async def cancel(identifier: str, said: decided.Ground, person: Who) -> decided.Decided:
         await _weighty(office, identifier, person)
         event = await authority.cancel(identifier, said.reason, person.name, office.wall_ms(), key=person.id)
-        return decided.Decided(identifier=event.alert.identifier, by=person.name)
+        return decided.made(event.alert, person.name)
 
 
 def _again(routes: APIRouter, office: Office) -> None:

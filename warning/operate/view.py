@@ -226,10 +226,10 @@ class View:
         return held
 
     def _called_off(self, alert: Alert, now_ms: int) -> bool:
-        """A correction that ran out corrects nothing any more; a cancel does."""
+        """What was said by hand and ran out calls nothing off any more."""
         level, chain = self.called_off.get(chain_of(alert.identifier), (None, ""))
         said = self.manual.get(chain)
-        ran_out = said is not None and said.alert.active and said.alert.expires_ms <= now_ms
+        ran_out = said is not None and said.alert.expires_ms <= now_ms
         return level is not None and alert.level <= level and not ran_out
 
 

@@ -129,7 +129,8 @@ class Authority:
         before = await self._changeable(identifier, at_ms)
         event = manual.corrected(before, self._region, level, reason, at_ms, hours, arrival_ms=arrival_ms, observed=observed)
         off = max(level, said_level(before), key=lambda one: one.rank)
-        await self._enter("correct", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=off)
+        once = await self._once(before, at_ms)
+        await self._enter("correct", event, by, at_ms, key, reason, once=once, before=before, off=off)
         return event
 
     async def cancel(self, identifier: str, reason: str, by: str, at_ms: int, *, key: str = "") -> AlertEvent:
@@ -137,7 +138,8 @@ class Authority:
         self._allowed(by)
         before = await self._changeable(identifier, at_ms)
         event = manual.cancelled(before, self._region, reason, at_ms)
-        await self._enter("cancel", event, by, at_ms, key, reason, once=f"after {before.identifier}", before=before, off=said_level(before))
+        once = await self._once(before, at_ms)
+        await self._enter("cancel", event, by, at_ms, key, reason, once=once, before=before, off=said_level(before))
         return event
 
     async def resend(
@@ -251,6 +253,12 @@ class Authority:
             fix = f"correct or cancel {said.identifier}" if said.active else "raise a new one"
             raise InputError(f"{off.by} has {said.identifier} stand in its place", reason="decided", field="alert", fix=fix)
         return alert
+
+    async def _once(self, before: Alert, at_ms: int) -> str:
+        """Of two who decide about a revision at once the first counts; and again when what was said in its place has run out."""
+        offs = (await self.decisions.standing(at_ms)).call_offs
+        since = "".join(f" since {off.at_ms}" for off in offs if off.chain == chain_of(before.identifier) and off.resumed_ms is None)
+        return f"after {before.identifier}{since}"
 
     def _of_region(self, identifier: str) -> bool:
         return len(identifier) <= 255 and identifier.startswith(f"{self._region.namespace}.")

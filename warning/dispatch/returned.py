@@ -1,0 +1,82 @@
+"""What was said by hand in a chain's place runs out: if the water is still above, the alert comes again, to whom it went and to who is new.
+
+What people were told by its newest revision goes again (``resent``); where contacts do not hear of revisions of that kind it is planned for
+them as if they did. Done when both are entered: killed in between, it is done again, and nobody hears twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from warning.alerts.lifecycle import chain_of
+from warning.alerts.rules import CallOff, Decision, called_off
+from warning.dispatch.courier import Courier
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.planner import DECODER, People
+from warning.model import AlertEvent
+from warning.proof.decisions import Decisions, Standing
+from warning.region import Region
+
+log = logging.getLogger(__name__)
+
+RULE = "rule:call_off_over"
+
+
+@dataclass
+class Returned:
+    """Looks once a second. Never in a replay: its people decided later."""
+
+    region: Region
+    people: People
+    decisions: Decisions
+    ledger: Ledger
+    courier: Courier
+
+    def __post_init__(self) -> None:
+        self.planner = self.courier.planner
+        self._coming: dict[str, str] = {}  # what runs out -> what comes again
+
+    async def look(self, standing: Standing, now_ms: int) -> None:
+        """Raises Unavailable, DBAPIError: it is done again. Before the log is read to its end nobody knows which revision is the newest."""
+        if not self.courier.gate.is_set():
+            return
+        over = [
+            off for off in standing.call_offs if off.instead and off.instead[-1].expires_ms <= now_ms and _once(off) not in standing.once
+        ]
+        if not over:
+            return
+        newest: dict[str, AlertEvent] = {}
+        for value in await self.ledger.in_force(now_ms):
+            event = DECODER.decode(value)
+            newest[chain_of(event.alert.identifier)] = event
+        for off in over:
+            last = newest.get(off.chain)
+            if last is not None and _once(off) not in self._coming and self._held_back(off, last):
+                await self._again(off, last, now_ms)
+            if not self.planner.plans(off.chain):
+                what = {"once": _once(off), "identifier": self._coming.get(_once(off), "")}
+                await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=_once(off))
+
+    def _held_back(self, off: CallOff, event: AlertEvent) -> bool:
+        """Whether it is silent because of this alone: not where it rose above it, where nobody had let the correction out, or where
+        something newer has gone since."""
+        until_ms, alert = off.instead[-1].expires_ms, event.alert
+        if not alert.active or (alert.kind.told and alert.sent_ms >= until_ms):
+            return False
+        known = next((one for one in self.people.call_offs if one.chain == off.chain), off)  # with what was seen and is not entered yet
+        decision = Decision(self.people.approvals, call_offs=(known,), asked=self.people.asked)
+        return called_off(alert, self.region.alert, decision, until_ms, until_ms - 1) is not None
+
+    async def _again(self, off: CallOff, event: AlertEvent, now_ms: int) -> None:
+        alert = event.alert
+        if alert.kind.told:  # else nobody was told by this revision, and all are new to it
+            what = {"identifier": alert.identifier, "reason": f"what {off.by} said in its place has run out"}
+            await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(off)}")
+        self.planner.comes_again(event)
+        self._coming[_once(off)] = alert.identifier
+        log.warning("%s comes again: what %s said in its place has run out", alert.identifier, off.by)
+
+
+def _once(off: CallOff) -> str:
+    return f"call_off_over:{off.chain}:{off.at_ms}"
