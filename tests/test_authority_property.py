@@ -13,12 +13,12 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import channel_world as world
-from aiokafka import ConsumerRecord
+from dispatch_house import H, House, M
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -26,29 +26,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Silence
 from warning.deployment import Deployment
-from warning.dispatch.channel import Outcome, Sending
-from warning.dispatch.courier import Courier
-from warning.dispatch.decided import Decided
-from warning.dispatch.journal import Journal
-from warning.dispatch.ledger import Ledger
-from warning.dispatch.lookup import Lookup
-from warning.dispatch.planner import People, Planner
-from warning.dispatch.resending import Resends
-from warning.dispatch.rows import Position
-from warning.dispatch.source import Batch
 from warning.errors import InputError
-from warning.facts import nobody
-from warning.model import CLASSES, AlertEvent, DeliveryState, EventKind, Level, Status, to_json
-from warning.people.acknowledged import Acknowledgements
-from warning.people.directory import Directory
+from warning.model import CLASSES, AlertEvent, EventKind, Level, Status
 from warning.people.imports import merge
-from warning.people.tables import address
-from warning.proof.authority import Authority
-from warning.proof.decisions import Decisions
 from warning.region import Contact, Region
 
-T0 = 1_756_260_000_000
-M, H = 60_000, 3_600_000
 PHONES = ("+99955501", "+99955502", "+923001234567", "0099955501", "+999 555 03", "99955504", "+98999555", "")
 EMAILS = ("", "duty@ddma.example", "duty@ndma.gov.pk")
 NAMES = ("A. Khan", "a.  khan", "B. Shah", "C. Mir")
@@ -56,119 +38,10 @@ WHO = {"A. Khan": 1, "a.  khan": 1, "B. Shah": 2, "C. Mir": 3}
 levels = st.sampled_from(CLASSES)
 
 
-@dataclass
-class Sink:
-    """A channel that takes everything to whoever has any address, and writes down when."""
-
-    now: Any
-    name: str = "sms"
-
-    def __post_init__(self) -> None:
-        self.sent: list[tuple[int, AlertEvent, Contact]] = []
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def address(self, contact: Contact) -> str:
-        return contact.phone or contact.email
-
-    def lane(self, contact: Contact) -> str:
-        return self.name
-
-    def width(self, lane: str) -> int:
-        return 2
-
-    async def ready(self) -> None:
-        return
-
-    async def send(self, sending: Sending) -> Outcome:
-        self.sent.append((self.now(), sending.event, sending.contact))
-        return Outcome(DeliveryState.DELIVERED)
-
-
 @functools.cache
 def _region() -> Region:
     with tempfile.TemporaryDirectory() as folder:
         return world.region(Path(folder))
-
-
-class House:
-    """What ``Dispatcher`` puts together, without a broker: batches are handed over, time is set."""
-
-    def __init__(self, region, where: Deployment, contacts: tuple[Contact, ...]) -> None:
-        self.region, self.where, self.contacts = region, where, contacts
-        self.now_ms = T0
-        self.sink = Sink(lambda: self.now_ms)
-        self.offset = 0
-        self.newest_ms = 0
-
-    def log_ms(self) -> int:
-        return self.newest_ms if self.where.replay else self.now_ms
-
-    async def start(self) -> None:
-        self.ledger = await Ledger.open(self.where.database, self.region.id)
-        self.directory = Directory(address(self.where), self.region)
-        await merge(self.directory, self.contacts, "config", self.now_ms, by="config", whole=True)
-        self.decisions, self.people = Decisions(self.where.database), People()
-        self.authority = Authority(self.region, self.where.database, self.decisions, replay=self.where.replay)
-        self.decided = Decided(self.decisions, self.people, self.ledger.decisions, self.log_ms)
-        self.journal: Journal[Any, Any] = Journal(self.ledger.write, lambda up, why: None)
-        channels, wall = (self.sink,), lambda: self.now_ms
-        self.planner = Planner(
-            *(self.region, self.where, self.ledger, self.directory, channels, self.people, nobody),
-            lambda opened: [self.courier.route(item, contact) for item, contact in opened] and None,
-            lambda ids: self.courier.drop(ids),
-            lambda: self.courier.resync(),
-            wall,
-        )
-        self.planner.see = self.decided.see
-        named = {"sms": self.sink}
-        replay = self.where.replay
-        self.courier = Courier(self.ledger, self.journal, self.planner, named, Lookup(self._asked), replay, self.log_ms, wall, nobody)
-        self.answers = Acknowledgements(address(self.where))
-        self.resends = Resends(self.courier, self.answers, self._asked, self.log_ms, lambda: None, lambda: self.decided.standing.resends)
-        self.courier.gate.set()
-        await self.ledger.positions(self.where.alerts, "")
-        await self.ledger.recover(self.now_ms)
-        await self.decided.refresh()
-        await self.courier.resync()
-        await self.planner.start()
-        self.loops = [asyncio.create_task(self.journal.run()), asyncio.create_task(self.planner.run())]
-
-    async def stop(self) -> None:
-        await self.courier.finish(5)
-        for task in self.loops:
-            task.cancel()
-        await asyncio.gather(*self.loops, return_exceptions=True)
-        for each in (self.authority, self.decisions, self.directory, self.answers, self.ledger):
-            await each.close()
-
-    async def _asked(self, ids) -> dict[str, Contact]:
-        found = {contact.id: contact async for chunk in self.directory.heard(ids) for contact in chunk}
-        for name in set(ids) - set(found):
-            if (contact := await self.directory.contact(name)) is not None:
-                found[name] = contact
-        return found
-
-    async def read(self, event: AlertEvent) -> None:
-        """The log has one record more."""
-        value, key = to_json(event), event.alert.identifier.encode()
-        record = ConsumerRecord(self.where.alerts, 0, self.offset, 0, 0, key, value, None, len(key), len(value), ())
-        self.offset += 1
-        batch = Batch((record,), Position(self.where.alerts, 0, self.offset, "", ""), False)
-        self.newest_ms = max(self.newest_ms, await self.planner.take(batch, self.now_ms))
-
-    async def settle(self) -> None:
-        """What ``Dispatcher._recheck`` does each second, then until nothing moves."""
-        await self.decided.refresh()
-        await self.courier.recheck()
-        await self.resends.look()
-        quiet = 0
-        while quiet < 3:
-            busy = not self.planner.idle or self.courier.waiting > len(self.courier.held)
-            quiet = 0 if busy else quiet + 1
-            await asyncio.sleep(0.002)
 
 
 class Told(RuleBasedStateMachine):

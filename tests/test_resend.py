@@ -16,23 +16,23 @@ from pathlib import Path
 
 import channel_world as world
 import pytest
-from sqlalchemy import select, text
+from dispatch_house import T0, H, House
+from sqlalchemy import select, update
 from test_authority import authority
-from test_authority_property import T0, H, House
 from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401
 from test_ledger import NOW, accepted, ledger, planned, receipt, server, url  # noqa: F401
 from test_ledger_proof import exported_lines
 
 from warning.alerts import hand_words
+from warning.alerts.rules import Silence
 from warning.deployment import Deployment
 from warning.dispatch import resending, resent, shown, tables
-from warning.dispatch.attempts import Claim, Claimed, Close
 from warning.dispatch.ledger import Ledger
-from warning.dispatch.reconcile import Said, reconcile
-from warning.dispatch.trail import legal
 from warning.errors import InputError
 from warning.model import DeliveryState as State
 from warning.model import EventKind, Level
+from warning.people import consent
+from warning.people.imports import merge
 from warning.proof import audit
 from warning.proof.decisions import Resend
 
@@ -102,145 +102,110 @@ async def _the_ledger_says_so(where, wish: Resend, one: Resend) -> None:
     assert [(act["decision"], act["deliveries"]) for act in acts if act.get("kind") == "resent"] == [(wish.id, 3), (one.id, 1)]
 
 
-# --- in the ledger, in SQLite and in PostgreSQL
+# --- whom it reaches
 
 
-def wished(item, **changes) -> Resend:
-    return replace(Resend(7, item.alert, "A. Khan"), **changes)
+def house(region, folder: Path, contacts, rules=None) -> House:
+    folder.mkdir(exist_ok=True)
+    made = House(replace(region, contacts=contacts, alert=rules or region.alert), Deployment(prefix="k.", directory=folder), contacts)
+    made.now_ms = T0 + 10 * 60_000
+    return made
 
 
-async def goes_again(opened: Ledger, wish: Resend, now_ms: int = NOW + 60_000, **quiet: int) -> tuple[list[int], resent.Stage]:
-    """Everything that the ledger alone takes for meant; ids of what waits again."""
-    at, ids = await opened.resend_stage(wish, now_ms), list[int]()
-    while not (at.done or at.busy):
-        rows = await opened.resend_meant(wish, at)
-        after = rows[-1]["id"] if len(rows) == resent.SOME else None
-        items, at = await opened.resend(wish, at, {row["id"]: quiet.get(row["contact"], 0) for row in rows}, after, now_ms)
-        ids += [item.id for item in items]
-    return ids, at
-
-
-async def sent(opened: Ledger, item, *ids: str) -> None:
-    await opened.write([Claim(item.id, NOW)])
-    await opened.write([Close(item.id, accepted(*ids), NOW)])
-
-
-async def test_only_what_came_since_counts(ledger: Ledger, url: str, tmp_path: Path) -> None:  # noqa: F811
-    """Receipts of the first message settle nothing of the second; its parts go anew; the centre's report is about each by itself."""
-    (item,) = await planned(ledger, tmp_path, world.contact(1))
-    await sent(ledger, item, "a", "b")
-    assert await goes_again(ledger, wished(item)) == ([item.id], resent.Stage(0, item.id, 1, True))
-    await ledger.write([receipt("a"), receipt("b")])
-    assert await ledger.counts() == {("sms", "waiting"): 1}, "a receipt of the first that comes now"
-    assert await ledger.write([Claim(item.id, NOW)]) == [Claimed(2, (), False, 1)], "all parts, and nothing marked as doubled"
-    await ledger.write([Close(item.id, accepted("c", "d"), NOW), receipt("c", State.FAILED, "undeliv")])
-    assert await ledger.counts() == {("sms", "waiting"): 1}, "its own tries of what the centre could not deliver"
-    assert await ledger.write([Claim(item.id, NOW)]) == [Claimed(3, (2,), False, 1)], "the second part was taken"
-    await ledger.write([Close(item.id, accepted("e"), NOW), receipt("e"), receipt("d")])
-    assert await ledger.counts() == {("sms", "delivered"): 1}
-    found = await reconcile(ledger._engine, "oak", [Said(2, "a", "failed"), Said(3, "d", "delivered")], NOW + 9)
-    assert dict(found.counts) == {"lines": 2, "corrected": 1, "same": 1}
-    assert await ledger.counts() == {("sms", "delivered"): 1}, "the report on the first is about the first"
-    assert await goes_again(ledger, wished(item)) == ([], resent.Stage(0, item.id, 1, True)), "a decision is done once"
-    assert await goes_again(ledger, wished(item, id=8)) == ([item.id], resent.Stage(0, item.id, 1, True))
-    async with ledger._engine.connect() as connection:
-        one = await shown.shown(connection, item.id)
-    assert one is not None and (one["resent"], one["attempts"], one["parts"], one["parts_delivered"]) == (3, 3, 1, 0)
-    assert all(legal(each["part"], each["was"], each["became"], each["why"]) for each in one["transitions"])
-    assert not audit.verify(await exported_lines(url)).faults
-
-
-async def test_whom_it_means(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    """What waits or is under way is left alone; of several chunks each is looked at once; quiet hours are kept."""
-    monkeypatch.setattr(resent, "SOME", 2)
-    people = [world.contact(number) for number in range(6)] + [world.contact(6, hook="agency", phone=False)]
-    items = await planned(ledger, tmp_path, *people)
-    for number in (0, 1, 2):
-        await sent(ledger, items[number], f"m{number}")
-    await ledger.write([receipt("m0"), receipt("m1", State.DELIVERED)])
-    await ledger.end(items[3].id, State.FAILED, "contact_gone", NOW)
-    await ledger.write([Claim(items[4].id, NOW)])
-    every = [item.id for item in items]
-    assert (await goes_again(ledger, wished(items[0], id=1, contact="c1")))[0] == [every[1]]
-    await sent(ledger, items[1], "again")
-    assert (await goes_again(ledger, wished(items[0], id=2, undelivered=True)))[0] == [every[1], every[2], every[3]]
-    assert (await goes_again(ledger, wished(items[0], id=3, channel="webhook")))[0] == [], "it waits still"
-    ids, at = await goes_again(ledger, wished(items[0], id=4), c0=NOW + 7_200_000)
-    assert ids == [every[0]] and at.again == 1
-    (waits,) = [item for item in await ledger.open_deliveries() if item.id == every[0]]
-    assert (waits.reason, waits.next_attempt_ms, waits.due_ms) == ("quiet", NOW + 7_200_000, NOW + 7_200_000)
-
-
-async def test_a_decision_of_what_is_over_comes_to_its_end(ledger: Ledger, url: str, tmp_path: Path) -> None:  # noqa: F811
-    (item,) = await planned(ledger, tmp_path, world.contact(1))
-    await sent(ledger, item, "a")
+async def test_it_goes_to_whom_it_may_and_who_is_meant(tmp_path: Path) -> None:
+    """Not to who said stop since, is silenced, has answered, lives elsewhere, or has no such way any more."""
     region = world.region(tmp_path)
-    assert (await goes_again(ledger, wished(item, id=1), NOW + 23 * H))[1].why == "expired"
-    assert (await goes_again(ledger, wished(item, id=2, alert="nothing")))[1].why == "unknown"
-    renewed = world.event(region, "A", 2, EventKind.RENEW, sent_ms=NOW + 2000, raised_ms=NOW)
-    await ledger.begin(renewed, b"{}", _position(2))
-    assert await goes_again(ledger, wished(item, id=3)) == ([], resent.Stage(0, item.id, 0, False, busy=True)), (
-        "while that is being planned"
-    )
-    await ledger.finish(renewed, NOW, replay=False)
-    assert (await goes_again(ledger, wished(item, id=3)))[0] == [item.id]
-    await sent(ledger, item, "b")
-    higher = world.event(region, "A", 3, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=NOW + 3000, raised_ms=NOW)
-    await ledger.begin(higher, b"{}", _position(3))
-    ledger.withheld = lambda: {higher.alert.identifier}
-    assert (await goes_again(ledger, wished(item, id=4)))[1] == resent.Stage(0, item.id, 0, False, busy=True), "it waits for a person"
-    ledger.withheld = frozenset
-    assert (await goes_again(ledger, wished(item, id=4)))[1].why == "overtaken"
-    assert await ledger.resends_done() == {1, 2, 3, 4} and not audit.verify(await exported_lines(url)).faults
+    contacts = tuple(world.contact(number, level=Level.LOW, districts=("upper",)) for number in range(6))
+    one = house(region, tmp_path / "whom", contacts)
+    await one.start()
+    try:
+        event = world.event(region, "A", sent_ms=T0)
+        identifier, chain = event.alert.identifier, event.alert.identifier.rpartition(".")[0]
+        await one.read(event)
+        await one.settle()
+        one.sink.sent.clear()
+        await consent.say(one.directory, contacts[1].phone, given=False, at_ms=one.now_ms, by="c1", how="sms")
+        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test", "c2"))
+        moved = replace(contacts[3], districts=("lower",))
+        await merge(one.directory, [*contacts[:3], moved, *contacts[4:]], "config", one.now_ms, by="config", whole=True)
+        await one.authority.resend(identifier, "mast", "A. Khan", one.now_ms, district="upper")
+        await one.settle()
+        assert sorted(contact.id for _, _, contact in one.sink.sent) == ["c0", "c4", "c5"]
+        async with one.ledger._writing() as connection:  # two whom no receipt came from; one of them has answered
+            lost = tables.deliveries.c.contact.in_(("c4", "c5"))
+            await connection.execute(update(tables.deliveries).where(lost).values(state="accepted"))
+        await one.answers.acknowledge(by="c5", how="link", at_ms=one.now_ms, contact="c5", chain=chain)
+        one.sink.sent.clear()
+        await one.authority.resend(identifier, "mast", "A. Khan", one.now_ms, undelivered=True)
+        await one.settle()
+        assert [contact.id for _, _, contact in one.sink.sent] == ["c4"]
+    finally:
+        await one.stop()
 
 
-def _position(number: int):
-    from test_ledger import position
+async def test_what_waits_for_a_release_is_not_what_people_were_told(tmp_path: Path) -> None:
+    """The higher revision is held: the lower one goes again, for it is the newest that anybody heard; after the release the higher one."""
+    region, contacts = world.region(tmp_path), (world.contact(1, level=Level.LOW),)
+    rules = replace(region.alert, approve_from=Level.VERY_HIGH, approve_within_s=3600, unanswered="hold")
+    one = house(region, tmp_path / "held", contacts, rules)
+    await one.start()
+    try:
+        first = world.event(region, "A", sent_ms=T0)
+        higher = world.event(region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=T0 + 60_000, raised_ms=T0, previous=Level.HIGH)
+        for event in (first, higher):
+            await one.read(event)
+            await one.settle()
+        wish = await one.authority.resend(higher.alert.identifier, "mast", "A. Khan", one.now_ms)
+        await one.settle()
+        assert wish.alert == first.alert.identifier
+        await one.authority.approve(higher.alert.identifier, Level.VERY_HIGH, "B. Shah", one.now_ms)
+        one.now_ms += 1000
+        await one.settle()
+        again = await one.authority.resend(higher.alert.identifier, "mast", "A. Khan", one.now_ms)
+        await one.settle()
+        assert again.alert == higher.alert.identifier
+        assert [event.alert.revision for _, event, _ in one.sink.sent] == [1, 1, 2, 2]
+    finally:
+        await one.stop()
 
-    return position(number)
 
+async def test_a_wish_that_cannot_be_says_why(tmp_path: Path) -> None:
+    region, contacts = world.region(tmp_path), (world.contact(1, level=Level.LOW),)
+    one = house(region, tmp_path / "why", contacts)
+    await one.start()
+    try:
+        event = world.event(region, "A", sent_ms=T0)
+        identifier = event.alert.identifier
+        desk, now_ms = one.authority, one.now_ms
 
-async def test_what_is_sent_again_is_tried_anew_and_escalates_from_then(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
-    (item,) = await planned(ledger, tmp_path, world.contact(1))
-    for number in range(3):
-        await sent(ledger, item, f"m{number}")
-        await ledger.write([receipt(f"m{number}", State.FAILED, "undeliv")])
-    assert await ledger.counts() == {("sms", "failed"): 1}
-    at_ms = NOW + H
-    assert (await goes_again(ledger, wished(item), at_ms))[0] == [item.id]
-    assert await ledger.unanswered(at_ms, 300_000, 900_000, 10, 0) == [], "planned an hour ago, and waiting since just now"
-    (late,) = await ledger.unanswered(at_ms + 900_000, 300_000, 900_000, 10, 0)
-    assert (late["resent"], late["resent_ms"]) == (3, at_ms)
-    await ledger.write([Claim(item.id, at_ms)])
-    await ledger.write([Close(item.id, accepted("x"), at_ms + 1000)])
-    assert await ledger.unanswered(at_ms + 300_000, 300_000, 900_000, 10, 0) == []
-    assert len(await ledger.unanswered(at_ms + 301_000, 300_000, 900_000, 10, 0)) == 1
+        async def refused(name: str, reason: str = "mast", by: str = "A. Khan", at_ms: int = now_ms, **wanted: object) -> tuple[str, str]:
+            with pytest.raises(InputError) as caught:
+                await desk.resend(name, reason, by, at_ms, **wanted)
+            assert caught.value.fix
+            return caught.value.field, caught.value.reason
 
-
-async def test_a_ledger_of_version_2_is_carried_over(url: str, tmp_path: Path) -> None:  # noqa: F811
-    old = await Ledger.open(url, "oak")
-    (item,) = await planned(old, tmp_path, world.contact(1))
-    await sent(old, item, "a")
-    async with old._engine.begin() as connection:
-        for words in (
-            "ALTER TABLE deliveries DROP COLUMN resent",
-            "ALTER TABLE deliveries DROP COLUMN resent_ms",
-            "DROP TABLE resends",
-            "UPDATE ledger_versions SET version = 2",
-        ):
-            await connection.execute(text(words))
-    await old.close()
-    for _ in range(2):
-        opened = await Ledger.open(url, "oak")
-        try:
-            async with opened._engine.connect() as connection:
-                (row,) = [row async for row in shown.listed(connection, shown.Which())]
-                version = (await connection.execute(text("SELECT version FROM ledger_versions"))).scalars().all()
-            assert version == [3] and row["state"] == ("accepted" if _ == 0 else "waiting")
-            assert (row["resent"], row["resent_ms"]) == ((0, None) if _ == 0 else (1, NOW + 60_000))
-            assert (await goes_again(opened, wished(item)))[0] == ([item.id] if _ == 0 else [])
-        finally:
-            await opened.close()
+        assert await refused(identifier) == ("alert", "alert"), "nobody was told yet"
+        await one.read(event)
+        await one.settle()
+        assert await refused("ews.oak.B.1.0") == ("alert", "alert")
+        assert await refused(identifier, reason=" ") == ("reason", "reason")
+        assert await refused(identifier, by="") == ("by", "by")
+        assert await refused(identifier, contact="nobody") == ("contact", "nobody")
+        assert await refused(identifier, channel="email") == ("channel", "nobody")
+        assert await refused(identifier, channel="broadcast") == ("channel", "channel")
+        assert await refused(identifier, channel="pigeon") == ("channel", "channel")
+        assert await refused(identifier, district="nowhere") == ("district", "district")
+        assert await refused(identifier, at_ms=event.alert.expires_ms) == ("alert", "over")
+        await desk.resend(identifier, "mast", "A. Khan", now_ms)
+        assert await refused(identifier, reason="again", by="B. Shah", at_ms=now_ms + 59_000) == ("alert", "decided")
+        await desk.resend(identifier, "again", "B. Shah", now_ms + 60_000)
+        made = await desk.cancel(identifier, "misread", "A. Khan", now_ms + 61_000)
+        assert await refused(identifier, at_ms=now_ms + 62_000) == ("alert", "decided"), "its end stands in its place"
+        await one.read(made)
+        await one.settle()
+        assert (await desk.resend(made.alert.identifier, "mast", "A. Khan", now_ms + 63_000)).alert == made.alert.identifier
+    finally:
+        await one.stop()
 
 
 # --- killed at every operation
@@ -296,15 +261,8 @@ class Kill:
         return self.killed.is_set()
 
 
-def house(region, folder: Path, contacts) -> House:
-    made = House(replace(region, contacts=contacts), Deployment(prefix="k.", directory=folder), contacts)
-    made.now_ms = T0 + 10 * 60_000
-    return made
-
-
 async def _told_once(region, folder: Path, contacts) -> None:
     """The warning went out, the clerk has decided, and no dispatcher has seen it yet."""
-    folder.mkdir()
     first = house(region, folder, contacts)
     await first.start()
     event = world.event(region, "A", sent_ms=T0)
