@@ -57,10 +57,6 @@ class Ledger:
             await self.lease.fence(connection)
             yield connection
 
-    def writing(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction of whoever works on the ledger beside its own methods: fenced, in turn with them."""
-        return self._writing()
-
     @asynccontextmanager
     async def _moving(self) -> AsyncIterator[tuple[AsyncConnection, Trail]]:
         """A transaction that changes the state of deliveries."""

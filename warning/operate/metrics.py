@@ -22,7 +22,6 @@ from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
 from warning.operate.trust import CashMetrics, CodeMetrics, ReportMetrics, SealMetrics
 from warning.operate.verified import VerifiedMetrics
-from warning.people.unreached import STEPS, UNREACHABLE
 from warning.people.told import JOINS, Reconciled, SmsJoin
 from warning.people.unreached import STEPS, UNREACHABLE
 from warning.region import Region
@@ -340,9 +339,6 @@ class Metrics:
         self._handled.labels(fact.level.value, fact.kind.value).inc()
         self._contacts.labels(fact.level.value, "told").inc(fact.told)
         self._contacts.labels(fact.level.value, "refused").inc(fact.refused)
-        self._contacts.labels(fact.level.value, "without_way").inc(sum(fact.without_way.values()))
-        for reason, number in fact.without_way.items():
-            self._without.labels(reason).inc(number)
         self._contacts.labels(fact.level.value, "without_way").inc(sum(fact.without_way.values()))
         for reason, number in fact.without_way.items():
             self._without.labels(reason).inc(number)
