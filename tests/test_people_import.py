@@ -124,7 +124,7 @@ def test_what_is_exported_comes_in_again_unchanged(tmp_path: Path, folder: Path)
 def test_half_a_file_does_not_empty_the_directory(tmp_path: Path, folder: Path) -> None:
     report(tmp_path, folder, write(tmp_path, *(GOOD.format(number) for number in range(1, 101))))
     half = write(tmp_path, *(GOOD.format(number) for number in range(1, 51)))
-    assert report(tmp_path, folder, half)["counts"] == report(tmp_path, folder, half)["counts"], "without --whole nobody leaves"
+    assert report(tmp_path, folder, half)["counts"] == report(tmp_path, folder, half)["counts"], "unless asked nobody leaves"
     run(tmp_path, "import", folder, half, "--by", "ayesha", "--whole", code=1)
     assert len(run(tmp_path, "list", folder, "--most", 1000).splitlines()) >= 100
     wrong = write(tmp_path, *(GOOD.format(number) for number in range(1, 100)), "w100,Broken,public,en,upper,LOW,12,false")
@@ -185,3 +185,41 @@ def test_a_large_file_is_judged_in_little_time(tmp_path: Path, folder: Path) -> 
     spent_s = time.process_time() - began
     assert len(read.contacts) == 9_000 and not read.complaints
     assert spent_s < 30, spent_s
+
+
+def test_numbers_come_in_as_clerks_and_spreadsheets_write_them(tmp_path: Path, folder: Path) -> None:
+    typed = (
+        "0300-1234501",
+        "۰۳۰۰ ۱۲۳۴۵۰۲",
+        "3001234503",
+        "923001234504",
+        "0092 300 1234505",
+        "'03001234506",
+        "+92 0300 1234507",
+        "\u200e+923001234508",
+    )
+    rows = [f"w{number},V,public,en,upper,LOW,{text},true" for number, text in enumerate(typed, 1)]
+    wrong = ("9.23E+11", "30012345", "۰۳۰۰", "+923001234501x")
+    rows += [f"x{number},V,public,en,upper,LOW,{text},true" for number, text in enumerate(wrong, 1)]
+    file = write(tmp_path, *rows)
+    made = report(tmp_path, folder, file, code=1)
+    assert made["counts"]["accepted"] == len(typed) and made["counts"]["refused"] == len(wrong)
+    assert {row["problems"][0]["field"] for row in made["rows"] if row["outcome"] == "refused"} == {"phone"}
+    shown = run(tmp_path, "list", folder)
+    assert all(f"+9230012345{number:02d}" in shown for number in range(1, 9))
+    again = report(tmp_path, folder, file, code=1)
+    assert again["counts"]["same"] == len(typed) and again["counts"]["changed"] == 0
+    assert "+923001234502 wants no messages: w2" in run(tmp_path, "unsubscribe", folder, "۰۳۰۰۱۲۳۴۵۰۲", "--by", "ayesha")
+
+
+def test_who_is_missing_is_offered_and_leaves_only_when_asked(tmp_path: Path, folder: Path) -> None:
+    report(tmp_path, folder, write(tmp_path, *map(GOOD.format, range(1, 7))))
+    fewer = write(tmp_path, *map(GOOD.format, range(1, 5)), "w5,Five,mayor,en,upper,LOW,+999100005,false")
+    said = run(tmp_path, "import", folder, fewer, "--by", "ayesha", code=1)
+    assert "1 of villages are not in the file and stay: w6; --remove takes them out" in said, "w5 stands there, though wrongly"
+    assert "6" in run(tmp_path, "list", folder).splitlines()[-1]
+    fewer = write(tmp_path, *map(GOOD.format, range(1, 5)))
+    assert "would" not in run(tmp_path, "import", folder, fewer, "--by", "ayesha", "--remove", "--dry-run")
+    assert "6" in run(tmp_path, "list", folder).splitlines()[-1], "on trial nobody leaves"
+    made = report(tmp_path, folder, fewer, "--remove")
+    assert sorted(made["gone"]) == ["w5", "w6"] and made["missing"] == []

@@ -50,8 +50,8 @@ def import_contacts(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with the columns of contacts.csv")],
     by: By,
     origin: Annotated[str, typer.Option("--origin", help="whose list it is; default: the file's name")] = "",
-    whole: Annotated[bool, typer.Option("--whole", help="who is of this origin and not in the file leaves")] = False,
-    gone_up_to: Annotated[int | None, typer.Option("--gone-up-to", min=0, help="with --whole: so many may leave")] = None,
+    whole: Annotated[bool, typer.Option("--remove", "--whole", help="who is of this origin and not in the file leaves")] = False,
+    gone_up_to: Annotated[int | None, typer.Option("--gone-up-to", min=0, help="with --remove: so many may leave")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done")] = False,
     report: Report = None,
     prefix: Prefix = None,
@@ -71,6 +71,9 @@ def import_contacts(
     _write(report, made)
     counts = made["counts"]
     print(f"{made['origin']}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
+    if made["missing"]:
+        names = ", ".join(made["missing"][:5]) + (" ..." if len(made["missing"]) > 5 else "")
+        print(f"{len(made['missing'])} of {made['origin']} are not in the file and stay: {names}; --remove takes them out")
     if dry_run:
         print("nothing was written (--dry-run)")
     told = [(row, one) for row in made["rows"] for one in row.get("problems", ())]
@@ -266,7 +269,7 @@ async def _meant(opened: people.Directory, typed: str, region: Region) -> str:
 
     if typed.startswith(CONTACT) or [some async for some in listed.entries(opened, listed.Wish(id=typed, inactive=True))]:
         return typed
-    if typed.strip("+0123456789 ().-") == "" and (phone := e164(typed, region.country)).startswith("+"):
+    if (phone := e164(typed, region.country)).startswith("+"):
         return phone
     if "@" in typed:
         return typed

@@ -107,6 +107,8 @@ def _wrong_number(phone: str) -> Problem | None:
         return Problem("phone", f"{phone} is not a possible number of its country", "count the digits")
     if not phonenumbers.is_possible_number(number):
         return Problem("phone", f"{phone} is not a possible number of its country", "count the digits")
+    if phone != (whole := phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)):
+        return Problem("phone", f"{phone} has a 0 after its country's code", f"write {whole}")
     if not phonenumbers.is_valid_number(number):
         return Problem("phone", f"{phone}: its country is not known to give out such numbers", "compare it with its owner", fatal=False)
     return None

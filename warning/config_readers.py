@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from warning.region import Region
 
 FILE = "readers.csv"
 
+_BETWEEN = re.compile(r"[\s()./\-\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\ufeff]")  # of a number as people write it
 _E164 = re.compile(r"\+[0-9]{7,15}")
 
 
@@ -155,21 +157,41 @@ def by_phone(readers: tuple[Reader, ...]) -> Mapping[str, Reader]:
     return {reader.phone: reader for reader in readers if reader.phone}
 
 
-def e164(sender: str, country: str) -> str:
-    """A sender's address as an SMS centre writes it (``0092300...``, ``0300...``, ``92300...``) with + and the country's code.
+def e164(typed: str, country: str) -> str:
+    """A number as an SMS centre, a clerk or a spreadsheet writes it (``0092300...``, ``0300...``, ``92300...``, with digits of any script)
+    with + and the country's code. Without its 0 it is of the country only where it could be nobody else's: spreadsheets drop it.
 
     What is no number (a short code, a name) stays as it is.
+
+    >>> [e164(one, "PK") for one in ("0300-1234567", "۰۳۰۰۱۲۳۴۵۶۷", "3001234567", "+92 0300 1234567", "8333", "9.23E+11")]
+    ['+923001234567', '+923001234567', '+923001234567', '+923001234567', '8333', '9.23E+11']
     """
-    digits = re.sub(r"[\s().-]", "", sender)
-    if re.fullmatch(r"\+[0-9]+", digits):
-        return digits
-    if not digits.isascii() or not digits.isdigit() or len(digits) < 7:
-        return sender.strip()
+    digits = "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in _BETWEEN.sub("", typed.strip().removeprefix("'")))
+    if not re.fullmatch(r"\+[0-9]+|[0-9]{7,}", digits):
+        return typed.strip()
+    if digits[0] == "+":
+        return _canonical(digits)
     if digits.startswith("00"):
-        return "+" + digits[2:]
-    if digits.startswith("0"):
-        return f"+{phonenumbers.country_code_for_region(country)}{digits[1:]}"
-    return "+" + digits
+        return _canonical("+" + digits[2:])
+    own = f"+{phonenumbers.country_code_for_region(country)}{digits.removeprefix('0')}"
+    abroad = "+" + digits
+    return _canonical(own if digits[0] == "0" or (not _valid(abroad) and _valid(own)) else abroad)
+
+
+def _canonical(number: str) -> str:
+    """Without the 0 that some leave after the country's code; what no plan knows stays."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if phonenumbers.is_possible_number(parsed) else number
+
+
+def _valid(number: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def of_countries(phone: str, countries: Collection[str]) -> bool:

@@ -25,11 +25,12 @@ WITHIN_S = 300.0
 
 @dataclass
 class Merged:
-    """What became of each contact. ``gone``: no more in its file (only where the file is the whole of its origin)."""
+    """What became of each contact. ``missing``: of this origin, and not among those given; ``gone``: those that left for it (``whole``)."""
 
     accepted: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     same: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     foreign: dict[str, str] = field(default_factory=dict)  # id -> the origin that it belongs to
     stopped: list[str] = field(default_factory=list)  # among those accepted, changed or the same: said stop, and stay stopped
@@ -50,9 +51,9 @@ async def merge(
         known = await _known(connection)
         stops = await stopped_addresses(connection)
         merged, writing = _compared(given, known, origin)
-        if whole:
-            there = {contact.id for contact in given}
-            merged.gone = [id for id, row in known.items() if row.origin == origin and row.active and id not in there]
+        there = {contact.id for contact in given}
+        merged.missing = [id for id, row in known.items() if row.origin == origin and row.active and id not in there]
+        merged.gone = merged.missing if whole else []
         rows = [
             contact_row(one, origin, at_ms) | {"stopped": not stops.isdisjoint((one.id, one.phone, one.email.lower()))} for one in writing
         ]

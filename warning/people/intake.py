@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from warning.config_contacts import Known, check_contact, contact_of
+from warning.config_readers import e164
 from warning.config_schema import ContactRow
-from warning.config_table import NOT_CSV, read_table
+from warning.config_table import NOT_CSV, Row, read_table
 from warning.errors import ConfigError, InputError, Problem
 from warning.people import imports
 from warning.people.directory import Directory
@@ -56,7 +59,8 @@ def read_contacts(path: Path, region: Region) -> Read:
         raise ConfigError(cut)
     read, known = Read(lines=dict(table.ids)), Known.of(region)
     read.complaints = [_complaint(problem) for problem in problems]
-    for row in table.rows:
+    for given in table.rows:
+        row = _called(given, region.country)
         found = [_complaint(problem) for problem in check_contact(row, known)]
         if row.data.id in read.contacts:
             first = table.ids[row.data.id]
@@ -67,6 +71,12 @@ def read_contacts(path: Path, region: Region) -> Read:
         read.complaints += found
     read.complaints.sort(key=lambda one: one.line)
     return read
+
+
+def _called(row: Row[ContactRow], country: str) -> Row[ContactRow]:
+    """With its number as E.164, however a clerk or a spreadsheet wrote it."""
+    phone = e164(row.data.phone, country) if row.data.phone else ""
+    return row if phone == row.data.phone else msgspec.structs.replace(row, data=msgspec.structs.replace(row.data, phone=phone))  # type: ignore[type-var]
 
 
 def _complaint(problem: Problem) -> Complaint:
@@ -98,14 +108,14 @@ async def take(
     contacts = list(read.contacts.values())
     if whole and read.refused:
         words = f"{len(read.refused)} rows are refused: who of them stays cannot be told"
-        raise InputError(words, reason="refused", field="--whole", fix="mend them, or import without --whole")
+        raise InputError(words, reason="refused", field="--remove", fix="mend them, or import without --remove")
     if whole:
         plan = await imports.merge(directory, contacts, origin, at_ms, by=by, whole=True, dry_run=True)
         most = max(FEW_GONE, int(PART_GONE * (len(plan.gone) + len(contacts)))) if gone_up_to is None else gone_up_to
         if len(plan.gone) > most:
             words = f"{len(plan.gone)} contacts of {origin} are not in the file and would leave, {most} may"
             raise InputError(
-                words, reason="many_gone", field="--whole", fix=f"check the file; if it is right: --gone-up-to {len(plan.gone)}"
+                words, reason="many_gone", field="--remove", fix=f"check the file; if it is right: --gone-up-to {len(plan.gone)}"
             )
     merged = await imports.merge(directory, contacts, origin, at_ms, by=by, whole=whole, dry_run=dry_run)
     return _report(read, merged, origin, at_ms, by=by, dry_run=dry_run)
@@ -135,7 +145,9 @@ def _report(read: Read, merged: imports.Merged, origin: str, at_ms: int, *, by: 
     ]
     counts = merged.counts() | {"refused": len(refused), "same_phone": len(merged.phones)}
     del counts["foreign"]
-    return {"origin": origin, "at_ms": at_ms, "by": by, "dry_run": dry_run, "counts": counts, "gone": merged.gone, "rows": rows}
+    missing = [] if merged.gone else [id for id in merged.missing if id not in read.lines]  # what stands in a refused row is not missing
+    about = {"origin": origin, "at_ms": at_ms, "by": by, "dry_run": dry_run}
+    return about | {"counts": counts, "gone": merged.gone, "missing": missing, "rows": rows}
 
 
 def _row(
