@@ -23,6 +23,7 @@ from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401
 from test_ledger import NOW, accepted, ledger, planned, receipt, server, url  # noqa: F401
 from test_ledger_proof import exported_lines
 
+from warning import wiring_trace
 from warning.alerts import hand_words
 from warning.alerts.rules import Silence
 from warning.deployment import Deployment
@@ -74,6 +75,12 @@ async def test_it_goes_again_marked_in_the_receivers_words_and_the_audit_says_wh
         (wish.id, "A. Khan", "k1", "The mast was down", ""),
     ]
     await _the_ledger_says_so(where, wish, one)
+    trace = await wiring_trace.trace(region, replace(where, embedded=True), identifier)
+    assert [step.words.split(":")[0] for step in trace.steps if step.stage == "resend"] == [
+        f"decision {wish.id} by A. Khan",
+        f"decision {one.id} by B. Shah",
+    ]
+    assert sum("sent again at" in step.words for step in trace.steps if step.stage == "delivery") == 3
     told = [each for each in await world.receipts(where) if each.contact == "c2"]
     assert [(each.state, each.attempt, each.resent, each.reason) for each in told if each.state is not State.ACCEPTED] == [
         (State.DELIVERED, 1, 0, ""),

@@ -13,11 +13,14 @@ from typing import Any
 
 import msgspec
 
+from warning.alerts.lifecycle import chain_of
 from warning.deployment import Deployment
 from warning.dispatch import shown
-from warning.errors import ConfigError, InputError, Problem, WarningSystemError
+from warning.errors import ConfigError, InputError, Problem, Unavailable, WarningSystemError
 from warning.model import AlertEvent, Reading
 from warning.operate import traced
+from warning.operate.present import utc
+from warning.proof.decisions import Decisions
 from warning.proof.register import Register
 from warning.region import Region
 from warning.wiring import clock_ms
@@ -31,7 +34,7 @@ FORMS = "an alert's identifier or chain, STATION/PARAMETER/TIME of a reading, a 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``stage``: reading, rejected, flags, score, decision, cap, delivery. ``data``: JSON values."""
+    """``stage``: reading, rejected, flags, score, decision, cap, delivery, resend. ``data``: JSON values."""
 
     stage: str
     at_ms: int | None
@@ -56,6 +59,7 @@ async def trace(region: Region, deployment: Deployment, id: str) -> Trace:
                 await _readings_of(region, deployment, event, told)
             _decided(event, told)
             await _deliveries(ledger, event, contact, told)
+        await _resent(deployment, {chain_of(event.alert.identifier) for event in events}, told)
     if not told.steps:
         raise ConfigError([Problem(id, "nothing here has that id", f"give {FORMS}")])
     return told
@@ -186,7 +190,25 @@ async def _deliveries(ledger: Any, event: AlertEvent, contact: str, told: Trace)
         assert one is not None
         way = one["channel"] + (f"/{one['route']}" if one["route"] else "")
         words = f"{one['contact']} by {way}: {one['state']}" + (f" ({one['reason']})" if one["reason"] else "")
-        told.steps.append(Step("delivery", one["created_ms"], words + (", may have come twice" if one["doubled"] else ""), one))
+        words += ", may have come twice" if one["doubled"] else ""
+        words += f", sent again at {utc(one['resent_ms'])}" if one["resent_ms"] is not None else ""
+        told.steps.append(Step("delivery", one["created_ms"], words, one))
+
+
+async def _resent(deployment: Deployment, chains: set[str], told: Trace) -> None:
+    """Who had it sent again, and why."""
+    if not any(step.data.get("resent_ms") for step in told.steps):
+        return
+    decisions = Decisions(deployment.database)
+    try:
+        for chain in sorted(chains):
+            for act in reversed(await decisions.acts(kinds=("resend",), subject=chain)):
+                words = f"decision {act.id} by {act.by}: {act.what.get('identifier')} again ({act.what.get('reason')})"
+                told.steps.append(Step("resend", act.at_ms, words, {"id": act.id, "by": act.by, "key": act.key, **act.what}))
+    except Unavailable as error:
+        told.missing.append(f"who had it sent again cannot be asked: {error}")
+    finally:
+        await decisions.close()
 
 
 def as_json(told: Trace) -> dict[str, Any]:

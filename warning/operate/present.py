@@ -218,5 +218,6 @@ def delivery(receipt: Receipt) -> schema.DeliveryAnswer:
         parts_delivered=receipt.parts_delivered,
         language=receipt.language,
         doubled=receipt.doubled,
+        resent=receipt.resent,
         reason=receipt.reason,
     )

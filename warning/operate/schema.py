@@ -206,6 +206,7 @@ class DeliveryAnswer(_Answer):
     parts_delivered: int
     language: str
     doubled: bool
+    resent: int = Field(description="attempts before an operator had it sent again; 0: nobody did")
     reason: str
 
 
