@@ -65,6 +65,7 @@ WHOSE: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/alerts/{identifier}/resending"): OPERATORS,
     ("POST", "/v1/alerts/{identifier}/approval"): APPROVERS,
     ("GET", "/v1/alerts/{identifier}/unreached"): READERS,
+    ("GET", "/v1/reach"): READERS,  # of a closed deployment
     ("POST", "/v1/alerts/{identifier}/acknowledgement"): OPERATORS,
     ("GET", "/acknowledge/{chain}/{contact}/{token}"): EVERYBODY,  # who has the link
     ("POST", "/acknowledge/{chain}/{contact}/{token}"): EVERYBODY,
@@ -83,6 +84,9 @@ WHOSE: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/v1/subscriptions/{id}/deliveries"): AGENCIES | READERS,
     ("POST", "/v1/subscriptions/{id}/confirm"): OPERATORS,
     ("GET", "/v1/subscriptions/{id}/events"): AGENCIES | READERS,
+    ("GET", "/v1/cash"): READERS,
+    ("GET", "/v1/cash/{case}"): READERS,
+    ("POST", "/v1/cash/{case}/answer"): APPROVERS,
     ("GET", "/v1/keys"): ADMINS,
     ("POST", "/v1/keys"): ADMINS,
     ("PUT", "/v1/keys/{number}/roles"): ADMINS,
@@ -144,6 +148,7 @@ def filled(path: str) -> str:
         "subscription",
         "name",
         "serial",
+        "case",
         "id",
     ):
         path = path.replace("{" + name + "}", "7")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from pathlib import Path
 
+import httpx
 import pytest
 from alert_region import H
 from cash_world import alert, deployment, enter, rules, trigger
+from test_api_roles import keys_of
 from test_cash import world
 
 from warning.alerts.lifecycle import chain_of
@@ -17,6 +20,7 @@ from warning.dispatch import cash_payer
 from warning.dispatch.cash import LEASE_MS
 from warning.dispatch.cash_payer import Payer
 from warning.model import Level
+from warning.operate import api
 from warning.proof.cash_ledger import ALL
 
 
@@ -111,3 +115,33 @@ async def test_a_payment_system_that_answers_byte_by_byte_is_left_before_the_lea
         closed.set()
         await payer.close()
         server.close()
+
+
+async def test_the_api_shows_cases_and_takes_an_approvers_answer(tmp_path: Path) -> None:
+    async with world(tmp_path, cash=lambda port: rules(port, trigger(approvals=1))) as w:
+        await enter(w.where, alert())
+        await w.beats(3)
+        where = dataclasses.replace(w.where, bootstrap="127.0.0.1:1")
+        texts = await keys_of(where)
+        app = api.create_app(w.region, where, clock=lambda: w.now_ms / 1000)
+        transport = httpx.ASGITransport(app=app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            by = {role: {"authorization": f"Bearer {texts[role]}"} for role in ("viewer", "approver")}
+            [case] = (await client.get("/v1/cash", headers=by["viewer"])).json()["cases"]
+            assert (case["state"], [order["state"] for order in case["orders"]]) == ("approval", ["confirmed"])
+            assert case["orders"][0]["sent"]["data"]["total"] == 12_000
+            place = f"/v1/cash/{case['id']}"
+            assert (await client.post(f"{place}/answer", json={"granted": True}, headers=by["viewer"])).status_code == 403
+            silent = await client.post(f"{place}/answer", json={"granted": False}, headers=by["approver"])
+            assert (silent.status_code, silent.json()["field"]) == (422, "reason")
+            assert (await client.post("/v1/cash/none/answer", json={"granted": True}, headers=by["approver"])).status_code == 404
+            said = await client.post(f"{place}/answer", json={"granted": True}, headers=by["approver"])
+            assert said.json() == {"case": case["id"], "granted": True, "by": "The approver"}
+            await w.beats(3)
+            shown = (await client.get(place, headers=by["viewer"])).json()
+            assert shown["state"] == "activated" and any(move["by"].startswith("The approver (") for move in shown["moves"])
+            late = await client.post(f"{place}/answer", json={"granted": False, "reason": "x"}, headers=by["approver"])
+            assert late.status_code == 409 and "nothing is taken back" in late.json()["detail"]
+            halt = await client.post("/v1/cash/*/answer", json={"granted": False, "reason": "drill"}, headers=by["approver"])
+            assert halt.status_code == 200 and (await client.get("/v1/cash", headers=by["viewer"])).json()["stopped"] is True
+        assert w.payments.paid() == [12_000]

@@ -25,6 +25,7 @@ from warning import __version__, facts
 from warning.deployment import Deployment
 from warning.errors import Unavailable
 from warning.operate import answers, bulletins, check, confirmed, decisions, resources, schema, subscriptions
+from warning.operate import cash as cash_routes
 from warning.operate.basemap import BaseMap
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.health import Health
@@ -35,6 +36,7 @@ from warning.operate.release import Gate
 from warning.operate.sensor_watch import SensorWatch
 from warning.operate.store import Store, address
 from warning.operate.view import View
+from warning.proof.cash_ledger import CashLedger
 from warning.proof.guesses import Guesses
 from warning.proof.register import Register
 from warning.proof.signing import Signed
@@ -82,6 +84,7 @@ def create_app(
     office = decisions.Office(region, deployment, desk)
     agencies = subscriptions.Counter(desk, office.admission)
     replies = answers.Answers(deployment, desk, office.admission)
+    cash = CashLedger(deployment.database, region, tell)
     reader = Reader(deployment, view, store, tell, days=days)
 
     @contextlib.asynccontextmanager
@@ -91,20 +94,23 @@ def create_app(
             async with _following(reader, watch, agencies, tell):
                 yield
         finally:
-            for each in (gate, agencies, office, replies, signed, codes, store):
+            for each in (gate, agencies, office, replies, cash, signed, codes, store):
                 await each.close()
 
     app = FastAPI(title=f"Flood warning: {region.id}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _answers(app, tell)
+    _errors(app)
     decisions.answers(app)
+    counter = check.Counter(desk, codes, Guesses(time.monotonic), tell)
     for routes in (
         bulletins.router(desk),
         resources.router(desk, office.admission),
         decisions.router(office),
+        cash_routes.router(office, cash),
         subscriptions.router(agencies),
         confirmed.router(agencies),
         answers.router(replies),
-        check.router(check.Counter(desk, codes, Guesses(time.monotonic), tell), signed),
+        check.router(counter, signed),
         router(own, registry or CollectorRegistry()),
     ):
         app.include_router(routes)
@@ -166,7 +172,7 @@ def router(health: Health, registry: CollectorRegistry) -> APIRouter:
 
 
 def _answers(app: FastAPI, tell: facts.Listener) -> None:
-    """Headers and facts of every answer; every error as a problem document."""
+    """Headers and facts of every answer."""
 
     @app.middleware("http")
     async def around(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -182,6 +188,10 @@ def _answers(app: FastAPI, tell: facts.Listener) -> None:
             response.headers.setdefault(name, value)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def _errors(app: FastAPI) -> None:
+    """Every error as a problem document."""
 
     @app.exception_handler(ProblemError)
     async def problem(_: Request, error: ProblemError) -> Response:

@@ -127,12 +127,16 @@ class Approvals(BaseModel):
 
 
 class Decided(BaseModel):
-    """``identifier``: of the alert that was made; the dispatcher publishes it within seconds. ``silent_until``: the automatic chain in
-    whose place it stands; if that holds still it is told again then, and at once if it rises."""
+    """``identifier``: of the alert that was made; the dispatcher publishes it within seconds."""
 
     identifier: str
     by: str
-    silent_until: str | None = None
+
+
+class InPlace(Decided):
+    """``silent_until``: the automatic chain in whose place it stands; if that holds still it is told again then, and at once if it rises."""
+
+    silent_until: str | None
 
 
 class Resent(BaseModel):
@@ -173,10 +177,10 @@ def key(person: Person) -> KeyAnswer:
     return KeyAnswer(id=person.id, name=person.name, roles=roles, created=utc(person.created_ms), revoked=revoked, note=person.note)
 
 
-def made(alert: Alert, by: str) -> Decided:
+def made(alert: Alert, by: str) -> InPlace:
     """What a person said in the place of another alert."""
     silent = utc(alert.expires_ms) if replaces_automatic(alert.zone, alert.references) else None
-    return Decided(identifier=alert.identifier, by=by, silent_until=silent)
+    return InPlace(identifier=alert.identifier, by=by, silent_until=silent)
 
 
 def level(name: str) -> Level:

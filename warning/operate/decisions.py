@@ -23,6 +23,8 @@ from warning.proof.decisions import Decisions
 from warning.region import Region
 
 _HOUR_MS = 3_600_000
+MISSING = frozenset({"alert", "silence", "key", "case"})  # reasons of InputError
+LATE = frozenset({"decided", "over", "replay", "settled"})
 
 
 class Office:
@@ -51,6 +53,7 @@ def router(office: Office) -> APIRouter:
     _approvals(routes, office)
     _silences(routes, office)
     _by_hand(routes, office)
+    _in_place(routes, office)
     _again(routes, office)
     _keys(routes, office)
     return routes
@@ -61,7 +64,7 @@ def answers(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     async def wrong(_: Request, error: InputError) -> JSONResponse:
-        status = {"alert": 404, "silence": 404, "key": 404, "decided": 409, "over": 409, "replay": 409}.get(error.reason, 422)
+        status = 404 if error.reason in MISSING else 409 if error.reason in LATE else 422
         problem = schema.Problem(title="Not so", status=status, detail=str(error), field=error.field, fix=error.fix)
         return JSONResponse(problem.model_dump(exclude_none=True), status, media_type="application/problem+json")
 
@@ -176,6 +179,10 @@ def _by_hand(routes: APIRouter, office: Office) -> None:
         event = await authority.raise_alert(*given, key=person.id, arrival_ms=arrival_ms, observed=said.observed)
         return decided.Decided(identifier=event.alert.identifier, by=person.name)
 
+
+def _in_place(routes: APIRouter, office: Office) -> None:
+    needs, authority = office.admission.needs, office.authority
+
     @routes.post(
         "/alerts/{identifier}/correction",
         status_code=201,
@@ -183,7 +190,7 @@ def _by_hand(routes: APIRouter, office: Office) -> None:
         responses=schema.NOT_FOUND,
         dependencies=[Depends(needs("operator"))],
     )
-    async def correct(identifier: str, said: decided.Word, person: Who) -> decided.Decided:
+    async def correct(identifier: str, said: decided.Word, person: Who) -> decided.InPlace:
         await _weighty(office, identifier, person)
         arrival_ms = None if said.arrival is None else to_ms(said.arrival)
         given = (identifier, decided.level(said.level), said.reason, said.expires_h, person.name, office.wall_ms())
@@ -197,7 +204,7 @@ def _by_hand(routes: APIRouter, office: Office) -> None:
         responses=schema.NOT_FOUND,
         dependencies=[Depends(needs("operator"))],
     )
-    async def cancel(identifier: str, said: decided.Ground, person: Who) -> decided.Decided:
+    async def cancel(identifier: str, said: decided.Ground, person: Who) -> decided.InPlace:
         await _weighty(office, identifier, person)
         event = await authority.cancel(identifier, said.reason, person.name, office.wall_ms(), key=person.id)
         return decided.made(event.alert, person.name)

@@ -25,6 +25,7 @@ def router(desk: Desk, admission: Admission) -> APIRouter:
     """Routes of one desk."""
     routes, watched = APIRouter(prefix="/v1"), APIRouter(prefix="/v1", dependencies=[Depends(admission.reads())])
     _fixed(routes, desk)
+    _maps(routes, desk)
     _zones(routes, desk)
     _watch(watched, desk)
     routes.routes += watched.routes
@@ -61,6 +62,8 @@ def _fixed(routes: APIRouter, desk: Desk) -> None:
             reading=None if log["ready"] else log["why"],
         )
 
+
+def _maps(routes: APIRouter, desk: Desk) -> None:
     @routes.get("/areas", tags=["zones"], summary="The areas of the zones, GeoJSON (zones without a river line have none)")
     async def areas() -> Response:
         features = [

@@ -204,6 +204,10 @@ class CashLedger:
         """The newest first."""
         return await self.rows(sql.select(t.cases).order_by(t.cases.c.opened_ms.desc(), t.cases.c.id).limit(most))
 
+    async def case(self, id: str) -> Row | None:
+        found = await self.rows(sql.select(t.cases).where(t.cases.c.id == id))
+        return found[0] if found else None
+
     async def orders(self, *cases: str) -> list[Row]:
         return await self.rows(sql.select(t.orders).where(t.orders.c.case.in_(cases)).order_by(t.orders.c.created_ms, t.orders.c.key))
 
