@@ -8,8 +8,8 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+from form_house import png
 from ingest_house import HOST, wall_ms
-from test_form import png
 from test_ingest import stage
 from test_ingest_rate import Clock
 from test_lorawan import changed, made

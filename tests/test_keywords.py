@@ -1,289 +1,49 @@
-"""Keywords by SMS in ten languages: the grammar, the words of answers, and what becomes of it in SQL, by SMPP too."""
+"""Keywords by SMS: what becomes of them in SQL, by SMPP and Kannel too."""
 
 from __future__ import annotations
 
 import asyncio
-import string
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import keywords_house
 import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from alert_region import T0, H, raised
+from alert_region import T0, H
 from channel_postgres import postgres
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from ingest_house import deployment
-from test_readers import PHONE, Desk, clerk
+from keywords_house import OFFICER, VILLAGER, House, event_of, house
+from readers_desk import PHONE
 from test_readers_smpp import bound, said, until
 
-from warning import config, wiring_readers
-from warning.alerts.languages import LANGUAGES
+from warning import wiring_readers
 from warning.alerts.rules import CallOff
-from warning.database import Tables
-from warning.deployment import Deployment
 from warning.dispatch import tables as ledger
 from warning.errors import Unavailable
-from warning.facts import Fact
 from warning.ingest import kannel_in
 from warning.ingest.kannel_held import Held
 from warning.ingest.kannel_in import KannelIn
 from warning.ingest.keys import KeyStore
 from warning.ingest.reader_memory import Memory
 from warning.ingest.smpp_session import OK, TRY_AGAIN
-from warning.ingest.sms_in import SmsIn
-from warning.ingest.two_way import MOST_ANSWERS, MOST_ENROLLED, MOST_TO_STRANGERS, TwoWay
-from warning.model import AlertEvent, EventKind, Level, Status, to_json
+from warning.ingest.two_way import MOST_ANSWERS, MOST_ENROLLED, MOST_TO_STRANGERS
+from warning.model import AlertEvent, EventKind, Level, Status
 from warning.people.acknowledged import Acknowledgements
 from warning.people.consent import history
 from warning.people.directory import Directory
-from warning.people.enrolment import Enrolment
 from warning.people.imports import CONFIG, merge
-from warning.people.keywords import Places, command, language
-from warning.people.replies import Replies, own_name, parts
-from warning.people.spelling import folded
-from warning.people.standing import InForce, Standing
+from warning.people.replies import Replies, own_name
+from warning.people.standing import InForce
 from warning.people.tables import address
-from warning.people.vocabulary import KEYWORDS, KINDS, LANGUAGE_NAMES, REPLIES
+from warning.people.vocabulary import REPLIES
 from warning.proof.codes import code_of
 from warning.proof.decisions import Standing as Decided
-from warning.proof.register import Register
 from warning.region import Contact, Region
 
-ROOT = Path(__file__).parent.parent
-VILLAGER, OFFICER = "+923001234567", "+99910000042"
-
-
-@pytest.fixture(scope="module")
-def indus() -> Region:
-    return config.load(ROOT / "config" / "indus")
-
-
-# --- the grammar
-
-
-def test_every_language_has_every_keyword_and_reply() -> None:
-    assert set(KEYWORDS) == set(REPLIES) == set(LANGUAGE_NAMES) == set(LANGUAGES)
-    fields = {which: {name for _, name, _, _ in string.Formatter().parse(text) if name} for which, text in REPLIES["en"].items()}
-    for spoken in LANGUAGES:
-        assert set(KEYWORDS[spoken]) == set(KINDS)
-        own = {which: {name for _, name, _, _ in string.Formatter().parse(text) if name} for which, text in REPLIES[spoken].items()}
-        assert own == fields, spoken
-
-
-def test_no_word_means_two_things() -> None:
-    meant: dict[str, str] = {}
-    for kinds in KEYWORDS.values():
-        for kind, words in kinds.items():
-            for word in words.split():
-                key = folded(word.replace("_", ""))
-                assert key and meant.setdefault(key, kind) == kind, word
-    called: dict[str, str] = {}
-    for spoken, names in LANGUAGE_NAMES.items():
-        for name in names.split():
-            assert called.setdefault(folded(name.replace("_", "")), spoken) == spoken, name
-
-
-@pytest.mark.parametrize("spoken", sorted(KEYWORDS))
-def test_each_word_is_its_command(spoken: str) -> None:
-    for kind, words in KEYWORDS[spoken].items():
-        for word in words.split():
-            typed = word.replace("_", " ")
-            for text in (typed, f"  {typed.upper()}. ", typed.lower(), f"\u200f{typed}\u200f"):
-                found = command(text)
-                assert found is not None and (found.kind, found.argument) == (kind, "") and spoken in found.languages, text
-
-
-@pytest.mark.parametrize("spoken", sorted(KEYWORDS))
-def test_the_answers_name_words_that_work(spoken: str) -> None:
-    """Whoever writes what an answer tells him to write is understood."""
-    named = {which: REPLIES[spoken][which] for which in ("joined", "stopped", "which", "no_code")}
-    for which, kind in (("joined", "stop"), ("stopped", "subscribe"), ("which", "subscribe"), ("no_code", "check")):
-        assert KEYWORDS[spoken][kind].split()[0] in named[which], which
-    for kind in ("subscribe", "status", "check", "language", "stop"):
-        assert KEYWORDS[spoken][kind].split()[0] in REPLIES[spoken]["help"], kind
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "argument"),
-    [
-        ("join Sukkur", "subscribe", "Sukkur"),
-        ("شامل سکھر", "subscribe", "سکھر"),
-        ("订阅苏库尔", "subscribe", "苏库尔"),
-        ("to’xtat", "stop", ""),
-        ("Toʻxtat iltimos", "stop", None),
-        ("STOP sending me this", "stop", None),
-        ("بند کریں", "stop", None),
-        *(
-            (text, "stop", None)
-            for text in ("سٹاپ", "بند کردو پلیز", "band kardo", "стоп всё", "Отмена!", "тўхтат", "ТУХТАТ", "td", "退訂")
-        ),
-        *((text, "stop", None) for text in ("«STOP»", "STOP!!!", "ＳＴＯＰ", "un-subscribe", "Stop all", "قطع کنید")),
-        ("обуна Термез", "subscribe", "Термез"),
-        ("river Dera Ismail Khan", "status", "Dera Ismail Khan"),
-        ("۱", "acknowledge", ""),
-        ("1.", "acknowledge", ""),
-        ("مل گیا", "acknowledge", ""),
-        ("1 abcdefg", "acknowledge", "abcdefg"),
-        ("check ABC DEFG", "check", "ABC DEFG"),
-        ("LANGUAGE urdu", "language", "urdu"),
-    ],
-)
-def test_commands(text: str, kind: str, argument: str | None) -> None:
-    found = command(text)
-    assert found is not None and found.kind == kind and argument in (None, found.argument)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "1 2",
-        "10",
-        "1 metre of water",
-        "54.2 ft",
-        "سکھر ۵۴٫۲ فٹ",
-        "help me",
-        "joining",
-        "Sukkur join",
-        "بند ٹوٹ گیا",
-        "پانی آ گیا",
-        "river has come over the embankment at our village",
-        "دریا کا پانی گاؤں میں داخل ہو گیا ہے",
-        "start the pumps at the bridge of Rohri",
-        "x" * 300,
-    ],
-)
-def test_what_is_no_command(text: str) -> None:
-    """Above all: «the embankment broke» is not «stop»."""
-    assert command(text) is None
-
-
-_WORDS = st.builds(" ".join, st.lists(st.sampled_from(["1", "۱", "بند", "STOP", "退订", "join", "சேர", "х", "5.5"]), max_size=6))
-
-
-@settings(max_examples=400, deadline=None)
-@given(
-    st.one_of(
-        st.text(max_size=250),
-        _WORDS,
-    )
-)
-def test_any_text_is_a_command_or_none(text: str) -> None:
-    found = command(text)
-    assert found is None or (found.kind in KINDS and found.languages and len(found.argument) <= 2 * len(text) + 8)
-
-
-def test_languages_go_by_their_names_and_codes() -> None:
-    assert [language(one) for one in ("Urdu", "اردو", "PS", "prs", "O‘zbek", "中文", "தமிழ்", "Klingon", "")] == [
-        *("ur", "ur", "ps", "fa", "uz", "zh", "ta", "", "")
-    ]
-
-
-@pytest.mark.parametrize("spoken", sorted(REPLIES))
-def test_no_answer_is_over_two_parts(indus: Region, spoken: str) -> None:
-    region = replace(indus, reviewed_languages=tuple(LANGUAGES))
-    replies = Replies(region, spoken)
-    assert replies.language == spoken
-    for which, template in REPLIES[spoken].items():
-        names = [name for _, name, _, _ in string.Formatter().parse(template) if name]
-        for long in names or [""]:
-            text = replies.say(which, **{name: "م" * (400 if name == long else 12) for name in names})
-            assert parts(text) <= 2 and text.encode("utf-16-be")
-    for level in (Level.LOW, Level.EXCEPTIONAL):
-        assert parts(replies.about("replaced", event_of(region, region.zones[0].id, level, T0))) <= 2
-
-
-def test_places_are_districts_first_and_never_guessed(indus: Region) -> None:
-    places = Places(indus)
-    [sukkur] = places.called("sukkur")
-    assert sukkur.districts == ("sukkur",) and sukkur.zones == ("IND-GUDDU",)
-    assert places.zones("Sukkur") == ("IND-GUDDU", "IND-SUKKUR"), "the district's, and the barrage's of that name"
-    assert [one.id for one in places.called("سکھر")] == ["sukkur"] and [one.id for one in places.called("IND-SUKKUR")] == ["IND-SUKKUR"]
-    assert places.called("Sukur") == [] and {one.id for one in places.like("Sukur")} == {"sukkur"}
-    assert places.called("") == places.like("x") == []
-
-
-# --- what becomes of it
-
-
-class House:
-    """Two-way SMS on real SQL beside an SmsIn on a fake log."""
-
-    def __init__(self, region: Region, folder: Path, desk: Desk) -> None:
-        self.region, self.desk, self.place = region, desk, desk.place
-        self.directory, self.acknowledgements = Directory(address(self.place), region), Acknowledgements(address(self.place))
-        self.register, self.standing = Register(region, self.place), Standing(region, self.place)
-        self.enrolment = Enrolment(self.directory, region)
-        self.ledger = Tables(self.place.database, ledger.metadata, "ledger")
-        self.heard: list[Fact] = []
-        parts = (self.enrolment, self.acknowledgements, self.register, self.standing)
-        self.two_way = TwoWay(region, *parts, desk.memory, listen=self.heard.append)
-        readers = desk.readers
-        desk.sms = SmsIn(region, readers, desk.gateway, desk.memory, lambda: desk.now_ms, desk.facts.append, self.two_way)
-
-    async def follows(self, alerts_ms: int, hazards_ms: int) -> None:
-        """As the dispatcher writes it down."""
-        await self.ledger.run(ledger.pulses.delete())
-        known = {"alerts": alerts_ms, **{f"hazards {number}": hazards_ms for number in range(self.region.partitions)}}
-        await self.ledger.run(self.ledger.insert(ledger.pulses), [{"name": name, "at_ms": at_ms} for name, at_ms in known.items()])
-
-    async def say(self, text: str, phone: str = VILLAGER) -> str:
-        return await self.desk.take(text, phone)
-
-    async def entered(self, event: AlertEvent) -> None:
-        """As the dispatcher enters it, before anybody is told; nobody may have to be."""
-        alert = event.alert
-        row = {
-            "identifier": alert.identifier,
-            "chain": alert.identifier.rpartition(".")[0],
-            "zone": alert.zone,
-            "revision": alert.revision,
-            "digest": "",
-        }
-        row |= {"kind": alert.kind.value, "level": alert.level.value, "sent_ms": alert.sent_ms, "expires_ms": alert.expires_ms}
-        await self.ledger.run(self.ledger.insert(ledger.alerts).values({**row, "value": to_json(event)}))
-
-    async def told(self, event: AlertEvent) -> None:
-        """Somebody was sent it."""
-        await self.entered(event)
-        alert = event.alert
-        said = {
-            "alert": alert.identifier,
-            "revision": 0,
-            "chain": alert.identifier.rpartition(".")[0],
-            "zone": alert.zone,
-            "level": "",
-            "contact": "c",
-        }
-        said |= {"channel": "sms", "language": "en", "state": "sent", "reason": "", "attempts": 1, "due_ms": 0, "expires_ms": 0}
-        said |= {"doubled": False, "handed": True, "parts": 1, "parts_delivered": 0, "created_ms": 0, "changed_ms": 0}
-        await self.ledger.run(self.ledger.insert(ledger.deliveries).values(said))
-
-    async def close(self) -> None:
-        for one in (self.directory, self.acknowledgements, self.register, self.standing, self.ledger):
-            await one.close()
-
-
-@asynccontextmanager
-async def house(region: Region, folder: Path, place: Deployment | None = None) -> AsyncIterator[House]:
-    desk = Desk(region, (clerk(),), folder, place)
-    made = House(region, folder, desk)
-    await made.follows(desk.now_ms, desk.now_ms)  # the dispatcher has made its tables, and follows both logs
-    try:
-        yield made
-    finally:
-        await made.close()
-        await desk.memory.close()
-
-
-def event_of(region: Region, zone: str, level: Level, sent_ms: int) -> AlertEvent:
-    alert = raised(region, region.zone_by_id[zone], sent_ms, observed=level)
-    return AlertEvent(alert=alert, cap="", config="", code="")
+indus = keywords_house.indus
 
 
 async def test_subscribe_is_told_and_stop_ends_it_for_good(indus: Region, tmp_path: Path) -> None:

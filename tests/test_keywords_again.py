@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import keywords_house
 import pytest
-from test_keywords import OFFICER, VILLAGER, House, house, indus  # noqa: F401 - a fixture among them
+from keywords_house import OFFICER, VILLAGER, House, house
 
 from warning import config
 from warning.errors import ConfigError, Unavailable
@@ -18,6 +19,7 @@ from warning.people.told import SmsJoin
 from warning.people.vocabulary import REPLIES
 from warning.region import Contact, Region, SmsRules
 
+indus = keywords_house.indus
 MINUTE = 60_000
 
 
@@ -29,7 +31,7 @@ async def say(at: House, text: str, phone: str = VILLAGER, sent_ms: int | None =
     return await at.desk.sms.take(phone, text, sent_ms)
 
 
-async def test_a_join_that_comes_again_after_the_stop_enrols_nobody(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_join_that_comes_again_after_the_stop_enrols_nobody(indus: Region, tmp_path: Path) -> None:
     """SMPP: the centre's deliver_sm_resp was lost, and no time stands in the message."""
     async with house(indus, tmp_path) as at:
         await say(at, "join Sukkur")
@@ -43,7 +45,7 @@ async def test_a_join_that_comes_again_after_the_stop_enrols_nobody(indus: Regio
         assert not await at.enrolment.stopped(VILLAGER)
 
 
-async def test_a_join_that_waited_for_our_database_is_older_than_the_stop(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_join_that_waited_for_our_database_is_older_than_the_stop(indus: Region, tmp_path: Path) -> None:
     async with house(indus, tmp_path) as at:
         enter = at.enrolment.enter
 
@@ -61,7 +63,7 @@ async def test_a_join_that_waited_for_our_database_is_older_than_the_stop(indus:
         assert await at.directory.by_phone(VILLAGER) == []
 
 
-async def test_by_the_centres_own_time_it_is_old_for_ever_and_the_next_is_new(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_by_the_centres_own_time_it_is_old_for_ever_and_the_next_is_new(indus: Region, tmp_path: Path) -> None:
     """Kannel gives it: hours later as well, and in words that nobody heard yet."""
     async with house(indus, tmp_path) as at:
         written = at.desk.now_ms
@@ -76,7 +78,7 @@ async def test_by_the_centres_own_time_it_is_old_for_ever_and_the_next_is_new(in
         assert joins(at) == ["entered", "old", "old", "entered"]
 
 
-async def test_a_stop_of_before_the_join_silences_nobody_and_he_is_told(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_stop_of_before_the_join_silences_nobody_and_he_is_told(indus: Region, tmp_path: Path) -> None:
     async with house(indus, tmp_path) as at:
         written = at.desk.now_ms
         await say(at, "stop", sent_ms=written)
@@ -86,7 +88,7 @@ async def test_a_stop_of_before_the_join_silences_nobody_and_he_is_told(indus: R
         assert "no more warnings" in await say(at, "stop", sent_ms=written + 2 * MINUTE) and await at.enrolment.stopped(VILLAGER)
 
 
-async def test_start_again_is_no_older_than_a_stop_of_another_way(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_start_again_is_no_older_than_a_stop_of_another_way(indus: Region, tmp_path: Path) -> None:
     async with house(indus, tmp_path) as at:
         await merge(at.directory, [Contact("o", "O", "official", "en", ("sukkur",), Level.LOW, OFFICER)], "file", 1, by="test")
         await say(at, "stop", OFFICER, at.desk.now_ms)
@@ -98,7 +100,7 @@ async def test_start_again_is_no_older_than_a_stop_of_another_way(indus: Region,
 @pytest.mark.parametrize(
     ("phone", "taken"), [("+923001234567", True), ("+93701234567", False), ("+447400123456", False), ("+99910000050", True)]
 )
-async def test_only_numbers_of_the_regions_countries_join(indus: Region, tmp_path: Path, phone: str, taken: bool) -> None:  # noqa: F811
+async def test_only_numbers_of_the_regions_countries_join(indus: Region, tmp_path: Path, phone: str, taken: bool) -> None:
     async with house(indus, tmp_path) as at:
         answer = await say(at, "join Sukkur", phone)
         assert bool(answer) == taken == bool(await at.directory.by_phone(phone)) and joins(at) == ["entered" if taken else "foreign"]
@@ -107,7 +109,7 @@ async def test_only_numbers_of_the_regions_countries_join(indus: Region, tmp_pat
         assert await at.enrolment.stopped(phone), "a stop counts from anywhere"
 
 
-async def test_countries_are_the_regions_choice(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_countries_are_the_regions_choice(indus: Region, tmp_path: Path) -> None:
     async with house(replace(indus, sms=SmsRules(("PK", "AF", "US"))), tmp_path) as at:
         answers = [
             await say(at, "join Sukkur", phone) for phone in ("+923001234567", "+93701234567", "+12015550123", "+14165550123", "8080")
@@ -116,7 +118,7 @@ async def test_countries_are_the_regions_choice(indus: Region, tmp_path: Path) -
         assert joins(at) == ["entered", "entered", "entered", "foreign"]
 
 
-async def test_so_many_new_numbers_an_hour_and_the_next_is_told_when(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_so_many_new_numbers_an_hour_and_the_next_is_told_when(indus: Region, tmp_path: Path) -> None:
     async with house(replace(indus, sms=SmsRules(joins_per_hour=3)), tmp_path) as at:
         phones = [f"+9230012345{number:02d}" for number in range(5)]
         answers = [await say(at, "join Sukkur", phone) for phone in phones]
@@ -127,7 +129,7 @@ async def test_so_many_new_numbers_an_hour_and_the_next_is_told_when(indus: Regi
         assert "warnings for Sukkur" in await say(at, "join Sukkur", phones[3])
 
 
-async def test_one_number_joins_so_often_a_day(indus: Region, tmp_path: Path) -> None:  # noqa: F811
+async def test_one_number_joins_so_often_a_day(indus: Region, tmp_path: Path) -> None:
     async with house(indus, tmp_path) as at:
         for _ in range(MOST_ENROLLED + 2):
             await say(at, "join Sukkur")

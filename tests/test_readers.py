@@ -1,272 +1,29 @@
-"""Gauge readers' SMS: the grammar, whom it believes, what it answers, and what is remembered."""
+"""Gauge readers' SMS: whom it believes, what it answers, and what is remembered; readers.csv."""
 
 from __future__ import annotations
 
-import string
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from ingest_house import deployment, two_basins
+from ingest_house import two_basins
+from readers_desk import GUDDU, MINUTE, PHONE, ROOT, SUKKUR, T0, clerk, desk, said
 from regions import SERIES, edit, write_region
 
 from warning import config, config_readers
 from warning.config_readers import Reader, e164
-from warning.deployment import Deployment
 from warning.errors import ConfigError, InputError, Unavailable
-from warning.facts import DeviceHeard, Fact, Received
+from warning.facts import DeviceHeard, Received
 from warning.ingest import sms_in, sms_words
-from warning.ingest.gateway import Gateway
-from warning.ingest.log import Place, Record
 from warning.ingest.reader_memory import Memory
-from warning.ingest.sms_grammar import Message, number, read
-from warning.ingest.sms_in import SmsIn
-from warning.ingest.sms_names import Names, distance, folded
-from warning.model import Parameter, Reading, Rejected
+from warning.ingest.sms_grammar import read
+from warning.ingest.sms_names import Names
+from warning.model import Parameter
 from warning.region import Region
-
-ROOT = Path(__file__).parent.parent
-T0 = round(datetime(2025, 9, 2, 6, 0, tzinfo=UTC).timestamp() * 1000)  # 11:00 in Pakistan
-MINUTE = 60_000
-PHONE = "+99910000101"
 
 
 @pytest.fixture(scope="module")
 def indus() -> Region:
     return config.load(ROOT / "config" / "indus")
-
-
-def clerk(**changes: object) -> Reader:
-    made = Reader("clerk", "Clerk", "en", ("IND-SUKKUR", "IND-GUDDU", "RAV-JASSAR"), PHONE, Parameter.INFLOW, "cusec")
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def names(indus: Region) -> Names:
-    return Names.of(indus, clerk(aliases=(("IND-GUDDU", "Lower barrage"),)))
-
-
-def said(message: Message) -> list[tuple[str, str, float, str]]:
-    return [(one.station, one.parameter.value if one.parameter else "", one.value, one.unit) for one in message.readings]
-
-
-SUKKUR, GUDDU, JASSAR = "IND-SUKKUR", "IND-GUDDU", "RAV-JASSAR"
-
-
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ("SUKKUR 54.2 ft", [(SUKKUR, "", 54.2, "ft")]),
-        ("sukkur 54,2 feet", [(SUKKUR, "", 54.2, "ft")]),
-        ("سکھر ۵۴٫۲ فٹ", [(SUKKUR, "", 54.2, "ft")]),
-        ("سکھر ٥٤٫٢ فٹ", [(SUKKUR, "", 54.2, "ft")]),  # Arabic-Indic digits
-        ("سكهر ۵۴۔۲ فٹ ۔", [(SUKKUR, "", 54.2, "ft")]),  # Arabic kaf and heh, the full stop as decimal mark
-        ("\u200fسکھر\u200f ۵۴٫۲ فٹ", [(SUKKUR, "", 54.2, "ft")]),  # marks of direction
-        ("Sukur 54.2ft", [(SUKKUR, "", 54.2, "ft")]),  # misspelt, no blank
-        ("ind-sukkur: 54.2 ft.", [(SUKKUR, "", 54.2, "ft")]),
-        ("54.2 ft", [("", "", 54.2, "ft")]),
-        ("Salam sir, Sukkur level is 54.2 ft", [(SUKKUR, "stage", 54.2, "ft")]),
-        ("lower barrage 3 m", [(GUDDU, "", 3.0, "m")]),
-        ("sukkur -0.3 m", [(SUKKUR, "", -0.3, "m")]),
-        ("sukkur −0.3 m", [(SUKKUR, "", -0.3, "m")]),
-        ("sukkur 554,000", [(SUKKUR, "", 554_000.0, "")]),
-        ("sukkur 5,54,000", [(SUKKUR, "", 554_000.0, "")]),
-        ("sukkur 5.54 lakh cusecs", [(SUKKUR, "", 554_000.0, "cusec")]),
-        ("سکھر ۵٫۵۴ لاکھ کیوسک", [(SUKKUR, "", 554_000.0, "cusec")]),
-        ("sukkur 554 hazar kusik", [(SUKKUR, "", 554_000.0, "cusec")]),
-        ("sukkur inflow 554,000 outflow 540,000", [(SUKKUR, "inflow", 554_000.0, ""), (SUKKUR, "outflow", 540_000.0, "")]),
-        ("سکھر آمد ۵۵۴۰۰۰ اخراج ۵۴۰۰۰۰ کیوسک", [(SUKKUR, "inflow", 554_000.0, ""), (SUKKUR, "outflow", 540_000.0, "cusec")]),
-        ("sukkur 554000 inflow", [(SUKKUR, "inflow", 554_000.0, "")]),
-        ("Sukkur 54.2 ft, Guddu 61 ft", [(SUKKUR, "", 54.2, "ft"), (GUDDU, "", 61.0, "ft")]),
-        ("RAV-JASSAR 3 m", [(JASSAR, "", 3.0, "m")]),
-        ("jassar 3 m", [(JASSAR, "", 3.0, "m")]),  # another Jassar is not his
-        ("sukkur rain 12 milli meter", [(SUKKUR, "rain", 12.0, "mm")]),
-        ("sukkur 2500 m³/s", [(SUKKUR, "", 2500.0, "m3/s")]),
-    ],
-)
-def test_what_readers_write(names: Names, text: str, want: object) -> None:
-    assert said(read(text, names, Parameter.INFLOW)) == want
-
-
-@pytest.mark.parametrize(
-    ("text", "reason", "field"),
-    [
-        ("", "field_missing", "value"),
-        ("sukkur", "field_missing", "value"),
-        ("hello world", "station_unknown", "station"),
-        ("kotri 5 ft", "station_forbidden", "station"),
-        ("jasar 3 m", "station_unknown", "station"),  # either Jassar
-        ("sukkur5 42 ft", "station_unknown", "station"),  # perhaps 542
-        ("sukkur 5 furlong", "unit_unknown", "unit"),
-        ("sukkur 54.2", "unit_missing", "unit"),  # he sends inflow: nobody writes a tenth of a cusec
-        ("sukkur 554.000 cusec", "value_type", "value"),
-        ("sukkur 1,234 ft", "value_type", "value"),
-        ("sukkur 1.234,5 ft", "value_type", "value"),
-        ("sukkur 1.2.3 ft", "value_type", "value"),
-        ("sukkur 3 4", "value_type", "value"),
-        ("sukkur 06.30 ft", "value_type", "value"),
-        ("sukkur 5 ft 4 in", "value_type", "value"),
-        ("guddu sukkur 3 ft", "field_missing", "value"),
-        ("sukkur inflow outflow 3", "value_type", "value"),
-        ("sukkur inflow 3 outflow", "value_type", "value"),
-        ("sukkur 3 ft 25:10", "time_format", "time"),
-        ("sukkur 3 ft yesterday", "time_format", "time"),
-        ("sukkur 3 ft 06:30 07:30", "time_format", "time"),
-        ("sukkur 3 ft 13:30 pm", "time_format", "time"),
-        ("sukkur 3 ft 2025-09-02", "time_format", "time"),
-        ("sukkur 2/9 ft", "malformed", ""),
-        ("sukkur 54²", "unit_unknown", "unit"),  # not 542
-        ("sukkur " + "9" * 40, "value_type", "value"),
-        ("sukkur 1e400 ft", "unit_unknown", "unit"),
-        (" ".join(f"sukkur {word} {n}" for n, word in enumerate(["inflow"] * 13)), "value_type", "value"),
-    ],
-)
-def test_what_is_refused_and_never_guessed(names: Names, text: str, reason: str, field: str) -> None:
-    with pytest.raises(InputError) as refused:
-        print(read(text, names, Parameter.INFLOW))
-    assert (refused.value.reason, refused.value.field) == (reason, field)
-    assert refused.value.fix
-
-
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ("sukkur 3 ft 06:30", "2025-09-02T06:30+05:00"),
-        ("sukkur 3 ft ۰۶:۳۰", "2025-09-02T06:30+05:00"),
-        ("sukkur 3 ft 6:30 am", "2025-09-02T06:30+05:00"),
-        ("sukkur 3 ft 12:10 am", "2025-09-02T00:10+05:00"),
-        ("18:30 sukkur 3 ft", "2025-09-01T18:30+05:00"),  # not yet today: the last one that has been
-        ("sukkur 3 ft 11:04", "2025-09-02T11:04+05:00"),  # a phone's clock that is four minutes ahead
-        ("sukkur 3 ft yesterday 06:30", "2025-09-01T06:30+05:00"),
-        ("سکھر ۳ فٹ کل ۱۸:۳۰", "2025-09-01T18:30+05:00"),
-        ("sukkur 3 ft 2025-08-30 06:30", "2025-08-30T06:30+05:00"),
-        ("sukkur 3 ft", "2025-09-02T11:00+05:00"),
-    ],
-)
-def test_when_it_was(names: Names, text: str, want: str) -> None:
-    at = sms_in.moment(read(text, names).when, T0, 5 * 3600)
-    assert at == datetime.fromisoformat(want)
-    assert at.utcoffset() == timedelta(hours=5)
-
-
-def test_a_date_that_does_not_exist_is_refused(names: Names) -> None:
-    with pytest.raises(InputError, match="no date 2025-02-30"):
-        sms_in.moment(read("sukkur 3 ft 2025-02-30 06:30", names).when, T0, 0)
-
-
-def test_yes_alone_is_a_message(names: Names) -> None:
-    for text in ("YES", "ok", "ہاں", "جی ہاں", "Ji haan."):
-        assert read(text, names) == replace(read("ok", names))
-    assert read("sukkur 3 ft ok", names).confirmed
-
-
-def test_spellings() -> None:
-    assert folded("Chak Āmru") == "chakamru"
-    assert folded("سکھر") == folded("سكهر")
-    assert [distance("sukkur", other, 2) for other in ("sukkur", "sukur", "skukur", "sakkor", "guddu", "sukkurabad")] == [0, 1, 1, 2, 3, 3]
-
-
-def test_numbers() -> None:
-    assert number("12,34,567.5", whole=False) == 1_234_567.5
-    assert number("0.5", whole=False) == 0.5
-    assert number("554000", whole=True) == 554_000
-
-
-SAID = "sukkur guddu سکھر گدو jassar 54.2 ۵۴٫۲ 5,54,000 - . , 06:30 yesterday کل inflow آمد cusec ft فٹ lakh ok 2025-09-02 -999 1e9 ٫ ۔ 0"
-WORDS = st.sampled_from(SAID.split(" "))
-TEXTS = st.one_of(
-    st.text(max_size=200),
-    st.lists(WORDS, max_size=14).map(" ".join),
-    st.lists(st.one_of(WORDS, st.text(string.printable, max_size=4)), max_size=14).map("".join),
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(TEXTS)
-def test_any_text_is_understood_or_refused(text: str) -> None:
-    """Nothing but InputError; a value that comes out stands in the text, and so does its station, by some name."""
-    region = NAMED[0]
-    try:
-        message = read(text, region, Parameter.INFLOW)
-        at = sms_in.moment(message.when, T0, 5 * 3600)
-    except InputError as error:
-        assert error.reason.isidentifier() and error.field in ("", "station", "parameter", "value", "unit", "time")
-        return
-    assert message.readings or message.confirmed
-    assert at.tzinfo is not None
-    for one in message.readings:
-        assert one.value == one.value and abs(one.value) < 1e21
-        assert one.station in ("", SUKKUR, GUDDU, JASSAR)
-        digits = "".join(letter for letter in one.written if letter.isdigit())
-        plain = "".join(str(int(letter)) for letter in text if letter.isdecimal())
-        assert digits in plain, "a number that nobody wrote"
-
-
-NAMED = [Names.of(config.load(ROOT / "config" / "indus"), clerk())]
-
-
-# --- whom it believes, and what is remembered
-
-
-class Log:
-    """The port ``Log``."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, bytes]] = []
-        self.away = False
-
-    async def append(self, records: dict[Place, list[Record]]) -> None:
-        if self.away:
-            raise Unavailable("the brokers are away")
-        self.records += [(topic, value) for (topic, _), these in records.items() for _, value in these]
-
-
-class Desk:
-    """An SmsIn on a fake log and a clock of its own; SQL is real."""
-
-    def __init__(self, region: Region, readers: tuple[Reader, ...], folder: Path, place: Deployment | None = None) -> None:
-        self.region, self.readers, self.folder = region, readers, folder
-        self.now_ms, self.log, self.facts = T0, Log(), list[Fact]()
-        self.place = place or deployment("nowhere:1", folder)
-        self.gateway = Gateway(region, self.place, self.log, lambda: self.now_ms)  # type: ignore[arg-type]
-        self.memory = Memory(self.place.database)
-        self.sms = self.made()
-
-    def made(self) -> SmsIn:
-        return SmsIn(self.region, self.readers, self.gateway, self.memory, lambda: self.now_ms, self.facts.append)
-
-    async def again(self) -> None:
-        """As after a crash: nothing is left but SQL."""
-        await self.memory.close()
-        self.memory = Memory(self.place.database)
-        self.sms = self.made()
-
-    async def take(self, text: str, phone: str = PHONE, minutes: float = 0, sent_ms: int | None = None) -> str:
-        self.now_ms += round(minutes * MINUTE)
-        return await self.sms.take(phone, text, sent_ms)
-
-    @property
-    def readings(self) -> list[Reading]:
-        return [msgspec.json.decode(value, type=Reading) for topic, value in self.log.records if topic == self.place.readings]
-
-    @property
-    def rejected(self) -> list[Rejected]:
-        return [msgspec.json.decode(value, type=Rejected) for topic, value in self.log.records if topic == self.place.rejected]
-
-
-@asynccontextmanager
-async def desk(region: Region, folder: Path, *readers: Reader) -> AsyncIterator[Desk]:
-    made = Desk(region, readers or (clerk(),), folder)
-    try:
-        yield made
-    finally:
-        await made.memory.close()
 
 
 async def test_taken_answered_and_in_the_log(indus: Region, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import smpp34
 from aiohttp import web
 from ingest_house import HOST, two_basins, wall_ms
 from kannel_box import Kannel, kannel
-from test_readers import Log
+from readers_desk import Log
 
 from warning import config_readers
 from warning.deployment import Deployment

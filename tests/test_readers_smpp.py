@@ -12,7 +12,7 @@ import pytest
 import smpp34
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_readers import PHONE, Desk, clerk
+from readers_desk import PHONE, Desk, clerk
 
 from warning import config
 from warning.deployment import Deployment
