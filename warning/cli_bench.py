@@ -191,23 +191,27 @@ def dispatch(
     endpoints: Annotated[int, typer.Option("--endpoints", min=10, help="webhooks")] = 5000,
     dead: Annotated[int, typer.Option("--dead", min=0, help="of them refuse, hang or drop")] = 500,
     part: Annotated[list[str] | None, typer.Option("--part", help="sms, unlimited, webhooks; again for more; default: all")] = None,
-    database: Annotated[str, typer.Option("--database", help="URL of an empty PostgreSQL database; default: SQLite")] = "",
+    database: Annotated[
+        list[str] | None, typer.Option("--database", help="sqlite, postgresql (one of its own), or a URL; again for more; default: both")
+    ] = None,
     kafka: Kafka = "",
     json_file: Json = None,
 ) -> None:
     """One alert to many contacts: the rate used, the order by deadlines, memory; webhooks of which some are dead."""
     from warning import wiring_bench_dispatch as found
+    from warning import wiring_bench_dispatch_shown as shown
 
-    wanted = found.Wanted(contacts, rate, ceiling, endpoints, dead, database)
+    wanted = found.Wanted(contacts, rate, ceiling, endpoints, dead)
+    databases = database or ["sqlite", "postgresql"]
     parts = _of("--part", part, found.PARTS)
     with progress() as told:
 
         async def one(_: int, on: Broker, folder: Path) -> dict[str, Any]:
-            return await found.dispatch(wanted, parts, on, folder, told)
+            return await found.everywhere(wanted, databases, parts, on, folder, told)
 
         [rows], where = run(_each(kafka, (0,), one))
-    show(found.tables(rows, where, wanted))
-    write_json(json_file, found.document(rows, where, wanted))
+    show(shown.tables(rows, where))
+    write_json(json_file, shown.document(rows, where))
 
 
 @bench.command("latency")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,13 +22,12 @@ from warning.dispatch.deadlines import deadline_ms
 from warning.model import Alert, AlertEvent, Certainty, EventKind, Hazard, Level, Status, to_json
 from warning.region import Region
 from warning.rehearsal.publish import publish
-from warning.rehearsal.summary import Table
 from warning.wiring import clock_ms
 from warning.wiring_bench_broker import Broker
 from warning.wiring_bench_child import Child, child
 from warning.wiring_bench_latency import Progress
+from warning.wiring_bench_postgres import database
 from warning.wiring_bench_region import Size, write
-from warning.wiring_bench_report import Bar, bars
 
 DISTRICTS = 30
 SMALL = 5  # of these districts are villages of ten contacts each
@@ -327,36 +326,15 @@ async def dispatch(wanted: Wanted, parts: tuple[str, ...], on: Broker, folder: P
 PARTS = ("sms", "unlimited", "webhooks")
 
 
-def document(found: dict[str, Any], where: str, wanted: Wanted) -> dict[str, Any]:
-    """For ``--json``; what was not measured is not among the figures."""
-    sms, free, posted = (found.get(name, {}) for name in PARTS)
-    figures = {
-        "sms_per_second": free.get("sms_per_second", sms.get("sms_per_second")),
-        "rate_used_fraction": sms.get("rate_used_fraction"),
-        "deadline_inversion_s_max": sms.get("deadline_inversion_s_max"),
-        "memory_mb": max([part["memory_mb"] for part in found.values()], default=None),
-        "live_webhooks_done_s": posted.get("live_webhooks_done_s"),
-        "missed": sum(part.get("missed", 0) for part in found.values()),
-        "doubled": sum(part.get("doubled", 0) for part in found.values()),
-    }
-    database = wanted.database.partition(":")[0] or "sqlite"
-    told = {name: value for name, value in figures.items() if value is not None}
-    return {"figures": told, "measured": found, "broker": where, "database": database}
-
-
-def tables(found: dict[str, Any], where: str, wanted: Wanted) -> list[Table]:
-    """Bars, and what was measured."""
-    figures = document(found, where, wanted)["figures"]
-    wants = [
-        Bar("SMS/s when the centre allows all", found.get("unlimited", {}).get("sms_per_second"), least=1000),
-        Bar("part used of the rate that it allows", figures.get("rate_used_fraction"), least=0.95),
-        Bar("s behind a later deadline, longest", figures.get("deadline_inversion_s_max"), most=5),
-        Bar("MB of the dispatcher, most", figures.get("memory_mb"), most=400),
-        Bar("s until all live webhooks were done", figures.get("live_webhooks_done_s"), most=30),
-        Bar("contacts missed", figures["missed"], most=0),
-        Bar("messages doubled", figures["doubled"], most=0),
-    ]
-    rows = [
-        (part, name.replace("_", " "), f"{value:,}") for part, told in found.items() for name, value in told.items() if value is not None
-    ]
-    return [bars(f"Dispatch of one alert, {where}", wants), Table("Measured", ("part", "figure", "value"), tuple(rows))]
+async def everywhere(
+    wanted: Wanted, databases: Sequence[str], parts: tuple[str, ...], on: Broker, folder: Path, progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """``dispatch`` on each of these databases: its name -> what was measured. Raises Unavailable."""
+    found: dict[str, dict[str, Any]] = {}
+    for named in databases:
+        name = named.partition(":")[0].partition("+")[0]
+        found[name] = {}
+        for part in parts:  # each in an empty database
+            async with database(named) as url:
+                found[name] |= await dispatch(replace(wanted, database=url), (part,), on, folder / name, progress)
+    return found
