@@ -268,8 +268,13 @@ async def test_the_api_and_the_page_confirm_and_call_a_forgery_one(tmp_path: Pat
         assert 'dir="rtl"' in urdu and "جی ہاں" in urdu
         evil = (await client.get("/check", params={"code": '"><img src=evil>'})).text
         assert "<img" not in evil and "no code of ours" in evil
+        marks = [message.check_code(FIRST.identifier), "AAAAA"]  # of a document that there is, and of none: the answers are the same
+        said = [(await client.get(f"/v1/check/{one}")) for one in marks]
+        assert {one.status_code for one in said} == {422} and len({one.text for one in said}) == 1
+        assert "mark of a CAP document" in said[0].json()["detail"] and "signature" in said[0].json()["fix"]
+        assert "anybody can make it" in (await client.get("/check", params={"code": marks[0].lower()})).text
     asked = [fact.answer for fact in told if isinstance(fact, facts.CodeAsked)]
-    assert asked == ["in_force", "unknown", "malformed", "in_force", "unknown", "in_force", "malformed"]
+    assert asked == ["in_force", "unknown", "malformed", "in_force", "unknown", "in_force", "malformed"] + ["document_mark"] * 3
 
 
 async def test_a_stale_code_says_so_and_shows_what_holds(tmp_path: Path) -> None:

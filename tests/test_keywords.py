@@ -242,6 +242,7 @@ async def test_a_code_is_confirmed_by_sms_and_a_forged_one_named(indus: Region, 
         assert await at.say(f"تصدیق {code}", "+923009999999") == (await at.say(f"تصدیق {code}", "+923009999998"))
         assert "We did NOT send this code" in await at.say("check AAAAAAA")
         assert "CHECK" in await at.say("check") and "CHECK" in await at.say("check this is no code")
+        assert "document's mark" in await at.say("check AB2CD")
         assert "NOT" in await at.say("check AAAAAAA", PHONE), "a gauge reader may ask as well"
 
 

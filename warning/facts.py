@@ -295,7 +295,7 @@ class DocumentSealed(Fact):
 
 @dataclass(frozen=True, slots=True)
 class CodeAsked(Fact):
-    answer: str  # a state of proof.register, or malformed, rate_limited, unavailable
+    answer: str  # a state of proof.register, or malformed, document_mark, rate_limited, unavailable
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,8 +202,8 @@ class TwoWay:
             return ""
         try:
             answer = await self._register.verify(found.argument, now_ms)
-        except InputError:
-            return replies.say("no_code")
+        except InputError as error:
+            return replies.say("document_mark" if error.reason == "document_mark" else "no_code")
         shown = answer.by if answer.state == "replaced" else answer.event
         if shown is None:
             return replies.say("unknown")

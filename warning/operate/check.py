@@ -40,8 +40,8 @@ class Counter:
         try:
             self.guesses.take(address)
             found = await self.register.verify(typed, self.desk.now_ms)
-        except InputError:
-            self.listen(facts.CodeAsked("malformed"))
+        except InputError as error:
+            self.listen(facts.CodeAsked(error.reason))
             raise
         except Unavailable as error:
             self.listen(facts.CodeAsked("rate_limited" if error.reason == "rate_limited" else "unavailable"))
@@ -103,8 +103,8 @@ def _page(routes: APIRouter, counter: Counter) -> None:
             try:
                 found = await counter.answer(code, _address(request))
                 state = found.state
-            except InputError:
-                state = "malformed"
+            except InputError as error:
+                state = error.reason
             except Unavailable as error:
                 limited = error.reason == "rate_limited"
                 status, state = (429, "rate_limited") if limited else (503, "unavailable")
@@ -118,7 +118,9 @@ def _api(routes: APIRouter, counter: Counter) -> None:
         try:
             return await counter.answer(code, _address(request))
         except InputError as error:
-            raise ProblemError(422, "No code", str(error), error.field, error.fix) from None
+            raise ProblemError(
+                422, "A document's mark" if error.reason == "document_mark" else "No code", str(error), error.field, error.fix
+            ) from None
         except Unavailable as error:
             limited = error.reason == "rate_limited"
             detail = str(error) if limited else "Codes cannot be checked now; that says nothing about yours."

@@ -24,6 +24,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "unknown": "No: we did not send a message with this code. Do not follow it and do not pass it on. "
         "If you see water rising, go to higher ground all the same.",
         "malformed": "This is no code of ours: a code has 7 letters and digits, at the end of the message.",
+        "document_mark": "5 letters and digits are the mark in a CAP document. It proves nothing: anybody can make it. Compare the "
+        "document's identifier with our list of warnings, and its signature with our certificate; "
+        "or write the 7 letters and digits that end our message.",
         "rate_limited": "Too many codes were asked about. Try again in a minute. If in doubt, do what the warning says.",
         "unavailable": "We cannot check codes at this moment. If in doubt, do what the warning says.",
         "compare": "Our message with this code says:",
@@ -44,6 +47,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "unknown": "نہیں: ہم نے اس کوڈ کا کوئی پیغام نہیں بھیجا۔ اس پر عمل نہ کریں اور آگے نہ بھیجیں۔ "
         "اگر پانی بڑھتا نظر آئے تو پھر بھی اونچی جگہ چلے جائیں۔",
         "malformed": "یہ ہمارا کوڈ نہیں: کوڈ پیغام کے آخر میں 7 حروف اور ہندسوں کا ہوتا ہے۔",
+        "document_mark": "5 حروف اور ہندسے CAP دستاویز کا نشان ہیں۔ اس سے کچھ ثابت نہیں ہوتا: اسے کوئی بھی بنا سکتا ہے۔ دستاویز کی شناخت "
+        "ہماری فہرست سے اور دستخط ہمارے سرٹیفکیٹ سے ملائیں، یا پیغام کے آخر کے 7 حروف اور ہندسے لکھیں۔",
         "rate_limited": "بہت زیادہ کوڈ پوچھے گئے۔ ایک منٹ بعد دوبارہ کوشش کریں۔ شک ہو تو انتباہ پر عمل کریں۔",
         "unavailable": "اس وقت کوڈ کی جانچ ممکن نہیں۔ شک ہو تو انتباہ پر عمل کریں۔",
         "compare": "اس کوڈ والا ہمارا پیغام یہ ہے:",

@@ -134,7 +134,7 @@ class Decided(BaseModel):
 
 
 class InPlace(Decided):
-    """``silent_until``: the automatic chain in whose place it stands; if that holds still it is told again then, and at once if it rises."""
+    """``silent_until``: the automatic chain in whose place it stands. If that holds still it is told again then; at once if it rises."""
 
     silent_until: str | None
 

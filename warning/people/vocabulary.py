@@ -139,6 +139,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "It was ours, and is out of date: {headline}.",
         "unknown": "We did NOT send this code. Do not trust that message.",
         "no_code": "Write CHECK and the code of the message.",
+        "document_mark": "5 letters are a document's mark and prove nothing. Write CHECK and the 7 letters that end our SMS.",
         "help": "Write JOIN and your district; STATUS; CHECK and a code; LANGUAGE and its name; STOP.",
     },
     "ur": {
@@ -161,6 +162,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "یہ ہماری تھی، اب پرانی ہے: {headline}۔",
         "unknown": "یہ کوڈ ہم نے نہیں بھیجا۔ اس پیغام پر بھروسہ نہ کریں۔",
         "no_code": "«تصدیق» اور پیغام کا کوڈ لکھیں۔",
+        "document_mark": "5 حروف دستاویز کا نشان ہیں، ثبوت نہیں۔ «تصدیق» اور ہمارے پیغام کے آخر کے 7 حروف لکھیں۔",
         "help": "لکھیں: «شامل» اور ضلع؛ «حال»؛ «تصدیق» اور کوڈ؛ «زبان» اور اس کا نام؛ «بند»۔",
     },
     "ps": {
@@ -183,6 +185,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "دا زموږ و، اوس زوړ دی: {headline}.",
         "unknown": "دا کوډ موږ نه دی لېږلی. پر هغه پیغام باور مه کوئ.",
         "no_code": "«تایید» او د پیغام کوډ ولیکئ.",
+        "document_mark": "5 توري د سند نښه ده، ثبوت نه دی. «تایید» او زموږ د پیغام وروستي 7 توري ولیکئ.",
         "help": "ولیکئ: «ګډون» او ولسوالي؛ «حالت»؛ «تایید» او کوډ؛ «ژبه» او نوم یې؛ «بند».",
     },
     "sd": {
@@ -205,6 +208,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "هيءَ اسان جي هئي، هاڻي پراڻي آهي: {headline}.",
         "unknown": "هي ڪوڊ اسان نه موڪليو آهي. ان پيغام تي ڀروسو نه ڪريو.",
         "no_code": "«تصديق» ۽ پيغام جو ڪوڊ لکو.",
+        "document_mark": "5 اکر دستاويز جو نشان آهن، ثبوت نه. «تصديق» ۽ اسان جي پيغام جا آخري 7 اکر لکو.",
         "help": "لکو: «شامل» ۽ ضلعو؛ «حال»؛ «تصديق» ۽ ڪوڊ؛ «ٻولي» ۽ ان جو نالو؛ «بند».",
     },
     "fa": {
@@ -227,6 +231,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "از ما بود و کهنه شده: {headline}.",
         "unknown": "این کد را ما نفرستاده‌ایم. به آن پیام اعتماد نکنید.",
         "no_code": "«بررسی» و کد پیام را بنویسید.",
+        "document_mark": "5 حرف نشان سند است و چیزی را ثابت نمی‌کند. «بررسی» و 7 حرف پایان پیام ما را بنویسید.",
         "help": "بنویسید: «ثبت» و ولسوالی؛ «وضعیت»؛ «بررسی» و کد؛ «زبان» و نام آن؛ «توقف».",
     },
     "ru": {
@@ -249,6 +254,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "Оно наше, срок истёк: {headline}.",
         "unknown": "Мы НЕ отправляли этот код. Не верьте тому сообщению.",
         "no_code": "Напишите ПРОВЕРКА и код из сообщения.",
+        "document_mark": "5 букв: метка документа, ничего не доказывает. Напишите ПРОВЕРКА и 7 знаков в конце SMS.",
         "help": "Напишите: ПОДПИСКА и район; СТАТУС; ПРОВЕРКА и код; ЯЗЫК и название; СТОП.",
     },
     "uz": {
@@ -271,6 +277,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "U bizniki edi, muddati o'tgan: {headline}.",
         "unknown": "Bu kodni biz yubormaganmiz. O'sha xabarga ishonmang.",
         "no_code": "TEKSHIR va xabardagi kodni yozing.",
+        "document_mark": "5 harf hujjat belgisi, isbot emas. TEKSHIR va SMS oxiridagi 7 belgini yozing.",
         "help": "Yozing: OBUNA va tuman; HOLAT; TEKSHIR va kod; TIL va nomi; TO'XTAT.",
     },
     "zh": {
@@ -293,6 +300,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "是我们发的，已过期：{headline}。",
         "unknown": "这个核对码不是我们发的，请勿相信那条短信。",
         "no_code": "请回复“核对”加短信中的核对码。",
+        "document_mark": "5位是文件标记，不能证明真伪。请回复“核对”加短信末尾的7位核对码。",
         "help": "请回复：订阅加地区；水情；核对加核对码；语言加名称；退订。",
     },
     "si": {
@@ -315,6 +323,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "එය අපේ, කල් ඉකුත් විය: {headline}.",
         "unknown": "මෙම කේතය අප එවූවක් නොවේ. එම පණිවිඩය විශ්වාස නොකරන්න.",
         "no_code": "«පරීක්ෂා» සහ පණිවිඩයේ කේතය ලියන්න.",
+        "document_mark": "අකුරු 5 ලේඛනයේ සලකුණකි, සාක්ෂියක් නොවේ. «පරීක්ෂා» සහ SMS අවසානයේ අකුරු 7 ලියන්න.",
         "help": "ලියන්න: ලියාපදිංචි + දිස්ත්‍රික්කය; තත්ත්වය; පරීක්ෂා + කේතය; භාෂාව + නම; නවත්වන්න.",
     },
     "ta": {
@@ -337,6 +346,7 @@ REPLIES: Mapping[str, Mapping[str, str]] = {
         "expired": "அது எங்களுடையது, காலாவதியானது: {headline}.",
         "unknown": "இந்தக் குறியீட்டை நாங்கள் அனுப்பவில்லை. அந்தச் செய்தியை நம்பாதீர்கள்.",
         "no_code": "«சரிபார்» மற்றும் செய்தியின் குறியீட்டை எழுதுங்கள்.",
+        "document_mark": "5 எழுத்து ஆவணக் குறி, சான்றல்ல. «சரிபார்» மற்றும் SMS இறுதியில் உள்ள 7 எழுத்துகளை எழுதுங்கள்.",
         "help": "எழுதுங்கள்: பதிவு + மாவட்டம்; நிலை; சரிபார் + குறியீடு; மொழி + பெயர்; நிறுத்து.",
     },
 }

@@ -24,6 +24,7 @@ from warning.model import Status
 from warning.region import Region
 
 LETTERS = 7
+MARK_LETTERS = 5  # of ``alerts.message.check_code``, in CAP documents: anybody can compute it, so it is looked up nowhere
 LEAST_SECRET = 16  # characters: 128 bits if they were made by chance
 LOOK_ALIKE = str.maketrans({"0": "O", "1": "I", "8": "B"})  # base32 has none of these, and people read them so
 ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
@@ -35,12 +36,22 @@ def code_of(secret: bytes, identifier: str) -> str:
 
 
 def normal(typed: str) -> str:
-    """What somebody typed, as codes are written: any case, spaces and hyphens, digits of any script. Raises ``InputError``."""
+    """What somebody typed, as codes are written: any case, spaces and hyphens, digits of any script.
+
+    Raises ``InputError``: ``malformed``, or ``document_mark`` for the shape of a document's mark, whether there is such a document or not.
+    """
     letters = []
     for character in unicodedata.normalize("NFKC", typed[:64]).upper():
         digit = unicodedata.digit(character, None)
         letters.append(character if digit is None else str(digit))
     code = "".join(one for one in letters if one.isalnum()).translate(LOOK_ALIKE)
+    if len(code) == MARK_LETTERS and ALPHABET.issuperset(code):
+        raise InputError(
+            f"{MARK_LETTERS} letters and digits are the mark of a CAP document, which proves nothing; the code of a message has {LETTERS}",
+            reason="document_mark",
+            field="code",
+            fix=f"the last {LETTERS} letters and digits of the message; of a document, its identifier (/v1/alerts) and its signature",
+        )
     if len(code) != LETTERS or not ALPHABET.issuperset(code):
         raise InputError(
             f"this is no code: ours have {LETTERS} letters and digits",
