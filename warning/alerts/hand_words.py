@@ -31,17 +31,17 @@ SAID = {
     "zh": "值班人员报告：{said}",
     "ta": "பொறுப்பு அதிகாரி கூறியது: {said}",
 }
-AGAIN = {
-    "en": "Sent again.",
-    "ur": "دوبارہ بھیجا گیا۔",
-    "si": "නැවත යවන ලදී.",
-    "ps": "بیا لېږل شوی.",
-    "sd": "ٻيهر موڪليل.",
-    "fa": "دوباره فرستاده شد.",
-    "ru": "Отправлено повторно.",
-    "uz": "Qayta yuborildi.",
-    "zh": "再次发送。",
-    "ta": "மீண்டும் அனுப்பப்பட்டது.",
+AGAIN = {  # and where there is no room for it
+    "en": ("Sent again.", "Again."),
+    "ur": ("دوبارہ بھیجا گیا۔", "دوبارہ۔"),
+    "si": ("නැවත යවන ලදී.", "නැවත."),
+    "ps": ("بیا لېږل شوی.", "بیا."),
+    "sd": ("ٻيهر موڪليل.", "ٻيهر."),
+    "fa": ("دوباره فرستاده شد.", "دوباره."),
+    "ru": ("Отправлено повторно.", "Повторно."),
+    "uz": ("Qayta yuborildi.", "Qayta."),
+    "zh": ("再次发送。", "重发。"),
+    "ta": ("மீண்டும் அனுப்பப்பட்டது.", "மீண்டும்."),
 }
 
 
@@ -50,9 +50,9 @@ def withdrawn(language: str) -> str:
     return WITHDRAWN.get(language_of(language), WITHDRAWN["en"])
 
 
-def again(language: str) -> str:
+def again(language: str, *, short: bool = False) -> str:
     """That an operator had the same message sent again."""
-    return AGAIN.get(language_of(language), AGAIN["en"])
+    return AGAIN.get(language_of(language), AGAIN["en"])[short]
 
 
 def said(language: str) -> str:

@@ -82,13 +82,23 @@ def sms(alert: Alert, region: Region, language: str, role: str = "", code: str =
     Too long: first the value goes, then the word that the class or the time is new, then the word before the code, then the place name is
     cut. Action, class, time and code always stay. ``role``: an operator is told which assets are at risk, as many as the two parts hold,
     and the value gives way to the first; officials and responders how many people live there, where that costs no further part and
-    nothing gives way. ``again``: it says before the code that it is sent again. ``language`` is not the public's where its texts are
-    unreviewed drafts (``languages.told_in``).
+    nothing gives way. ``again``: it says before the code that it is sent again, if need be in one word; for want of room not at all
+    rather than that the name is cut. ``language`` is not the public's where its texts are unreviewed drafts (``languages.told_in``).
     """
-    language = told_in(language, role, region)
+    language, code = told_in(language, role, region), code or check_code(alert.identifier)
+    plain = _sms(alert, region, language, role, code)
+    if not again:
+        return plain
+    marks = [hand_words.again(language, short=short) + " " for short in (False, True)]
+    marked = [_sms(alert, region, language, role, code, mark) for mark in marks]
+    whole = (said for said, mark in zip(marked, marks, strict=True) if said.text.replace(mark, "") == plain.text)
+    return next(whole, marked[1] if marked[1].complete >= plain.complete else plain)
+
+
+def _sms(alert: Alert, region: Region, language: str, role: str, code: str, mark: str = "") -> Message:
+    """``mark``: before the code."""
     texts = _texts(alert, language)
     start = _mark(alert, language) + texts.actions[alert.level if alert.active else Level.NORMAL]
-    code, mark = code or check_code(alert.identifier), f"{hand_words.again(language)} " if again else ""
     labelled, code = mark + texts.words["code"].format(code=code), mark + code
     full, plain = situation(alert, to_contact=True), situation(alert, to_contact=True, course=False)
     name = place(region.zone_by_id.get(alert.zone), alert.zone, language)
