@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import channel_endpoint
 import channel_world as world
 import pytest
 import services
@@ -51,19 +52,9 @@ async def side(tmp_path: Path, certificates: services.Certificates) -> AsyncIter
     def behave(**fields: object) -> None:
         gateway.behaviour = Behaviour(**fields)
 
-    made = Side(
-        channel,
-        region,
-        replace(world.contact(1), role="official", channels=("broadcast",)),
-        reject=lambda: behave(status=422, body="no such area"),
-        throttle=lambda: behave(status=429, retry_after="1", times=2),
-        silence=lambda: behave(after_s=3.0),
-        reset=lambda: behave(reset=True),
-        heal=behave,
-        go_away=gateway.stop,
-        come_back=gateway.start,
-        taken=lambda: len(gateway.taken),
-    )
+    official = replace(world.contact(1), role="official", channels=("broadcast",))
+    refuses = {"status": 422, "body": "no such area"}
+    made = channel_endpoint.side(channel, region, official, gateway, behave, refuses=refuses, silent_s=3.0)
     made.gateway = gateway
     yield made
     await channel.stop()

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import channel_world as world
 import pytest
+from channel_centre import Centre
 from channel_conformance import *  # noqa: F403 - the suite
 from channel_conformance import Side
 
 from warning import config_routes
-from warning.alerts import message
 from warning.deployment import Deployment
-from warning.dispatch.channel import Outcome, Part, PartReceipt, Sending
+from warning.dispatch.channel import Outcome, Part, Sending
 from warning.dispatch.channels import Asks, build
 from warning.dispatch.routed import Routed
 from warning.dispatch.sms import text_of
@@ -29,50 +29,21 @@ from warning.routes import FormRoute, KannelRoute, MailRoute, PushRoute, Routes,
 @pytest.fixture
 async def side(tmp_path: Path) -> AsyncIterator[Side]:
     """The suite over two SMS centres of which the first is dead: the second alone must do everything."""
-    dead, telecom, region, receipts, facts = Telecom(), Telecom(), world.region(tmp_path), list[PartReceipt](), list[Fact]()
-    dead_port = await dead.start()
+    dead, centre, facts = Telecom(), Centre(world.region(tmp_path)), list[Fact]()
+    telecom, dead_port = centre.telecom, await dead.start()
     await dead.stop()
-
-    async def keep(one: PartReceipt) -> None:
-        receipts.append(one)
-
-    def words(event, language, role):
-        return text_of(message.sms(event.alert, region, language, role).text)
-
     routes = Routes(
         sms=(SmppRoute("first", "127.0.0.1", "ews", "pw", dead_port), SmppRoute("second", "127.0.0.1", "ews", "pw", await telecom.start())),
         well_s=0.5,
     )
-    asks = Asks(words, keep, lambda name: lambda up: facts.append(ChannelState(name, up)), facts.append)
-    (channel,) = build(region, Deployment(sms_sender="8080"), routes, asks).channels
+    asks = Asks(centre.words, centre.keep, lambda name: lambda up: facts.append(ChannelState(name, up)), facts.append)
+    (channel,) = build(centre.region, Deployment(sms_sender="8080"), routes, asks).channels
     channel.look_s, channel.bind_s = 0.05, 0.0
     for way in channel.ways:
         way.link.answer_within_s = 2.0
     await channel.start()
     await asyncio.wait_for(channel.ready(), 15)
-
-    def behave(**fields: object) -> None:
-        telecom.behaviour = Behaviour(**fields)
-
-    made = Side(
-        channel,
-        region,
-        world.contact(1, language="ur"),
-        reject=lambda: behave(reject=0x0B),
-        throttle=lambda: behave(rate_per_s=2),
-        silence=lambda: behave(silent=True),
-        reset=lambda: behave(reset_after=1),
-        heal=behave,
-        go_away=telecom.stop,
-        come_back=telecom.start,
-        taken=lambda: len(telecom.messages),
-        receipts=receipts,
-        receipted=True,
-        receipts_first=lambda: behave(receipt_first=True),
-        receipts_twice=lambda: behave(receipts=2),
-        receipts_lost=lambda: behave(receipts=0),
-        parts=2,
-    )
+    made = centre.side(channel)
     made.first, made.second, made.facts = dead, telecom, facts
     yield made
     await channel.stop()

@@ -9,61 +9,28 @@ from pathlib import Path
 
 import channel_world as world
 import pytest
+from channel_centre import Centre
 from channel_conformance import *  # noqa: F403 - the suite
 from channel_conformance import Side
 
 from warning.alerts import message
 from warning.deployment import Deployment
-from warning.dispatch.channel import PartReceipt
 from warning.dispatch.pace import Pace
 from warning.dispatch.sms import SmsChannel, Text, sender_address, text_of
 from warning.errors import ConfigError
 from warning.model import DeliveryState as State
-from warning.rehearsal.telecom import Behaviour, Telecom
-
-ESME_RINVDSTADR = 0x0B
+from warning.rehearsal.telecom import Telecom
 
 
 @pytest.fixture
 async def side(tmp_path: Path) -> AsyncIterator[Side]:
-    telecom, region, receipts = Telecom(), world.region(tmp_path), []
-
-    async def receipt(one: PartReceipt) -> None:
-        receipts.append(one)
-
-    channel = SmsChannel(
-        Deployment(smpp_port=await telecom.start(), smpp_user="ews", smpp_password="pw", sms_sender="8080"),
-        lambda event, language, role: text_of(message.sms(event.alert, region, language, role).text),
-        receipt,
-        lambda up: None,
-        answer_within_s=2.0,
-    )
+    centre = Centre(world.region(tmp_path))
+    telecom = centre.telecom
+    where = Deployment(smpp_port=await telecom.start(), smpp_user="ews", smpp_password="pw", sms_sender="8080")
+    channel = SmsChannel(where, centre.words, centre.keep, lambda up: None, answer_within_s=2.0)
     await channel.start()
     await asyncio.wait_for(channel.ready(), 15)
-
-    def behave(**fields: object) -> None:
-        telecom.behaviour = Behaviour(**fields)
-
-    urdu = world.contact(1, language="ur")
-    made = Side(
-        channel,
-        region,
-        urdu,
-        reject=lambda: behave(reject=ESME_RINVDSTADR),
-        throttle=lambda: behave(rate_per_s=2),
-        silence=lambda: behave(silent=True),
-        reset=lambda: behave(reset_after=1),
-        heal=behave,
-        go_away=telecom.stop,
-        come_back=telecom.start,
-        taken=lambda: len(telecom.messages),
-        receipts=receipts,
-        receipted=True,
-        receipts_first=lambda: behave(receipt_first=True),
-        receipts_twice=lambda: behave(receipts=2),
-        receipts_lost=lambda: behave(receipts=0),
-        parts=2,
-    )
+    made = centre.side(channel)
     made.telecom = telecom
     yield made
     await channel.stop()

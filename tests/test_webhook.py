@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import channel_endpoint
 import channel_world as world
 import httpx
 import pytest
@@ -30,19 +31,8 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
     def behave(**fields: object) -> None:
         receiver.behaviours["agency"] = Behaviour(**fields)
 
-    made = Side(
-        channel,
-        region,
-        world.contact(1, hook="agency", phone=False),
-        reject=lambda: behave(status=400),
-        throttle=lambda: behave(status=429, retry_after="1", times=2),
-        silence=lambda: behave(after_s=5.0),
-        reset=lambda: behave(reset=True),
-        heal=behave,
-        go_away=receiver.stop,
-        come_back=receiver.start,
-        taken=lambda: len(receiver.taken),
-    )
+    contact = world.contact(1, hook="agency", phone=False)
+    made = channel_endpoint.side(channel, region, contact, receiver, behave, refuses={"status": 400}, silent_s=5.0)
     made.receiver = receiver
     yield made
     await channel.stop()
