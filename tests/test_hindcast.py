@@ -323,3 +323,12 @@ def test_an_alert_stands_as_long_as_what_keeps_it_alive() -> None:
     ):
         said.take(told)
     assert said.rank == [0, 2, 2, 1, 0, 0]
+
+
+def test_a_river_that_is_left_out_is_judged_with_the_gauges_beside_it(tmp_path: Path) -> None:
+    """Those of its partition speak live, of other rivers too, and a forecast looks at them; those of other partitions it never hears."""
+    four = rows(("HANWELLA", "DUNAMALE", "RATHNAPURA", "PERADENIYA"), "2025-11-27T00", "2025-11-27T12")  # Kalu: partition 1, Mahaweli: 2
+    found = wiring_hindcast.history(str(CONFIG), table(tmp_path / "four.csv", four))
+    kept = wiring_hindcast.beside(found.region, found.readings, {"HANWELLA"})
+    assert {reading.station for reading in kept} == {"HANWELLA", "DUNAMALE"}  # Kelani and Aththanagalu: partition 0
+    assert kept == tuple(reading for reading in found.readings if reading in kept) and len(kept) > 20

@@ -130,10 +130,10 @@ def parts_of(region: Region, by: str) -> dict[str, set[str]]:
     return found
 
 
-def of_basins(region: Region, readings: tuple[Reading, ...], zones: set[str]) -> tuple[Reading, ...]:
-    """The readings that can matter to these zones: those of their basins, in their order."""
-    basins = {region.zone_by_id[zone].basin for zone in zones}
-    return tuple(reading for reading in readings if region.station_by_id[reading.station].basin in basins)
+def beside(region: Region, readings: tuple[Reading, ...], zones: set[str]) -> tuple[Reading, ...]:
+    """The readings that can matter to these zones: those of their partitions, in their order. A forecast looks at the gauges around."""
+    partitions = {region.basins[region.zone_by_id[zone].basin] for zone in zones}
+    return tuple(reading for reading in readings if region.basins[region.station_by_id[reading.station].basin] in partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def _said(asked: Asked, found: History, progress: Progress) -> Listener:
         return listen(region, readings, progress, len(readings), tick_s)
     said = Listener(zone.id for zone in region.zones)
     trained = models_without(region, asked.leave_one_out, partial(progress, "models trained"))
-    parts = [(with_model(region, text), zones, of_basins(region, readings, zones)) for zones, text in trained]
+    parts = [(with_model(region, text), zones, beside(region, readings, zones)) for zones, text in trained]
     for number, (other, zones, mine) in enumerate(parts):
         heard_of = listen(other, mine, partial(_part, progress, f"part {number + 1} of {len(parts)}"), len(mine), tick_s)
         said.zones.update({zone: heard_of.zones[zone] for zone in zones})
