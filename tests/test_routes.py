@@ -12,14 +12,15 @@ import pytest
 from channel_centre import Centre
 from channel_conformance import *  # noqa: F403 - the suite
 from channel_conformance import Side
+from typer.testing import CliRunner
 
-from warning import config_routes
+from warning import cli, config_routes, config_routes_check
 from warning.deployment import Deployment
 from warning.dispatch.channel import Outcome, Part, Sending
 from warning.dispatch.channels import Asks, build
 from warning.dispatch.routed import Routed
 from warning.dispatch.sms import text_of
-from warning.errors import ConfigError
+from warning.errors import ConfigError, ExitCode
 from warning.facts import ChannelState, Fact, RouteState
 from warning.model import DeliveryState as State
 from warning.rehearsal.telecom import Behaviour, Telecom
@@ -268,6 +269,55 @@ def test_what_is_wrong_is_said_with_its_place_and_fix(tmp_path: Path, old: str, 
     assert old in FILE
     with pytest.raises(ConfigError, match=said):
         read(tmp_path, FILE.replace(old, new))
+
+
+WRONG = """
+receipts: {port: 8086, url: "http://ews.example.org/?a=b", token: "file:token"}
+sms:
+  - smpp: {name: jazz, host: "smpp://smsc.example.net:2775", user: a-system-id-of-20-octets, password: env:LONG, sender: "Flood warning !"}
+  - kannel: {name: spare, url: "http://ews:pw@10.0.0.7:13013/cgi-bin/sendsms", user: ews, password: env:NONE}
+email:
+  - smtp: {name: relay, host: mail.example.org, sender: "Flood warning", tls: none, user: ews, password: env:LONG}
+voice:
+  - asterisk: {name: pbx, spool: /no/such/spool, dial: "PJSIP/{number}@trunk"}
+broadcast:
+  - cap: {name: cbe, url: "http://cbe.example.net/cap", certificate_file: ews.pem, key_file: ews.pem}
+"""
+
+
+def test_all_that_would_not_work_is_said_at_once_with_file_key_and_fix(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a1" * 12)
+    (tmp_path / "ews.pem").write_text("no certificate")
+    file = tmp_path / "routes.yaml"
+    file.write_text(WRONG.replace('"file:token"', f'"file:{tmp_path}/token"'))
+    region = world.region(tmp_path / "region", [world.contact(1, channels=("card", "sms"))])
+    found = config_routes_check.check(file, region, {"LONG": "more than eight"})
+    said = {problem.where.rpartition(" (")[2].rstrip(")"): problem for problem in found}
+    assert all(problem.fix and str(file) in problem.where for problem in found)
+    assert {key for key, problem in said.items() if problem.fatal} == {
+        "sms.jazz.host",
+        "sms.jazz.user",
+        "sms.jazz.sender",
+        "sms.spare.url",
+        "sms.spare",  # its secret
+        "email.relay.sender",
+        "email.relay.tls",
+        "broadcast.cbe.certificate_file",
+        "receipts.url",
+    }
+    warned = {key for key, problem in said.items() if not problem.fatal}
+    assert warned == {"sms.jazz.password", "voice.pbx.spool", "broadcast.cbe.url", "card"}
+    assert "eight" not in " ".join(map(str, found)).replace("more than", ""), "no secret is said aloud"
+
+
+def test_check_says_what_is_wrong_with_the_routes(tmp_path: Path) -> None:
+    world.region(tmp_path)
+    (tmp_path / "routes.yaml").write_text("sms:\n  - smpp: {name: jazz, host: 'a b', user: ews, password: env:NO_SUCH_VARIABLE}\n")
+    done = CliRunner().invoke(cli.app, ["check", str(tmp_path), "--routes", str(tmp_path / "routes.yaml")])
+    assert done.exit_code == ExitCode.CONFIG
+    assert (
+        "(sms.jazz.host): 'a b' is no host (a name or address alone" in done.output and "env:NO_SUCH_VARIABLE cannot be read" in done.output
+    )
 
 
 @pytest.mark.parametrize(

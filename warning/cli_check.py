@@ -20,12 +20,16 @@ Readings = Annotated[
     list[Path], typer.Option("--readings", help="CSV: station, parameter, time, value, unit; again for more", exists=True, dir_okay=False)
 ]
 
+RoutesFile = Annotated[
+    Path | None, typer.Option("--routes", help="routes.yaml; default: WARNING_ROUTES_FILE", dir_okay=False)
+]
 
-def check(region: Name, against: Against = None) -> None:
-    """Print everything that is wrong with a region's folder: file, line or key, and the fix; then notes that nobody need heed."""
+
+def check(region: Name, against: Against = None, routes: RoutesFile = None) -> None:
+    """Print everything that is wrong with a region's folder, and with the ways out: file, line or key, and the fix; then notes."""
     import os
 
-    from warning import config, config_cash, config_datastreams, config_readers, config_sources, config_survey
+    from warning import config, config_cash, config_datastreams, config_readers, config_routes_check, config_sources, config_survey
     from warning.alerts.budget import budget_problems
     from warning.config_devices import device_problems
     from warning.pipeline.trained import model_problems
@@ -34,7 +38,11 @@ def check(region: Name, against: Against = None) -> None:
 
     files = (config_sources.check, config_readers.check, config_datastreams.check, config_cash.check, device_problems)  # of the ways in
     problems = config.check(region, also=(budget_problems, model_problems, *files))
-    problems += keys.problems(from_environment(os.environ).signing_keys, keys.today())
+    deployment = from_environment(os.environ)
+    problems += keys.problems(deployment.signing_keys, keys.today())
+    if ways := str(routes or deployment.routes_file):
+        usable = not any(problem.fatal for problem in problems)
+        problems += config_routes_check.check(ways, config.load(region) if usable else None, os.environ)
     before = None
     if against is not None:
         before = config.load(against)

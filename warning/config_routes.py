@@ -195,12 +195,24 @@ def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.envir
     """The routes of a file; none for "". Raises ConfigError with all that is wrong."""
     if not str(path):
         return Routes()
-    file, problems = Path(path), list[Problem]()
-    model = read_yaml(file, RoutesModel, problems)
-    routes = _routes(model, file, environment, problems) if model else Routes()
+    _, routes, problems = read(Path(path), environment)
     if problems:
         raise ConfigError(problems)
     return routes
+
+
+def read(file: Path, environment: Mapping[str, str]) -> tuple[RoutesModel | None, Routes, list[Problem]]:
+    """As it is written, what it amounts to, and all that is wrong."""
+    problems = list[Problem]()
+    model = read_yaml(file, RoutesModel, problems)
+    return model, _routes(model, file, environment, problems) if model else Routes(), problems
+
+
+def secret_of(reference: str, environment: Mapping[str, str]) -> str | None:
+    """What stands where it says; None where it cannot be read."""
+    problems = list[Problem]()
+    found = _secret(reference, environment=environment, where="", problems=problems)
+    return None if problems else found
 
 
 def _routes(model: RoutesModel, file: Path, environment: Mapping[str, str], problems: list[Problem]) -> Routes:
