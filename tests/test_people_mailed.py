@@ -214,6 +214,9 @@ async def test_without_a_relay_it_waits_for_a_person(house: House) -> None:
     await house.round()
     assert (await house.now(one)).state == "pending" and house.mails.mails == []
     assert (await house.directory.subscriptions.confirm(one.id, ADDRESS, "Ayesha")).state == "active"
+    async with house.directory.tables.together() as connection:
+        lines = [each for each in await connection.execute(chain.acts.select()) if one.id in each.body]
+    assert [(line.kind, "Ayesha" in line.body, "village.example" in line.body.lower()) for line in lines] == [("confirmed", True, False)]
 
 
 def test_what_a_stranger_calls_himself_makes_no_header_and_no_link(tmp_path: Path) -> None:

@@ -39,12 +39,13 @@ class House:
 
     def __init__(self, region: Region, ledger: Ledger, report: Report) -> None:  # noqa: F811
         self.facts, self.notices, self.now_ms = list[Fact](), list[dict](), NOW + 86_400_000
+        self.live = False
         self.report, self.region, self.ledger = report, region, ledger
         self.reports = self.started()
 
     def started(self) -> Reports:
         async def operators() -> list[Contact]:
-            return [world.contact(9, hook="desk")]
+            return [world.contact(9, hook="desk", live=self.live)]
 
         async def tell(contact: Contact, identifier: str, body: str) -> None:
             self.notices.append(json.loads(body))
@@ -143,6 +144,41 @@ async def test_one_that_nobody_can_read_keeps_no_other_back_and_is_taken_once_it
     house.report = replace(house.report, folder=str(tmp_path / "nowhere"))
     await house.started().look(house.report)
     assert house.facts[-1].error == "FileNotFoundError"
+
+
+async def test_what_nobody_foresaw_in_a_report_ends_nothing_and_is_not_tried_for_ever(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(tmp_path / "in", "1.csv", HEAD + "a\0b;OK\n", house.now_ms, 300)
+    drop(tmp_path / "in", "2.csv", HEAD + "b;OK\n", house.now_ms, 200)
+
+    def dies(*_: object) -> None:
+        raise RuntimeError("nobody foresaw it")
+
+    said = module.said_in
+    monkeypatch.setattr(module, "said_in", dies)
+    await house.reports.look(house.report)
+    await house.reports.look(house.report)
+    assert [fact.error for fact in house.facts] == ["RuntimeError", "RuntimeError"]
+    monkeypatch.setattr(module, "said_in", said)
+    await house.started().look(house.report)
+    assert [fact.error for fact in house.facts[2:]] == ["ConfigError", ""], "a zero byte is named; PostgreSQL would not even look"
+
+
+async def test_an_exercise_tells_no_live_operator(house: House, tmp_path: Path) -> None:
+    house.live = True
+    drop(tmp_path / "in", "night.csv", HEAD + "x;OK\n", house.now_ms)
+    await house.reports.look(house.report)
+    assert len(house.facts) == 1 and house.notices == []
+
+
+async def test_a_place_without_its_report_is_asked_every_quarter_of_an_hour(house: House, tmp_path: Path) -> None:
+    house.report = replace(house.report, folder=str(tmp_path / "nowhere"))
+    reports = house.started()
+    for minutes, failures in ((0, 1), (1, 1), (16, 2)):
+        house.now_ms += 60_000 * minutes
+        await reports.round()
+        assert len(house.facts) == failures
 
 
 async def test_from_a_url_yesterdays_once_the_hour_has_come(house: House, httpserver: HTTPServer) -> None:

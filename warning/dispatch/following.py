@@ -18,6 +18,7 @@ from warning.dispatch.resending import Resends
 from warning.dispatch.returned import Returned
 from warning.dispatch.waiting import Waiting
 from warning.dispatch.webhook import WebhookChannel
+from warning.errors import Unavailable
 from warning.facts import Listener
 from warning.model import AlertEvent, DeliveryState
 from warning.people.tables import address
@@ -77,7 +78,10 @@ class Following:
             await self._waiting.look(self._now_ms(), self._decided.standing.once)
         if self._returned is not None and not self._deployment.replay:
             await self._returned.look(self._decided.standing, self._now_ms())
-        await self._gathering.gather()
+        try:
+            await self._gathering.gather()
+        except Unavailable as error:  # it stands in its own chain, and follows
+            log.warning("what people said waits for the audit: %s", error)
 
     async def untold(self, event: AlertEvent) -> None:
         """Operators hear of a warning that nobody is told of."""

@@ -37,7 +37,9 @@ def _said(text: str, name: str, columns: Mapping[str, str], states: Mapping[str,
         for row in reader:
             message_id, word = (row[named["message_id"]] or "").strip(), (row[named["state"]] or "").strip()
             at = f"{name}:{reader.line_num}"
-            if not message_id:
+            if "\0" in message_id:
+                problems.append(Problem(at, "a message id holds a zero byte", "ask the centre for a whole report"))
+            elif not message_id:
                 problems.append(Problem(at, f"{named['message_id']} is empty", "each line names a message"))
             elif word.upper() not in states:
                 fix = f"--state {word or 'WORD'}=delivered|failed|pending, states: in routes.yaml"

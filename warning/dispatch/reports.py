@@ -30,6 +30,7 @@ from warning.dispatch.reconcile import CHUNK, Difference, Found, Said, hold
 from warning.dispatch.report_file import said_in
 from warning.errors import ConfigError, Unavailable
 from warning.facts import Listener
+from warning.model import Status
 from warning.people.told import Reconciled
 from warning.region import Contact, Region
 from warning.routes import Report
@@ -44,6 +45,7 @@ MOST_KEPT = 1000  # differences of one report
 MOST_TOLD = 50  # in a notice
 YOUNGEST_MS, OLDEST_MS = 86_400_000, 8 * 86_400_000  # age of parts of which somebody should have said something
 FETCH_S = 120.0
+AGAIN_MS = 15 * 60_000  # after a place that did not give one
 KEPT_DAYS = 30  # files of a folder that are older are not looked at
 
 Tell = Callable[[Contact, str, str], Awaitable[None]]
@@ -75,6 +77,7 @@ class Reports:
         self._region, self._reports, self._ledger, self._listen, self._now_ms = region, reports, ledger, listen, now_ms
         self._operators, self._tell = operators, tell
         self._seen: set[str] = set()
+        self._again_ms: dict[str, int] = {}  # route -> not asked before
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -82,9 +85,14 @@ class Reports:
             await asyncio.Event().wait()
         await self._tell_newest()
         while True:
-            for report in self._reports:
-                await self.look(report)
+            await self.round()
             await asyncio.sleep(EVERY_S)
+
+    async def round(self) -> None:
+        """Looks at each place, but for those that gave none a moment ago."""
+        for report in self._reports:
+            if self._now_ms() >= self._again_ms.get(report.route, 0):
+                await self.look(report)
 
     async def _tell_newest(self) -> None:
         """What is known of the newest report of each route; where there was none, it is waited for from now on."""
@@ -102,8 +110,12 @@ class Reports:
         """Takes what is new of one route. What is wrong with one report keeps no other back."""
         try:
             found = await asyncio.to_thread(self._in_folder, report) if report.folder else await self._fetched(report)
-        except (OSError, httpx.HTTPError, ValueError) as error:
+        except (DBAPIError, Unavailable) as error:
+            log.error("the ledger does not answer, reports wait: %s", error)
+            return
+        except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             self._failed(report, error)
+            self._again_ms[report.route] = self._now_ms() + AGAIN_MS
             return
         for taken in found:
             try:
@@ -112,6 +124,9 @@ class Reports:
                 log.error("the ledger does not answer, reports wait: %s", error)
                 return
             except (ConfigError, OSError, ValueError) as error:
+                self._failed(report, error)
+            except Exception as error:  # what nobody foresaw in a stranger's file must not end the dispatcher, at each start anew
+                log.exception("a report of %s", report.route or "the SMS centre")
                 self._failed(report, error)
             self._seen.add(taken.mark)
 
@@ -212,8 +227,10 @@ class Reports:
         except Unavailable as error:
             log.error("operators are not told of the report: %s", error)
             return
-        body = body_of(self._region.id, row)
+        body, live = body_of(self._region.id, row), self._region.status is Status.ACTUAL
         for contact in told:
+            if contact.live is not live:  # an exercise wakes nobody who works on floods
+                continue
             await self._tell(contact, f"report:{row['route']}:{row['digest'][:16]}:{contact.id}".replace(".", "~"), body)
 
 

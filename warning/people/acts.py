@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.proof import chain
 
-CONSENT, JOINED, LANGUAGE, IMPORT, REMOVAL = "consent", "joined", "language", "import", "removal"
+CONSENT, JOINED, LANGUAGE, IMPORT, REMOVAL, CONFIRMED = "consent", "joined", "language", "import", "removal", "confirmed"
 MOST_TAGS = 500  # of one removal
 
 
@@ -43,6 +43,12 @@ async def removed(connection: AsyncConnection, contacts: Iterable[str], count: i
     salt = await chain.salt(connection)
     tags = [chain.tag(salt, one) for one in contacts][:MOST_TAGS]
     await chain.enter(connection, REMOVAL, at_ms, contacts=tags, count=count, by=by)
+
+
+async def confirmed(connection: AsyncConnection, subscription: str, address: str, at_ms: int, *, by: str) -> None:
+    """A person has made sure that an agency's e-mail address is its own."""
+    whose = chain.tag(await chain.salt(connection), address.lower())
+    await chain.enter(connection, CONFIRMED, at_ms, subscription=subscription, who=whose, by=by, how="person")
 
 
 def _by(by: str, address: str) -> str:

@@ -19,8 +19,10 @@ import sqlalchemy as sql
 from warning.database import Tables
 from warning.errors import InputError
 from warning.model import AlertEvent, Level
+from warning.people import acts
 from warning.people.interest import Interest
 from warning.people.tables import AT_ONCE, NUMBER
+from warning.proof import chain
 from warning.region import Contact, Zone
 
 CONTACT = "agency-"
@@ -228,7 +230,10 @@ class Subscriptions:
             )
         values = {"state": "active", "reason": f"confirmed by {by}"[:300], "errand": "", "changed_ms": self._clock()}
         same = sql.and_(_COLUMNS.id == id, _COLUMNS.address == address, _COLUMNS.state == found.state)
-        await self._tables.run(sql.update(SUBSCRIPTIONS).where(same).values(**values))
+        await chain.made(self._tables)
+        async with self._tables.together() as connection:
+            if (await connection.execute(sql.update(SUBSCRIPTIONS).where(same).values(**values))).rowcount:
+                await acts.confirmed(connection, id, address, self._clock(), by=by)
         now = await self._present(id)
         if (now.address, now.state) != (address, "active"):  # its owner may have changed it since the person looked
             raise InputError(f"{id} has another address", reason="address", field="email", fix="look at it again: GET /v1/subscriptions/ID")
