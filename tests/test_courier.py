@@ -115,7 +115,7 @@ async def test_a_lane_whose_way_breaks_in_an_unforeseen_manner_goes_on(monkeypat
 
     gate = asyncio.Event()
     gate.set()
-    lane = Lane("sms", 2, prepare, ready, gate, world.now_ms)
+    lane = Lane("sms", lambda: 2, prepare, ready, gate, world.now_ms)
     running = asyncio.create_task(lane.run())
     try:
         for number in range(1, 5):

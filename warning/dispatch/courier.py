@@ -9,6 +9,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from warning.alerts.languages import told_in
 from warning.alerts.rules import HELD
@@ -83,7 +84,7 @@ class Courier:
         channel = self.channels.get(item.channel)
         name = channel.lane(contact) if contact and channel else "nowhere"
         if name not in self.lanes:
-            width, ready = (channel.width(name), channel.ready) if channel and contact else (1, _at_once)
+            width, ready = (partial(channel.width, name), channel.ready) if channel and contact else (lambda: 1, _at_once)
             lane = self.lanes[name] = Lane(name, width, self.prepare, ready, self.gate, self.wall_ms, Queue(self._dropped))
             self._running.append(asyncio.create_task(lane.run(), name=f"lane {name}"))
         self.lanes[name].add(item, contact.districts[0] if contact and contact.districts else "", first=first)

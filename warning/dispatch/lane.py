@@ -150,13 +150,13 @@ Work = Coroutine[Any, Any, None]  # sends one delivery and closes it
 
 @dataclass
 class Lane:
-    """Works a queue off, ``width`` at a time, while ``gate`` is open and ``ready`` returns.
+    """Works a queue off, ``width()`` at a time, while ``gate`` is open and ``ready`` returns.
 
     ``prepare`` gets as many as there is room for, and says for each what is left to do; None: nothing.
     """
 
     name: str
-    width: int
+    width: Callable[[], int]
     prepare: Callable[[Sequence[Open]], Awaitable[Sequence[Work | None]]]
     ready: Callable[[], Awaitable[None]]
     gate: asyncio.Event
@@ -179,7 +179,7 @@ class Lane:
             await self.gate.wait()
             try:
                 await self.ready()
-                items = self.queue.take_some(self.wall_ms(), min(self.width - self._going, AT_ONCE))
+                items = self.queue.take_some(self.wall_ms(), min(self.width() - self._going, AT_ONCE))
             except Exception:  # nobody waits for this task: it would end unseen, and its messages with it
                 log.exception("lane %s stands; it goes on in %d ms", self.name, AGAIN_MS)
                 await asyncio.sleep(AGAIN_MS / 1000)
@@ -239,7 +239,7 @@ class Lane:
         task.add_done_callback(self._under_way.discard)
 
     async def _wait(self) -> None:
-        next_ms = self.queue.next_ms() if self._going < self.width else None
+        next_ms = self.queue.next_ms() if self._going < self.width() else None
         timeout = None if next_ms is None else max(next_ms - self.wall_ms(), 1) / 1000
         try:
             await asyncio.wait_for(self._wake.wait(), timeout)

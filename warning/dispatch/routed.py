@@ -30,7 +30,11 @@ class Way(Protocol):
     """One route. ``name`` "": the ids of its messages stand as the gateway gave them."""
 
     name: str
-    window: int
+
+    @property
+    def window(self) -> int:
+        """How many messages may be claimed for it at once, now."""
+        ...
 
     @property
     def up(self) -> bool:

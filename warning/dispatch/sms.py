@@ -26,7 +26,7 @@ from warning.region import Contact
 log = logging.getLogger(__name__)
 
 SOON = {"unavailable", "reset", "stopped", "throttled"}  # the link's fault, not the phone's
-AHEAD, AHEAD_S, MOST_AHEAD = 3, 1.0, 1200  # messages that are claimed: so many times the window, or as many as go in that time
+AHEAD_S, LEAST_AHEAD, MOST_AHEAD = 1.5, 32, 1500  # messages that are claimed at once
 LEAST_VALIDITY_S, MOST_VALIDITY_S = 60, 48 * 3600
 TOO_FAST = {SmppCommandStatus.ESME_RTHROTTLED, SmppCommandStatus.ESME_RMSGQFUL}
 PASSING = {  # the same message may be taken later
@@ -69,14 +69,15 @@ def words_of(words: Words, sending: Sending) -> Text:
 class SmsChannel:
     """The SMS centre of one deployment. Deliveries share one lane.
 
-    ``window`` submits are under way at once, and as many messages as go in AHEAD_S: the ledger writes of the next while these are answered.
+    ``submits`` are under way at once. So many messages are claimed as go in AHEAD_S at the pace that the centre allows, for the ledger
+    writes of the next ones while these are answered; not more, for what is claimed no newer revision and no more urgent one overtakes.
     """
 
     deployment: Deployment
     words: Words
     on_receipt: OnReceipt
     on_state: OnState
-    window: int = 128
+    submits: int = 128
     most_per_s: float = 1000.0
     answer_within_s: float = 20.0
     carry_on_s: float = 60.0  # how long one message is offered to a centre that says "too fast"
@@ -84,8 +85,7 @@ class SmsChannel:
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.most_per_s)
-        self._submits = Window(self.window)
-        self.window = max(AHEAD * self.window, min(round(AHEAD_S * self.most_per_s), MOST_AHEAD))
+        self._submits = Window(self.submits)
         where = self.deployment
         check(where)
         self.link = Link(
@@ -108,6 +108,11 @@ class SmsChannel:
 
     def width(self, lane: str) -> int:
         return self.window
+
+    @property
+    def window(self) -> int:
+        """Messages that are claimed at once."""
+        return min(max(round(AHEAD_S * self.pace.rate), LEAST_AHEAD), MOST_AHEAD)
 
     async def ready(self) -> None:
         await self.link.bound()
