@@ -17,12 +17,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from operate_records import CUSEC, Records, decided, indus, send
 from playwright.async_api import Page, async_playwright
 from services import absent, embedded
+from sqlalchemy import insert
 
 from warning.deployment import Deployment
-from warning.model import Level
+from warning.dispatch import tables
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.rows import Position
+from warning.model import AlertEvent, EventKind, Level, to_json
 from warning.operate import api
 from warning.region import Region
 from warning.stream.broker import EmbeddedBroker
@@ -93,12 +98,27 @@ async def house(region: Region, folder: Path, made: Records, *, replay: bool = T
         where = Deployment(bootstrap=broker.bootstrap, prefix="replay-page.", directory=folder, embedded=True, replay=replay)
         await ensure_topics(where, region.partitions)
         await send(where, region, made)
+        await nobody_hears(where, region, made.in_force["RAV-SHAHDARA"])
         async with api.serve(api.create_app(region, where), "127.0.0.1", 0) as port, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             try:
                 yield House(f"http://127.0.0.1:{port}", broker, where, made, browser)
             finally:
                 await browser.close()
+
+
+async def nobody_hears(where: Deployment, region: Region, event: AlertEvent) -> None:
+    """As the dispatcher's ledger says it."""
+    ledger = await Ledger.open(where.database, region.id)
+    try:
+        raised = event.alert.identifier.rpartition(".")[0] + ".0"  # people heard of this one, the page shows what renewed it
+        told = replace(event.alert, identifier=raised, revision=0, kind=EventKind.RAISE)
+        for number, one in enumerate((replace(event, alert=told), event), 1):
+            await ledger.begin(one, to_json(one), Position("alerts", 0, number, "a", "b"))
+        async with ledger.writing() as connection:
+            await connection.execute(insert(tables.untold).values(alert=raised, since_ms=told.sent_ms))
+    finally:
+        await ledger.close()
 
 
 async def text(page: Page, selector: str) -> str:
@@ -135,6 +155,8 @@ async def on_a_desk(running: House, region: Region) -> None:
         shown = await card.inner_text()
         assert region.class_names[event.alert.level]["en"] in shown
         assert event.alert.hazard.words[0] in shown, "the reason"
+        assert "NOBODY is told of this warning" in await card.locator(".tag.reach").inner_text()
+        assert await page.locator(".tag.reach").count() == 1, "of no other"
         href = await card.locator("a").get_attribute("href")
         document = await page.evaluate("async (url) => (await fetch(url)).text()", href)
         assert document == event.cap

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import channel_world as world
+import httpx
 import pytest
 from sqlalchemy import event as happens
 from sqlalchemy import insert, select
@@ -21,6 +22,7 @@ from warning.dispatch.channel import Outcome
 from warning.facts import AlertHandled, AlertsUntold, Fact
 from warning.model import DeliveryState as State
 from warning.model import EventKind, Level
+from warning.operate import api
 from warning.people.consent import say
 from warning.people.imports import leave, merge
 from warning.people.unreached import Unreached
@@ -392,3 +394,16 @@ async def test_a_class_that_all_chose_not_to_hear_of_an_exercise_and_what_waits_
         of.planner.look_again()
         await planned(of.planner)
         assert await untold(of) == [high.alert.identifier]
+
+
+async def test_the_api_names_what_does_not_get_to_all_whom_it_should(tmp_path: Path) -> None:
+    async with watched(tmp_path, world.contact(1, phone=False), world.contact(2, office="dc", consent=False)) as of:
+        event = await of.warn()
+        await of.look(0)
+        await untold(of)
+        app = api.create_app(of.told.region, of.told.where, clock=lambda: of.at_ms / 1000)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            said = (await client.get("/v1/reach")).json()
+    assert said["known"] is True
+    [one] = said["alerts"]
+    assert (one["identifier"], one["without_way"], one["nobody_left"]) == (event.alert.identifier, 2, 2) and one["untold_since"]

@@ -47,7 +47,7 @@ class Untold:
             rows = (await connection.execute(_candidates(now_ms, self.planner.withheld()))).all()
         for row in rows:
             event = DECODER.decode(row.value)
-            if self.planner.may(event, None, now_ms, knows=True, stands_in=True).allowed and (row.tried or not await self._wanted(event)):
+            if self._public(event, now_ms) and (row.tried or not await self._wanted(event)):
                 found[event.alert.identifier] = event
         async with self.ledger.writing() as connection:
             await _enter(connection, frozenset(found), now_ms)
@@ -59,6 +59,11 @@ class Untold:
         self._said = set(found)
         self.listen(AlertsUntold(len(found)))
         return frozenset(found)
+
+    def _public(self, event: AlertEvent, now_ms: int) -> bool:
+        """What renews it may hold it in force beyond its end."""
+        at_ms = min(now_ms, event.alert.expires_ms - 1)
+        return self.planner.may(event, None, at_ms, knows=True, stands_in=True).allowed
 
     async def _wanted(self, event: AlertEvent) -> bool:
         """Whether there is anybody who chose to hear of higher classes alone."""
@@ -72,7 +77,9 @@ def _candidates(now_ms: int, withheld: frozenset[str]) -> Select[tuple[bytes, bo
     later = exists().where(newer.c.chain == a.chain, newer.c.revision > a.revision, newer.c.kind.notin_(UNTOLD))
     its = exists().where(d.chain == a.chain, d.revision >= a.revision, ~d.contact.startswith(SUBSCRIBED, autoescape=True))
     query = select(a.value, its.correlate(t.alerts).label("tried"))
-    query = query.where(a.expires_ms > now_ms, a.kind.notin_((*UNTOLD, *OVER)), a.identifier.notin_(withheld))
+    holds = exists().where(newer.c.chain == a.chain, newer.c.revision >= a.revision, newer.c.expires_ms > now_ms)  # it, or what renews it
+    over = exists().where(newer.c.chain == a.chain, newer.c.revision > a.revision, newer.c.kind.in_(OVER))
+    query = query.where(holds, ~over, a.kind.notin_((*UNTOLD, *OVER)), a.identifier.notin_(withheld))
     query = query.where(~later.where(newer.c.identifier.notin_(withheld)), ~exists().where(t.plans.c.chain == a.chain))
     query = query.where(~its.where(d.state.notin_(GIVEN_UP)).correlate(t.alerts))
     return query.where(~its.where(d.state == DeliveryState.REFUSED.value, d.reason.in_(MEANT)).correlate(t.alerts))

@@ -6,6 +6,8 @@ look at every link of a mail press no buttons. ``urls: {acknowledge: https://...
 
 from __future__ import annotations
 
+import logging
+import time
 from html import escape
 from typing import Annotated
 
@@ -14,16 +16,19 @@ from pydantic import BaseModel, Field
 
 from warning.alerts.lifecycle import chain_of
 from warning.deployment import Deployment
+from warning.errors import Unavailable
 from warning.operate import schema
 from warning.operate.admission import Admission, Who
 from warning.operate.desk import Desk, ProblemError
 from warning.operate.present import utc
 from warning.people.acknowledged import Acknowledgements
 from warning.people.tables import address
-from warning.people.unreached import Missed, Unreached
+from warning.people.unreached import Missed, Reach, Unreached
 from warning.region import named
 
 PATH = "/acknowledge"
+REACH_S = 5.0
+log = logging.getLogger(__name__)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="robots" content="noindex"><title>{title}</title>
@@ -39,6 +44,7 @@ class Answers:
         self.desk, self.admission = desk, admission
         self.kept = Acknowledgements(address(deployment))
         self.unreached = Unreached(deployment.database, self.kept)
+        self.reach, self.reach_at = ReachOfAlerts(known=False, alerts=[]), float("-inf")
 
     def wall_ms(self) -> int:
         return round(self.desk.clock() * 1000)
@@ -81,11 +87,28 @@ class MissedContacts(BaseModel):
     next: str | None
 
 
+class ReachOfAlert(BaseModel):
+    """How far a warning in force gets."""
+
+    identifier: str
+    untold_since: Annotated[str | None, Field(description="since when NOBODY at all is told of it; null: somebody is")]
+    without_way: Annotated[int, Field(description="contacts that should hear and cannot be reached; others are told in their place")]
+    nobody_left: Annotated[int, Field(description="contacts not reached in whose place nobody was left to be told")]
+
+
+class ReachOfAlerts(BaseModel):
+    """``known`` false: the ledger does not answer, or no dispatcher has run yet."""
+
+    known: bool
+    alerts: list[ReachOfAlert]
+
+
 def router(answers: Answers) -> APIRouter:
     """Routes of answers."""
     routes = APIRouter(tags=["answers"])
     _links(routes, answers)
     _by_key(routes, answers)
+    _reach(routes, answers)
     return routes
 
 
@@ -148,6 +171,28 @@ def _by_key(routes: APIRouter, answers: Answers) -> None:
         found = await answers.unreached.of(identifier, after, limit)
         shown = [_shown(one) for one in found]
         return MissedContacts(alert=identifier, unreached=shown, next=found[-1].contact if len(found) == limit else None)
+
+
+def _reach(routes: APIRouter, answers: Answers) -> None:
+    @routes.get(
+        "/v1/reach", summary="Warnings in force that do not get to all whom they should", dependencies=[Depends(answers.admission.reads())]
+    )
+    async def reach() -> ReachOfAlerts:
+        """The same for all who ask within ``REACH_S``."""
+        if time.monotonic() - answers.reach_at >= REACH_S:
+            answers.reach_at = time.monotonic()
+            try:
+                found = await answers.unreached.reach(answers.desk.now_ms)
+                answers.reach = ReachOfAlerts(known=True, alerts=[_reached(one) for one in found])
+            except Unavailable as error:
+                log.debug("how far warnings get is not known: %s", error)  # without a dispatcher there is no ledger
+                answers.reach = ReachOfAlerts(known=False, alerts=[])
+        return answers.reach
+
+
+def _reached(one: Reach) -> ReachOfAlert:
+    since = None if one.untold_since_ms is None else utc(one.untold_since_ms)
+    return ReachOfAlert(identifier=one.alert, untold_since=since, without_way=one.without_way, nobody_left=one.nobody_left)
 
 
 def _shown(one: Missed) -> MissedContact:

@@ -48,6 +48,7 @@ _ESCALATIONS = sql.Table(
     *(sql.Column(name, sql.String) for name in ("alert", "contact", "step", "why", "to_contact", "to_channel")),
     sql.Column("at_ms", sql.BigInteger),
 )
+_UNTOLD_ALERTS = sql.Table("untold", _METADATA, sql.Column("alert", sql.String), sql.Column("since_ms", sql.BigInteger))
 _TOLD = tuple(kind.value for kind in EventKind if kind.told and kind is not EventKind.CLEAR)
 _UNTOLD = tuple(kind.value for kind in EventKind if not kind.told)
 _NEVER = (DeliveryState.REFUSED.value, DeliveryState.OVERTAKEN.value)  # nobody tried
@@ -85,6 +86,17 @@ class Missed:
     tried: tuple[Tried, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a warning in force gets. ``untold_since_ms``: since when nobody at all is told of it; None: somebody is. ``without_way``:
+    contacts that should hear and cannot be reached; ``nobody_left``: steps at whose end nobody was left to be told instead."""
+
+    alert: str
+    untold_since_ms: int | None
+    without_way: int
+    nobody_left: int
+
+
 class Unreached:
     """``url``: of the ledger's database. Raises Unavailable when it is away, or no dispatcher has made its tables yet."""
 
@@ -97,9 +109,28 @@ class Unreached:
     async def alerts(self, now_ms: int) -> list[str]:
         """Identifiers of what contacts were told and holds now, a chain once, the newest first."""
         newer, a = _ALERTS.alias("newer"), _ALERTS.c
-        later = sql.exists().where(newer.c.chain == a.chain, newer.c.revision > a.revision, newer.c.kind.notin_(_UNTOLD))
-        query = sql.select(a.identifier).where(a.kind.in_(_TOLD), a.expires_ms > now_ms, ~later).order_by(a.sent_ms.desc())
+        own, after = newer.c.chain == a.chain, newer.c.revision > a.revision
+        later = sql.exists().where(own, after, newer.c.kind.notin_(_UNTOLD))
+        holds = sql.exists().where(own, newer.c.revision >= a.revision, newer.c.expires_ms > now_ms)  # it, or what renews it
+        over = sql.exists().where(own, after, newer.c.kind == EventKind.EXPIRE.value)
+        query = sql.select(a.identifier).where(a.kind.in_(_TOLD), holds, ~over, ~later).order_by(a.sent_ms.desc())
         return [str(row.identifier) for row in await self._read(query)]
+
+    async def reach(self, now_ms: int) -> list[Reach]:
+        """Warnings in force that do not get to all whom they should, the newest first."""
+        alerts, d, e, u = await self.alerts(now_ms), _DELIVERIES.c, _ESCALATIONS.c, _UNTOLD_ALERTS.c
+        found: list[Reach] = []
+        for first in range(0, len(alerts), MOST):
+            some, count = alerts[first : first + MOST], sql.func.count()
+            untold = await self._read(sql.select(u.alert, u.since_ms).where(u.alert.in_(some)))
+            ways = sql.select(d.alert, count.label("n")).where(d.alert.in_(some), d.channel == NO_WAY)
+            ends = sql.select(e.alert, count.label("n")).where(e.alert.in_(some), e.step == "nobody_left")
+            since = {row.alert: row.since_ms for row in untold}
+            without = {row.alert: row.n for row in await self._read(ways.group_by(d.alert))}
+            left = {row.alert: row.n for row in await self._read(ends.group_by(e.alert))}
+            made = (Reach(one, since.get(one), without.get(one, 0), left.get(one, 0)) for one in some)
+            found += [one for one in made if one.untold_since_ms is not None or one.without_way or one.nobody_left]
+        return found
 
     async def of(self, alert: str, after: str = "", most: int = MOST) -> list[Missed]:
         """Of one alert, by contact, those behind ``after``; fewer than ``most``: there are no more."""

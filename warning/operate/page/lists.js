@@ -31,7 +31,20 @@ function mark(element, language) {
   return element;
 }
 
-function card(alert, region, select) {
+// Of all revisions of a warning: people hear of some, and a renewal stands here in place of the one that they heard of.
+export const chain = ({ identifier }) => identifier.replace(/\.\d+$/, "");
+
+// Whom a warning does not get to: what an operator has to do something about.
+function gaps(reach) {
+  if (!reach) return [];
+  const lines = [];
+  if (reach.untold_since) lines.push(say("untold", { since: time(reach.untold_since) }));
+  if (reach.without_way) lines.push(say("without_way", { number: reach.without_way }));
+  if (reach.nobody_left) lines.push(say("nobody_left", { number: reach.nobody_left }));
+  return lines.map((line) => make("p", "tag reach", line));
+}
+
+function card(alert, region, select, reach) {
   const { text, language } = words(alert);
   const item = make("li", `alert level-${alert.level}`);
   item.dataset.zone = alert.zone;
@@ -47,6 +60,7 @@ function card(alert, region, select) {
   else reasons.append(mark(make("li", "", withoutHeadline(text)), language));
   item.append(reasons);
   if (text?.instruction) item.append(mark(make("p", "instruction", text.instruction), language));
+  item.append(...gaps(reach));
   if (alert.withheld) item.append(mark(make("p", "tag", alert.withheld), "en"));
   if (ahead(alert.arrival, alert.sent)) item.append(make("p", "arrival", say("arrives", { time: time(alert.arrival) })));
   if (text?.area) item.append(mark(make("p", "area", `${say("areas")}: ${text.area}`), language));
@@ -61,9 +75,9 @@ function card(alert, region, select) {
   return item;
 }
 
-export function alerts(answer, region, select) {
+export function alerts(answer, region, select, reach) {
   document.getElementById("alert-count").textContent = answer.alerts.length ? String(answer.alerts.length) : "";
-  fill("alert-list", answer.alerts.length ? answer.alerts.map((alert) => card(alert, region, select)) : [make("li", "nothing", say("none"))]);
+  fill("alert-list", answer.alerts.length ? answer.alerts.map((alert) => card(alert, region, select, reach.get(chain(alert)))) : [make("li", "nothing", say("none"))]);
 }
 
 export function past(answer, region) {

@@ -7,7 +7,7 @@ import { choose, current, languages, nameOf, named, say } from "./words.js";
 
 const EVERY_MS = 4000;
 const SENSORS_EVERY_MS = 20000;
-const state = { region: null, zones: [], alerts: null, past: null, deliveries: null, sensors: null, selected: null, graph: null, heard: Date.now(), sensorsAt: 0, lost: false };
+const state = { region: null, zones: [], alerts: null, past: null, deliveries: null, reach: null, sensors: null, selected: null, graph: null, heard: Date.now(), sensorsAt: 0, lost: false };
 
 async function ask(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
@@ -46,7 +46,7 @@ function show(fit = false) {
   banners();
   const zones = new Map(state.zones.map((zone) => [zone.id, zone.properties]));
   map.show(state.zones, fit);
-  lists.alerts(state.alerts, state.region, select);
+  lists.alerts(state.alerts, state.region, select, new Map(state.reach.alerts.map((each) => [lists.chain(each), each])));
   lists.past(state.past, state.region);
   lists.deliveries(state.deliveries, state.region, zones);
   if (state.sensors) lists.sensors(state.sensors);
@@ -83,17 +83,17 @@ async function select(zone) {
 let before = "";
 async function poll() {
   try {
-    const [region, zones, alerts, past, deliveries] = await Promise.all([
-      ask("/v1/region"), ask("/v1/zones"), ask("/v1/alerts?current=true"), ask("/v1/alerts?limit=40"), ask("/v1/deliveries?limit=60"),
+    const [region, zones, alerts, past, deliveries, reach] = await Promise.all([
+      ask("/v1/region"), ask("/v1/zones"), ask("/v1/alerts?current=true"), ask("/v1/alerts?limit=40"), ask("/v1/deliveries?limit=60"), ask("/v1/reach"),
     ]);
     if (Date.now() - state.sensorsAt > SENSORS_EVERY_MS) {
       state.sensors = await ask("/v1/sensors");
       state.sensorsAt = Date.now();
     }
     if (state.selected) state.graph = await ask(`/v1/zones/${encodeURIComponent(state.selected)}`);
-    Object.assign(state, { region, zones: zones.features, alerts, past, deliveries, heard: Date.now(), lost: false });
+    Object.assign(state, { region, zones: zones.features, alerts, past, deliveries, reach, heard: Date.now(), lost: false });
     use(region);
-    const now = JSON.stringify([zones, alerts, past, deliveries, state.sensors, state.graph]);
+    const now = JSON.stringify([zones, alerts, past, deliveries, reach, state.sensors, state.graph]);
     if (now !== before) show(before === "");
     else { head(); banners(); }
     before = now;
