@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import channel_world as world
+import httpx
 import pytest
 from dispatch_house import T0, H, House
 from sqlalchemy import select, update
 from test_authority import authority
 from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401
 from test_languages import longest
-from test_ledger import NOW, accepted, ledger, planned, receipt, server, url  # noqa: F401
 from test_ledger_proof import exported_lines
+from typer.testing import CliRunner
 
 from warning import config, wiring_trace
 from warning.alerts import hand_words
@@ -30,14 +31,19 @@ from warning.alerts.budget import samples
 from warning.alerts.languages import LANGUAGES
 from warning.alerts.message import DRAFT_LANGUAGES, MOST_PARTS, sms
 from warning.alerts.rules import Silence
+from warning.cli import app
 from warning.deployment import Deployment
 from warning.dispatch import resending, resent, shown, tables
+from warning.dispatch.audience import Planned
 from warning.dispatch.ledger import Ledger
+from warning.dispatch.rows import Position, Record
 from warning.errors import InputError
 from warning.model import DeliveryState as State
-from warning.model import EventKind, Level
+from warning.model import EventKind, Level, to_json
+from warning.operate import api
 from warning.people import consent
 from warning.people.imports import merge
+from warning.people.keys import ApiKeys
 from warning.proof import audit
 from warning.proof.decisions import Resend
 
@@ -109,7 +115,7 @@ def test_the_mark_costs_no_name_no_part_too_many_and_hardly_ever_gives_way() -> 
 
 
 async def _the_ledger_says_so(where, wish: Resend, one: Resend) -> None:
-    ledger = await Ledger.open(where.database, "oak")  # noqa: F811
+    ledger = await Ledger.open(where.database, "oak")
     try:
         async with ledger._engine.connect() as connection:
             rows = [row async for row in shown.listed(connection, shown.Which(contact="c1"))]
@@ -325,3 +331,47 @@ async def test_killed_at_every_operation_it_goes_again_once(tmp_path: Path, monk
         marked += sum(got.values()) - len(contacts)
         at += STEP
     assert at > 20 and marked > 0, "a message was in flight at some kill"
+
+
+# --- by command and by API
+
+
+async def test_by_command_and_by_api_with_who_and_why(tmp_path: Path) -> None:
+    """A key's name stands for who decided, whatever is said; what cannot be has its status and its fix."""
+    region = config.load("indus")
+    where = Deployment(bootstrap="127.0.0.1:1", prefix="t.", directory=tmp_path)
+    event = world.event(region, region.zones[0].id, sent_ms=world.now_ms(), status=region.status)
+    await _stored(where, region, event)
+    identifier = event.alert.identifier
+    given = [identifier, "--who", "A. Khan", "--why", "mast", "--channel", "sms", "--directory", str(tmp_path), "--prefix", "t."]
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["alert", "resend", "--region", "indus", *given])
+    assert done.exit_code == 0 and f"{identifier} goes again (decision 1)" in done.output, done.output
+    twice = await asyncio.to_thread(CliRunner().invoke, app, ["alert", "resend", "--region", "indus", *given])
+    assert twice.exit_code != 0 and "is being sent again just so" in str(twice.exception or twice.output)
+    keys = ApiKeys(where.database, world.now_ms)
+    headers = {"authorization": f"Bearer {(await keys.create('B. Shah', ['operator']))[1]}"}
+    await keys.close()
+    made = api.create_app(region, where)
+    transport = httpx.ASGITransport(app=made, raise_app_exceptions=False)
+    async with made.router.lifespan_context(made), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        url = f"/v1/alerts/{identifier}/resending"
+        again = await client.post(url, json={"reason": "She asked", "contact": "c1"}, headers=headers)
+        assert (again.status_code, again.json()) == (201, {"identifier": identifier, "decision": 2, "by": "B. Shah"})
+        wrong = ({"contact": "c1"}, {"contact": "c9"}, {"channel": "broadcast"}, {"district": "nowhere"}, {"reason": ""}, {"by": "me"})
+        answers = [await client.post(url, json={"reason": "x", **more}, headers=headers) for more in wrong]
+        assert [answer.status_code for answer in answers] == [409, 422, 422, 422, 422, 422]
+        assert (await client.post("/v1/alerts/ews.indus.X.1.1/resending", json={"reason": "x"}, headers=headers)).status_code == 404
+        listed = await client.get("/v1/decisions", headers=headers, params={"subject": identifier.rpartition(".")[0]})
+    second, first = listed.json()["decisions"]
+    assert (first["by"], first["key"], first["what"]["reason"]) == ("A. Khan", "", "mast")
+    assert second["by"] == "B. Shah" and second["key"] and second["what"]["contact"] == "c1"
+
+
+async def _stored(where: Deployment, region, event) -> None:
+    """As a dispatcher left it: one contact was told."""
+    ledger = await Ledger.open(where.database, region.id)
+    try:
+        planned = (Planned(world.contact(1), "sms"),)
+        await ledger.plan(Record(event, to_json(event), planned, ()), Position("alerts", 0, 1, "first", "last"), T0, due_now=True)
+    finally:
+        await ledger.close()
