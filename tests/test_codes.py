@@ -315,16 +315,26 @@ async def test_without_its_database_the_page_does_not_call_a_true_warning_forged
         assert page.status_code == 503 and "did not send" not in page.text and "do what the warning says" in page.text
 
 
-async def test_behind_a_proxy_in_docker_each_who_asks_has_a_limit_of_his_own() -> None:
+@pytest.mark.parametrize(("place", "proxy"), [("compose", "172.18.0.1"), ("kubernetes", "10.42.3.7")])
+async def test_behind_a_proxy_each_who_asks_has_a_limit_of_his_own(place: str, proxy: str) -> None:
     """And none by an address that he writes himself: what the proxy saw is the last one."""
-    compose = yaml.safe_load((Path(__file__).parents[1] / "deploy/compose/compose.yaml").read_text(encoding="utf-8"))
+    deploy = Path(__file__).parents[1] / "deploy"
+    if place == "compose":
+        hosts = yaml.safe_load((deploy / "compose/compose.yaml").read_text("utf-8"))["services"]["api"]["environment"][
+            "FORWARDED_ALLOW_IPS"
+        ]
+    else:
+        every = yaml.safe_load_all((deploy / "kubernetes/warning.yaml").read_text("utf-8"))
+        api_of = next(one for one in every if one["kind"] == "Deployment" and one["metadata"]["name"] == "api")
+        [container] = api_of["spec"]["template"]["spec"]["containers"]
+        hosts = next(one["value"] for one in container["env"] if one["name"] == "FORWARDED_ALLOW_IPS")
     seen: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["client"][0])
 
-    behind = ProxyHeadersMiddleware(app, trusted_hosts=compose["services"]["api"]["environment"]["FORWARDED_ALLOW_IPS"])
-    for peer in ("172.18.0.1", "203.0.113.77"):
+    behind = ProxyHeadersMiddleware(app, trusted_hosts=hosts)
+    for peer in (proxy, "203.0.113.77"):
         scope: Any = {"type": "http", "scheme": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.5")]}
         await behind(scope, None, None)  # type: ignore[arg-type]
     assert seen == ["203.0.113.5", "203.0.113.77"]

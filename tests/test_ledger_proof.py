@@ -217,6 +217,9 @@ async def test_a_ledger_of_before_is_carried_over_and_its_open_messages_go(tmp_p
             assert {(row["route"], row["deadline_ms"], row["step"]) for row in rows} == {("", None, 0)}
             assert await opened.recover(NOW) == 1, "what was under way when the old version ended"
         check(await histories(opened), {row["id"]: row["state"] for row in rows} | {2: "unknown"})
+        with sqlite3.connect(path) as database:
+            assert [row[2] for row in database.execute("PRAGMA index_info(deliveries_chain)")] == ["chain", "contact"]
+        database.close()
         assert not audit.verify(await exported_lines(address)).faults
         assert len(await opened.unpublished(100)) == 5 and len((await opened.decisions())[0]) == 1
         await opened.close()

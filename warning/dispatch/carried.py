@@ -36,6 +36,7 @@ async def create(connection: AsyncConnection) -> None:
     if version in (1, 2):
         await connection.run_sync(_columns, (*NEW_IN_2, *NEW_IN_3) if version == 1 else NEW_IN_3)
     await connection.run_sync(t.metadata.create_all)
+    await connection.run_sync(_index)
     await chain.create(connection)
     if version == 1:
         await _first_transitions(connection)
@@ -65,6 +66,15 @@ def _version(connection: Connection) -> int:
     if there.has_table(t.versions.name):
         return int(connection.execute(select(t.versions.c.version)).scalar_one_or_none() or 0)
     return 1 if there.has_table(t.deliveries.name) else 0
+
+
+def _index(connection: Connection) -> None:
+    """The one by chain named no contact once: what is asked for each contact of a chain would read all of them."""
+    [wanted] = [one for one in t.deliveries.indexes if one.name == "deliveries_chain"]
+    for there in inspect(connection).get_indexes(t.deliveries.name):
+        if there["name"] == wanted.name and there["column_names"] != wanted.columns.keys():
+            wanted.drop(connection)
+            wanted.create(connection)
 
 
 def _columns(connection: Connection, new: Sequence[Column[Any]]) -> None:
