@@ -10,6 +10,7 @@ from pathlib import Path
 
 import channel_world as world
 import pytest
+import services
 from prometheus_client import CollectorRegistry
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select
@@ -22,14 +23,20 @@ from warning.cli import app
 from warning.dispatch import reports as module
 from warning.dispatch import tables as t
 from warning.dispatch.attempts import Claim, Close
+from warning.dispatch.database import reading
+from warning.dispatch.dispatcher import Dispatcher
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.reports import STILL_S, YOUNGEST_MS, Reports
 from warning.errors import ConfigError
 from warning.facts import Fact
 from warning.operate.metrics import Metrics
+from warning.people import consent
+from warning.people.directory import Directory
+from warning.people.tables import address
 from warning.people.told import Reconciled
+from warning.proof import chain
 from warning.region import Contact, Region
-from warning.routes import Report
+from warning.routes import Report, Routes
 
 HEAD = "MSGID;Stat\n"
 
@@ -254,3 +261,29 @@ async def test_the_command_names_what_differed(house: House, tmp_path: Path) -> 
         "jazz  night.csv  done  2 lines, 1 corrected, 1 unknown" in shown.output
         and "jazz/x  not in the ledger, delivered there" in shown.output
     )
+
+
+async def test_the_dispatcher_itself_takes_reports_and_what_people_said(tmp_path: Path) -> None:
+    """The process as it runs, over a broker: the folder of the one centre, and a consent on SQLite into the one chain."""
+    (tmp_path / "in").mkdir()
+    drop(tmp_path / "in", "night.csv", "id,state\nstranger,DELIVRD\n", world.now_ms())
+    region = world.region(tmp_path, [])
+    with services.embedded() as broker:
+        where = await world.deployment(broker.bootstrap, tmp_path, "reports")
+        directory = Directory(address(where), region)
+        await consent.say(directory, "+923001234567", given=False, at_ms=7, by="ayesha", how="person")
+        stop, facts = asyncio.Event(), list[Fact]()
+        routes = Routes(reports=(Report("", str(tmp_path / "in")),))
+        running = asyncio.create_task(Dispatcher(region, where, facts.append, routes=routes).run(stop))
+        try:
+            await world.until(lambda: any(isinstance(fact, Reconciled) and fact.unknown == 1 for fact in facts), what="the report")
+            await world.until(lambda: carried(where.database), what="the line")
+        finally:
+            stop.set()
+            await asyncio.gather(running)
+            await directory.close()
+
+
+async def carried(url: str) -> bool:  # noqa: F811
+    async with reading(url) as connection:
+        return any(row.kind == "consent" and row.at_ms == 7 for row in await connection.execute(chain.acts.select()))
