@@ -101,7 +101,7 @@ def _among(
         return f"{begin} WHERE {column.name} = ANY($1::{_array(column)}){others}{end}", (list(values), *also.values())
     others = "".join(f"{name} = ? AND " for name in also)
     some = f"{column.name} IN (SELECT value FROM json_each(?))"
-    return f"{begin} WHERE {others}{some}{end}", (*also.values(), json.dumps(list(values)))
+    return f"{begin} WHERE {others}{some}{end}", (*also.values(), json.dumps(list(values), ensure_ascii=False))
 
 
 def _array(column: Column[Any]) -> str:
