@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import mosquitto
+import msgspec
 import services
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
+from warning.model import Reading
 from warning.stream.kafka import KafkaLog
 
 from .breaks_processes import brokers_well
@@ -77,6 +79,7 @@ class Field(Fault):
 
     def feed(self, world: World, water: Water, readings_per_s: float, record: Path, chance: random.Random) -> Feed:
         assert self._around is not None
+        self._water = water
         return FieldFeed(world, water, readings_per_s, record, chance, self._mosquitto, self._around)
 
     async def inject(self, world: World, chance: random.Random, feed: Feed) -> None:
@@ -112,6 +115,25 @@ class Field(Fault):
             if time.monotonic() > until:
                 raise TimeoutError(f"readings.inbox is not read to its end after {INBOX_S:.0f} s: {world.keeper.tail('gateway')}")
             await asyncio.sleep(0.5)
+
+        await self._as_read(world)
+
+    async def _as_read(self, world: World) -> None:
+        """Each way has its own units, zone and encoding: what stands in the log is what the gauge read, then. Raises RuntimeError."""
+        wrong: list[Reading] = []
+
+        def take(offset: int, key: bytes | None, value: bytes | None) -> None:
+            if key is not None and value is not None:
+                one = msgspec.json.decode(value, type=Reading)
+                read = self._water.value(one.station, one.time_ms)
+                if read is None or one.value is None or abs(one.value - read) > 1e-6:
+                    wrong.append(one)
+
+        async with KafkaLog(world.deployment) as log:
+            for partition in range(world.region.partitions):
+                await log.read(world.deployment.readings, partition, take)
+        if wrong:
+            raise RuntimeError(f"{len(wrong)} readings are not what was read: {wrong[:3]}")
 
     async def _emptied(self, world: World) -> None:
         assert self._around is not None

@@ -102,6 +102,11 @@ class Water:
         for turn in range(self.size.rounds):
             yield [self._item(number, turn) for number in gauges]
 
+    def value(self, name: str, time_ms: int) -> float | None:
+        """What a gauge reads at a time, in m; None where it does not."""
+        turn, rest = divmod(time_ms - self._begin_ms, MINUTE_MS)
+        return None if rest or not 0 <= turn < self.size.rounds else float(self._item(int(name[1:]), turn)["value"])
+
     def _item(self, number: int, turn: int) -> Item:
         value = 1.0 + self._noise[(number * 31 + turn * 7) % 997]
         if number < self.size.zones:
