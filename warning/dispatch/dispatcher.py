@@ -39,6 +39,7 @@ from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.lookup import Lookup
 from warning.dispatch.notice import Notices
+from warning.dispatch.operators import OperatorPosts
 from warning.dispatch.outlet import drain, publish
 from warning.dispatch.planner import People, Planner
 from warning.dispatch.resending import Resends
@@ -109,7 +110,8 @@ class Dispatcher:
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
         operators, told = self._directory.operators, routes.reports
-        self._following = Following(region, deployment, self._people, self._webhooks, listen, self.now_ms, operators, told)
+        self._posts = OperatorPosts(self._webhooks, routes.email, region)
+        self._following = Following(region, deployment, self._people, self._posts, listen, self.now_ms, operators, told)
         asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen, self._code)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
@@ -204,7 +206,7 @@ class Dispatcher:
             asyncio.create_task(publish(ledger, deployment, self._listen), name="outlet"),
         ]
         assert self._beating is not None
-        zones = Notices(self._region, deployment, ledger, self._webhooks, self._listen, self._directory.operators)
+        zones = Notices(self._region, deployment, ledger, self._posts, self._listen, self._directory.operators)
         loops = [
             asyncio.create_task(stop.wait(), name="stop"),
             asyncio.create_task(self._consume(ledger), name="alerts"),

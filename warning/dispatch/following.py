@@ -12,15 +12,15 @@ from warning.dispatch.by_hand import ByHand
 from warning.dispatch.decided import Decided
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.notice import Operators
+from warning.dispatch.operators import OperatorPosts, told
 from warning.dispatch.planner import DECODER, People
 from warning.dispatch.reports import Reports
 from warning.dispatch.resending import Resends
 from warning.dispatch.returned import Returned
 from warning.dispatch.waiting import Waiting
-from warning.dispatch.webhook import WebhookChannel
 from warning.errors import Unavailable
 from warning.facts import Listener
-from warning.model import AlertEvent, DeliveryState
+from warning.model import AlertEvent
 from warning.people.tables import address
 from warning.proof.decisions import Decisions
 from warning.proof.gathered import Gathering
@@ -29,7 +29,6 @@ from warning.routes import Report
 
 log = logging.getLogger(__name__)
 
-RETRIES_S = (0.0, 5.0, 30.0)
 MOST_UNDER_WAY = 2_000  # a bound of the memory alone: how many go at once is the channel's affair
 
 
@@ -41,13 +40,13 @@ class Following:
         region: Region,
         deployment: Deployment,
         people: People,
-        webhooks: WebhookChannel,
+        posts: OperatorPosts,
         listen: Listener,
         now_ms: Callable[[], int],
         operators: Operators,
         reports: Sequence[Report] = (),
     ) -> None:
-        self._region, self._deployment, self._people, self._webhooks = region, deployment, people, webhooks
+        self._region, self._deployment, self._people, self._operator_posts = region, deployment, people, posts
         self._now_ms, self._listen, self._operators, self._reports = now_ms, listen, operators, reports
         self._decisions = Decisions(deployment.database, replay=deployment.replay)
         self._gathering = Gathering(address(deployment), deployment.database)
@@ -101,25 +100,17 @@ class Following:
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._operator_posts.close()
         await self._decisions.close()
         await self._gathering.close()
 
     async def _tell(self, contact: Contact, identifier: str, body: str) -> None:
         """Posts beside the loop that asks: an operator's dead endpoint holds nothing up."""
-        if not contact.webhook:
+        if not self._operator_posts.reaches(contact):
             return
         if len(self._under_way) >= MOST_UNDER_WAY:
             log.error("%s is not told of %s: %d notices are under way; the log has it", contact.id, identifier, MOST_UNDER_WAY)
             return
-        task = asyncio.create_task(self._post(contact, identifier, body))
+        task = asyncio.create_task(told(self._operator_posts, contact, identifier, body))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-
-    async def _post(self, contact: Contact, identifier: str, body: str) -> None:
-        for delay_s in RETRIES_S:
-            await asyncio.sleep(delay_s)
-            outcome = await self._webhooks.post(contact, identifier, body)
-            if outcome.state in (DeliveryState.DELIVERED, DeliveryState.FAILED):
-                break
-        if outcome.state is not DeliveryState.DELIVERED:
-            log.error("operator %s was not told of %s: %s %s", contact.id, identifier, outcome.reason, outcome.detail)

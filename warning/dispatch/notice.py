@@ -22,12 +22,12 @@ from sqlalchemy.exc import DBAPIError
 from warning.alerts.rules import Decision, may_leave
 from warning.deployment import Deployment
 from warning.dispatch.ledger import Ledger
+from warning.dispatch.operators import Posts, told
 from warning.dispatch.rows import Position
 from warning.dispatch.source import Source
-from warning.dispatch.webhook import WebhookChannel
 from warning.errors import Unavailable
 from warning.facts import Listener, OperatorNotice
-from warning.model import Alert, Certainty, DeliveryState, EventKind, Hazard, Level, Status
+from warning.model import Alert, Certainty, EventKind, Hazard, Level, Status
 from warning.region import Contact, Region
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ SPAN_MS = 60_000
 REPLAY_SPAN_MS = 3_600_000
 QUIET_S = 5.0  # so long nothing new in the log: what was collected is told
 MOST_UNDER_WAY = 2_000  # a bound of the memory alone: how many go at once, and that none that hangs counts, is the channel's affair
-RETRIES_S = (0.0, 5.0, 60.0)
 
 
 class Observed(msgspec.Struct):
@@ -80,14 +79,14 @@ class Collection:
         return ready
 
 
-Operators = Callable[[], Awaitable[list[Contact]]]  # those with a webhook; raises Unavailable
+Operators = Callable[[], Awaitable[list[Contact]]]  # those with a webhook or an e-mail address; raises Unavailable
 
 
 class Notices:
-    """Reads ``hazards`` and tells contacts with role operator, by log line, fact and webhook."""
+    """Reads ``hazards`` and tells contacts with role operator, by log line, fact, webhook and e-mail."""
 
     def __init__(
-        self, region: Region, deployment: Deployment, ledger: Ledger, channel: WebhookChannel, listen: Listener, operators: Operators
+        self, region: Region, deployment: Deployment, ledger: Ledger, channel: Posts, listen: Listener, operators: Operators
     ) -> None:
         self._operators = operators
         self._region, self._deployment, self._ledger, self._channel, self._listen = region, deployment, ledger, channel, listen
@@ -100,7 +99,7 @@ class Notices:
     async def run(self) -> None:
         """Until it is cancelled."""
         source = Source(self._deployment, self._deployment.hazards, self._listen, compacted=True)
-        told = await self._ledger.observed()
+        known = await self._ledger.observed()
         try:
             await source.start(await self._ledger.positions(self._deployment.hazards, ""))
             collections: dict[int, Collection] = {}
@@ -110,7 +109,7 @@ class Notices:
                     await self._idle(collections, read)
                     continue
                 number = batch.position.partition
-                collection = collections.setdefault(number, Collection(self._span_ms, dict(told)))
+                collection = collections.setdefault(number, Collection(self._span_ms, dict(known)))
                 for record in batch.records:
                     await self._see(collection, record)
                 read[number] = batch.position
@@ -150,7 +149,7 @@ class Notices:
         posts = [(contact, f"{name}:{contact.id}".replace(".", "~")) for contact in await self._told() if self._may(contact, changed[0])]
         if (room := max(0, MOST_UNDER_WAY - len(self._under_way))) < len(posts):
             log.error("notice %s is not sent to %d operators: %d are under way; the log has it", name, len(posts) - room, MOST_UNDER_WAY)
-        self._beside(self._tell_all(changed, [self._beside(self._deliver(*post, body)) for post in posts[:room]]))
+        self._beside(self._tell_all(changed, [self._beside(told(self._channel, *post, body)) for post in posts[:room]]))
 
     async def _tell_all(self, changed: list[Observed], posts: list[asyncio.Task[None]]) -> None:
         """What operators know is entered when each was told, or could not be: a crash before tells them again."""
@@ -175,12 +174,12 @@ class Notices:
         return task
 
     async def _told(self) -> list[Contact]:
-        """Operators with a webhook; where the directory is away those of contacts.csv, for this is not sent again."""
+        """Operators; where the directory is away those of contacts.csv, for this is not sent again."""
         try:
             return await self._operators()
         except Unavailable as error:
             log.error("the directory does not answer, the operators of contacts.csv are told: %s", error)
-            return [contact for contact in self._region.contacts if contact.role == "operator" and contact.webhook]
+            return [contact for contact in self._region.contacts if contact.role == "operator" and (contact.webhook or contact.email)]
 
     def _may(self, contact: Contact, observed: Observed) -> bool:
         """Asks the one gate, with the notice dressed as an alert: an exercise does not wake a live operator either."""
@@ -190,15 +189,6 @@ class Notices:
             _dressed(self._region, observed, status), contact, self._region, Decision((), (), replay, embedded), observed.at_ms
         )
         return verdict.allowed
-
-    async def _deliver(self, contact: Contact, identifier: str, body: str) -> None:
-        for delay_s in RETRIES_S:
-            await asyncio.sleep(delay_s)
-            outcome = await self._channel.post(contact, identifier, body)
-            if outcome.state in (DeliveryState.DELIVERED, DeliveryState.FAILED):
-                break
-        if outcome.state is not DeliveryState.DELIVERED:
-            log.error("operator %s was not told of %s: %s %s", contact.id, identifier, outcome.reason, outcome.detail)
 
 
 DECODER = msgspec.json.Decoder(Observed)

@@ -191,11 +191,12 @@ class Directory:
         return bool(await self.tables.run(query))
 
     async def operators(self) -> list[Contact]:
-        """Who runs the system and has a webhook: told of what goes wrong with it, and of what waits for a person, whatever their districts.
+        """Who runs the system, with a webhook or an e-mail address: told of what goes wrong and of what waits, whatever their districts.
 
         No agency that subscribed: its role is its own word, and what is not released yet is not for it.
         """
-        query = sql.select(contacts).where(contacts.c.role == "operator", contacts.c.webhook != "", _HEARS).order_by(contacts.c.id)
+        way = (contacts.c.webhook != "") | (contacts.c.email != "")
+        query = sql.select(contacts).where(contacts.c.role == "operator", way, _HEARS).order_by(contacts.c.id)
         return [contact_of(row) for row in await self.tables.run(query)]
 
     async def count(self) -> int:
