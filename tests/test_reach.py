@@ -407,3 +407,22 @@ async def test_the_api_names_what_does_not_get_to_all_whom_it_should(tmp_path: P
     assert said["known"] is True
     [one] = said["alerts"]
     assert (one["identifier"], one["without_way"], one["nobody_left"]) == (event.alert.identifier, 2, 2) and one["untold_since"]
+
+
+async def test_who_sleeps_is_passed_over_for_who_is_awake_and_waited_for_where_nobody_is(tmp_path: Path) -> None:
+    def asleep(of: Night) -> tuple[int, int]:
+        minute = (of.start_ms // 60_000 + of.told.region.utc_offset_s // 60) % 1440
+        return (minute - 60) % 1440, (minute + 120) % 1440
+
+    some = world.contact(1, office="dc", phone=False), world.contact(2, office="dc", rank=1, level=Level.EXCEPTIONAL)
+    for rooms, wanted in (((ROOM,), [("c1", "control_room", "c9")]), ((), [])):
+        async with reach(tmp_path / str(len(rooms)), *some, *rooms) as of:
+            await merge(of.told.directory, [replace(some[1], quiet=asleep(of))], "config", 2, by="test")
+            event = world.event(of.told.region, "A", level=Level.LOW, sent_ms=of.start_ms)
+            await of.told.enter(of.planner, event)
+            await planned(of.planner)
+            await of.look(1)
+            assert await of.steps() == wanted
+            await of.look(125)
+            assert await of.steps() == (wanted or [("c1", "office", "c2")])
+            assert len(of.opened) == 1, "where nobody was awake, the deputy in the morning"

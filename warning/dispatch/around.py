@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from warning.dispatch import steps
@@ -14,6 +14,8 @@ from warning.people.duty import on_duty
 from warning.people.unreached import MACHINES
 from warning.region import Contact
 
+To = Callable[[Sequence[Contact], Sequence[Contact]], Step]  # office, rooms -> the step
+
 
 @dataclass
 class Around:
@@ -24,6 +26,7 @@ class Around:
     offices: Mapping[str, list[Contact]]
     rooms: Sequence[Contact]
     districts: Sequence[str]
+    asleep: Callable[[Contact], bool] = lambda contact: False  # in his quiet hours, which hold this warning back
     people: dict[str, Contact] = field(init=False)
     _rooms_of: dict[tuple[str, ...], list[Contact]] = field(default_factory=dict)
 
@@ -32,16 +35,28 @@ class Around:
         self.people = {one.id: one for some in every for one in some}
 
     def step(self, row: Row, others: Others, tried: Mapping[str, set[str]], ways: Ways) -> Step:
-        """Because of one delivery. Who was removed meanwhile has no office that we know; his district's control room hears of it."""
+        """Because of one delivery. Who was removed meanwhile has no office that we know; his district's control room hears of it.
+
+        Who sleeps is left out as long as somebody is awake, and waited for where nobody is.
+        """
         contact = self.contacts.get(row["contact"])
         if contact is None:
-            return steps.to_room(self._near(()), others, ways)
+            return self._to_awake(lambda some, rooms: steps.to_room(rooms, others, ways), (), self._near(()), others)
         if not contact.consent and not on_duty(contact):
             return Step(steps.CHOSE)
         if row["channel"] in MACHINES and steps.in_person(contact, ways):
             return Step(steps.OWN)
         office = stand_ins(contact, self.offices.get(contact.office, ()))
-        return steps.step(contact, tried.get(contact.id, ()), office, self._near(contact.districts), others, ways)
+        mine = tried.get(contact.id, ())
+        rooms = self._near(contact.districts)
+        return self._to_awake(lambda some, awake: steps.step(contact, mine, some, awake, others, ways), office, rooms, others)
+
+    def _to_awake(self, step: To, office: Sequence[Contact], rooms: Sequence[Contact], others: Others) -> Step:
+        sleeping = {one.id for one in (*office, *rooms) if one.id not in others.told and self.asleep(one)}
+        if not sleeping:
+            return step(office, rooms)
+        found = step(*([one for one in some if one.id not in sleeping] for some in (office, rooms)))
+        return Step(steps.WAIT) if found.step == steps.NOBODY else found
 
     def _near(self, districts: Sequence[str]) -> list[Contact]:
         """The control rooms that answer for who lives there: of the districts that the alert is about, else of all of his."""

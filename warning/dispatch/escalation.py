@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 MOST = 500  # deliveries looked at in one transaction
 LEAST_LOOK_S, MOST_LOOK_S = 0.5, 15.0
+PAUSES = 3  # times as long as a look took, before the next one: the messages go before
 RESTART_MS = 60_000
 LATELY_MS = 48 * 3_600_000
 
@@ -76,12 +78,13 @@ class Escalation:
     async def run(self) -> None:
         """Until it is cancelled. What does not answer is asked again at the next look."""
         every_s, good_ms = min(MOST_LOOK_S, max(LEAST_LOOK_S, self.after_ms / 20_000)), self.now_ms()
+        least_s = LEAST_LOOK_S
         while True:
-            await asyncio.sleep(LEAST_LOOK_S)
+            await asyncio.sleep(least_s)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), every_s - LEAST_LOOK_S)
+                await asyncio.wait_for(self._wake.wait(), max(0.0, every_s - least_s))
             self._wake.clear()
-            now_ms = self.now_ms()
+            now_ms, began_s = self.now_ms(), time.monotonic()
             if now_ms - good_ms > RESTART_MS:  # receipts of that time are still to come
                 self._started_ms = now_ms
             try:
@@ -90,6 +93,7 @@ class Escalation:
                     await self.look(now_ms)
                 await self.untold.look(now_ms)
                 good_ms = now_ms
+                least_s = max(LEAST_LOOK_S, PAUSES * (time.monotonic() - began_s))
             except (DBAPIError, OSError) as error:
                 log.error("escalation waits, the ledger does not answer: %s", error)
                 self.lost()
@@ -142,7 +146,7 @@ class Escalation:
         return steps.overdue(stood, now_ms, self.after_ms)
 
     async def _go_on(self, event: AlertEvent, due: list[tuple[Row, str]], now_ms: int) -> int:
-        around = await self._around(event, due)
+        around = await self._around(event, due, now_ms)
         answered = await self.answers.answered(due[0][0]["chain"], await self._out_since(event.alert.identifier))
 
         def over(row: Row) -> bool:
@@ -166,12 +170,17 @@ class Escalation:
         self._tell(event, made)
         return len(made)
 
-    async def _around(self, event: AlertEvent, due: list[tuple[Row, str]]) -> Around:
+    async def _around(self, event: AlertEvent, due: list[tuple[Row, str]], now_ms: int) -> Around:
         """In three questions, however many they are."""
         zone = self.planner.region.zone_by_id.get(event.alert.zone)
         contacts = await self.contacts({row["contact"] for row, _ in due})
         offices = await self.directory.offices({one.office for one in contacts.values()})
-        return Around(contacts, offices, await self.directory.control_rooms(), zone.districts if zone else ())
+        rooms, region = await self.directory.control_rooms(), self.planner.region
+
+        def asleep(contact: Contact) -> bool:
+            return contact.quiet is not None and quiet_until(contact, event.alert, region, now_ms) is not None
+
+        return Around(contacts, offices, rooms, zone.districts if zone else (), asleep)
 
     def _made(self, event: AlertEvent, row: Row, why: str, step: Step, now_ms: int) -> Made | None:
         """None: not yet."""

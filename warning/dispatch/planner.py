@@ -251,7 +251,8 @@ class Planner:
         zone = self.region.zone_by_id.get(event.alert.zone)
         if zone is None:
             log.error("alert %s: region %s has no zone %s; nobody is told", event.alert.identifier, self.region.id, event.alert.zone)
-        self.see(event)
+        if not job.again:  # it was seen; by now a newer one may have been
+            self.see(event)
         job.off = await self.ledger.endpoints_off()
         history, left = await self.ledger.heard(event), []
         asked = replaced(event, alert=replaced(event.alert, kind=EventKind.RAISE)) if job.anew else event  # whom it concerns
