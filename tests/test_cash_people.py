@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,7 @@ from test_cash import world
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import CallOff, Decision
 from warning.dispatch import cash_payer
-from warning.dispatch.cash import LEASE_MS
+from warning.dispatch.cash import LEASE_MS, CashDesk
 from warning.dispatch.cash_payer import Payer
 from warning.model import Level
 from warning.operate import api
@@ -115,6 +116,25 @@ async def test_a_payment_system_that_answers_byte_by_byte_is_left_before_the_lea
         closed.set()
         await payer.close()
         server.close()
+
+
+async def test_operators_are_asked_once_for_each_time_that_a_case_waits(tmp_path: Path) -> None:
+    async with world(tmp_path, cash=lambda port: rules(port, trigger(approvals=1))) as w:
+        asked: list[tuple[str, str, Mapping[str, object]]] = []
+
+        async def announce(once: str, kind: str, data: Mapping[str, object]) -> None:
+            asked.append((once, kind, data))
+
+        await w.desk.close()
+        w.desk = CashDesk(w.cash, w.region, w.where, lambda: w.decision, lambda: w.now_ms, w.facts.append, announce)
+        await enter(w.where, alert())
+        await w.beats(6)
+        [(_, kind, data)] = asked
+        case = (await w.case())["id"]
+        assert (kind, data["case"]) == ("cash.waiting", case) and case in str(data["answer"])
+        await w.book.answer(case, "Amna", True, "", w.now_ms)
+        await w.beats(4)
+        assert w.payments.paid() == [12_000] and len(asked) == 1
 
 
 async def test_the_api_shows_cases_and_takes_an_approvers_answer(tmp_path: Path) -> None:

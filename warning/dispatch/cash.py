@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import sqlalchemy as sql
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 BEAT_S = 1.0
 LEASE_MS = round(3 * TIMEOUT_S * 1000)  # whoever did not answer for so long has died, or may wake up: its outcome is unknown
 WAITS_S = (5.0, 30.0, 120.0, 600.0)
+Announce = Callable[[str, str, Mapping[str, object]], Awaitable[None]]  # name, kind, data: to the operators
 _EVENT = msgspec.json.Decoder(AlertEvent)
 _alerts = sql.table("alerts", *map(sql.column, ("identifier", "chain", "revision", "expires_ms", "value")))
 
@@ -53,6 +54,7 @@ class CashDesk:
         decision: Callable[[], Decision],
         now_ms: Callable[[], int],
         listen: Listener,
+        announce: Announce | None = None,
     ) -> None:
         self._cash, self._region, self._decision, self._now_ms, self._listen = cash, region, decision, now_ms, listen
         self._runs = runs(region, deployment)
@@ -61,6 +63,7 @@ class CashDesk:
         self._ledger = Tables(deployment.database, sql.MetaData(), "alerts")
         self._events: dict[str, AlertEvent] = {}
         self._owner = secrets.token_hex(8)
+        self._announce, self._announced = announce, set[str]()
 
     async def close(self) -> None:
         await self._payer.close()
@@ -94,7 +97,20 @@ class CashDesk:
         if not await self.book.halted():
             for order in await self._due(now_ms):
                 await self._settle(order, self._now_ms())
-        self._listen(CashWaiting(*await self.book.counts()))
+        waiting, unsettled = await self.book.counts()
+        self._listen(CashWaiting(waiting, unsettled))
+        if waiting and self._announce is not None:
+            await self._ask_people(self._announce)
+
+    async def _ask_people(self, announce: Announce) -> None:
+        """Operators hear of each case when it comes to wait, and again after a restart: under one name, so that webhooks know it."""
+        for case in await self.book.rows(sql.select(t.cases).where(t.cases.c.state == "approval", ~t.cases.c.over)):
+            once = f"{case['id']}:{case['changed_ms']}"
+            if once not in self._announced:
+                said = {"case": case["id"], "trigger": case["trigger"], "why": case["why"]}
+                answer = f"warning cash approve --region {self._region.id} '{case['id']}' --by NAME, or POST /v1/cash/{case['id']}/answer"
+                await announce(once, "cash.waiting", {**said, "answer": answer})
+                self._announced.add(once)
 
     async def _newest(self, now_ms: int) -> list[AlertEvent]:
         """The newest revision of each chain of which any is unexpired: a Cancel or EXPIRE stands in the place of what it ends."""

@@ -102,7 +102,6 @@ class Dispatcher:
         self._newest_ms = 0
         self._people = People()
         self._answers = Acknowledgements(address(deployment))
-        self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen) if cash else None
         self._directory, self._resync = Directory(address(deployment), region), False
         self._beating: asyncio.Task[None] | None = None
         self._source = Source(deployment, deployment.alerts, listen)
@@ -112,6 +111,7 @@ class Dispatcher:
         operators, told = self._directory.operators, routes.reports
         self._posts = OperatorPosts(self._webhooks, routes.email, region)
         self._following = Following(region, deployment, self._people, self._posts, listen, self.now_ms, operators, told)
+        self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen, self._following.announce) if cash else None
         asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen, self._code)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts

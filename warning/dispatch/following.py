@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from warning.alerts.rules import Verdict
 from warning.deployment import Deployment
@@ -103,6 +105,14 @@ class Following:
         await self._operator_posts.close()
         await self._decisions.close()
         await self._gathering.close()
+
+    async def announce(self, once: str, kind: str, data: Mapping[str, object]) -> None:
+        """Tells the live operators of what is no alert. ``once``: the same when it is said again. Raises Unavailable."""
+        at = datetime.fromtimestamp(self._now_ms() / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        body = json.dumps({"type": kind, "timestamp": at, "data": dict(data)})
+        for contact in await self._operators():
+            if contact.live:
+                await self._tell(contact, f"{kind}:{once}:{contact.id}".replace(".", "~"), body)
 
     async def _tell(self, contact: Contact, identifier: str, body: str) -> None:
         """Posts beside the loop that asks: an operator's dead endpoint holds nothing up."""
