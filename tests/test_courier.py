@@ -13,6 +13,7 @@ from test_planning import Phones, Story, planned, story
 
 from warning.alerts.rules import Approval, Silence
 from warning.dispatch import lane as lanes
+from warning.dispatch.channel import Outcome, Part, Sending
 from warning.dispatch.courier import Courier
 from warning.dispatch.journal import Journal
 from warning.dispatch.lane import Lane
@@ -20,6 +21,7 @@ from warning.dispatch.lookup import Lookup
 from warning.dispatch.planner import Planner
 from warning.dispatch.rows import Open
 from warning.facts import nobody
+from warning.model import DeliveryState as State
 from warning.model import Level
 
 MINUTE_MS = 60_000
@@ -36,6 +38,9 @@ class Way(Phones):
 
     async def ready(self) -> None:
         return
+
+    async def send(self, sending: Sending) -> Outcome:
+        return Outcome(State.ACCEPTED, parts=(Part(1, State.ACCEPTED, f"m{sending.delivery}"),))
 
 
 class Asked:
@@ -149,3 +154,28 @@ async def test_a_document_that_could_not_be_signed_is_signed_for_those_who_come_
         assert (await of._event(name)).cap == event.cap
         assert (await of._event(name)).cap == event.cap + "<Signature/>"
         assert (await of._event(name)).cap == event.cap + "<Signature/>" and len(asked) == 3
+
+
+async def test_one_that_cannot_be_looked_at_holds_up_none_of_those_that_are_claimed_with_it(tmp_path: Path) -> None:
+    async with story(tmp_path) as told:
+        planner, at_ms = told.planner(), world.now_ms()
+        of = courier(told, planner, Asked(told), lambda: at_ms)
+        await told.enter(planner, world.event(told.region, "A", sent_ms=at_ms))
+        await planned(planner)
+        items, may = await told.ledger.open_deliveries(), planner.may
+
+        def broken(event, contact, *rest, **more):
+            if contact.id == "c7":
+                raise KeyError("what nobody thought of")
+            return may(event, contact, *rest, **more)
+
+        planner.may = broken
+        journal = asyncio.create_task(of.journal.run())
+        try:
+            works = await of.prepare(items)
+            ends = await asyncio.gather(*(work for work in works if work is not None), return_exceptions=True)
+        finally:
+            journal.cancel()
+        assert len(ends) == len(items) == 53
+        assert [(item.contact, type(end)) for item, end in zip(items, ends, strict=True) if end is not None] == [("c7", KeyError)]
+        assert await told.ledger.counts() == {("sms", "accepted"): 52, ("sms", "waiting"): 1}

@@ -145,15 +145,18 @@ class Courier:
 
     async def prepare(self, items: Sequence[Open]) -> list[Work | None]:
         """Those of these that may go now, claimed in one transaction: what sends each and closes it. None: it is over, or held. Raises what
-        ledger and directory raise, before anything was done; the lane then comes again."""
+        the directory raises, before anything was done; the lane then comes again. One that cannot be looked at holds up no other: its own
+        work raises what was wrong with it."""
         contacts = await self.contacts.some({item.contact for item in items})
-        events = {alert: await self._event(alert) for alert in {item.alert for item in items}}
+        events = {alert: await self._event_or(alert) for alert in {item.alert for item in items}}
         works: list[Work | None] = [None] * len(items)
         going: list[tuple[int, Going]] = []
         for place, item in enumerate(items):
-            found = self._permitted(item, events[item.alert], contacts.get(item.contact))
+            found = self._looked_at(item, events[item.alert], contacts.get(item.contact))
             if isinstance(found, Going):
                 going.append((place, found))
+            elif isinstance(found, Exception):
+                works[place] = _failed(found)
             elif found is not None:
                 works[place] = self._end(item, *found)
             elif item.id not in self.held:
@@ -167,6 +170,20 @@ class Courier:
             else:
                 self._owned.discard(one.item.id)  # overtaken, or delivered after all
         return works
+
+    async def _event_or(self, alert: str) -> AlertEvent | Exception:
+        try:
+            return await self._event(alert)
+        except Exception as error:
+            return error
+
+    def _looked_at(
+        self, item: Open, event: AlertEvent | Exception, contact: Contact | None
+    ) -> Going | tuple[DeliveryState, str] | Exception | None:
+        try:
+            return event if isinstance(event, Exception) else self._permitted(item, event, contact)
+        except Exception as error:
+            return error
 
     def _permitted(self, item: Open, event: AlertEvent, contact: Contact | None) -> Going | tuple[DeliveryState, str] | None:
         """May it go? Else how it ends; None: it is held, or the newer revision's plan ends it in the ledger."""
@@ -257,3 +274,7 @@ class Courier:
 
 async def _at_once() -> None:
     return
+
+
+async def _failed(error: Exception) -> None:
+    raise error

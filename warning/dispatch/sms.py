@@ -26,7 +26,7 @@ from warning.region import Contact
 log = logging.getLogger(__name__)
 
 SOON = {"unavailable", "reset", "stopped", "throttled"}  # the link's fault, not the phone's
-AHEAD_S, LEAST_AHEAD, MOST_AHEAD = 1.5, 32, 1500  # messages that are claimed at once
+AHEAD_S, LEAST_AHEAD, MOST_AHEAD = 1.5, 16, 1500  # messages that are claimed at once
 LEAST_VALIDITY_S, MOST_VALIDITY_S = 60, 48 * 3600
 TOO_FAST = {SmppCommandStatus.ESME_RTHROTTLED, SmppCommandStatus.ESME_RMSGQFUL}
 PASSING = {  # the same message may be taken later
