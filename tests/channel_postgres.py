@@ -1,4 +1,7 @@
-"""A PostgreSQL cluster of one test run: as user postgres, on a free port of 127.0.0.1, in a folder that goes away."""
+"""A PostgreSQL cluster of one test run: as user postgres, on a free port of 127.0.0.1, in a folder that goes away.
+
+The files of one pytest process share a cluster, each with an empty database of its own: a start and a stop take seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +54,23 @@ class Cluster:
         _run(self.programs / "pg_ctl", "-D", self.folder / "d", "-m", "immediate", "-w", "stop", user=_user())
 
 
+kept: ExitStack | None = None  # what the whole run shares, while conftest keeps it
+_shared: list[Cluster] = []
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
     """The URL of an empty database. Skips (or fails) where PostgreSQL is not installed."""
-    with cluster() as running:
-        yield running.url
+    if kept is None:
+        with cluster() as running:
+            yield running.url
+        return
+    if not _shared:
+        _shared.append(kept.enter_context(cluster()))
+    running, name = _shared[0], f"f{uuid.uuid4().hex[:12]}"
+    createdb = (running.programs / "initdb").resolve().parent / "createdb"
+    _run(createdb, "-h", "127.0.0.1", "-p", running.port, "-U", "postgres", name, user=_user())
+    yield f"{running.url.rpartition('/')[0]}/{name}"
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from typing import Any
 
+import channel_postgres
 import pytest
 import pytest_asyncio
 
@@ -29,6 +31,15 @@ ROOT_LEVEL = logging.getLogger().level
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"test_{name}.py": number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_configure() -> None:
+    channel_postgres.kept = ExitStack()
+
+
+def pytest_unconfigure() -> None:
+    if channel_postgres.kept is not None:
+        channel_postgres.kept.close()
 
 
 @pytest.fixture(autouse=True)
