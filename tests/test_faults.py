@@ -298,3 +298,7 @@ def test_the_same_seed_is_the_same_water() -> None:
     assert one == again
     assert one != other
     assert sum(map(len, one)) == 10 * 30
+    water = Water(size, 1, START_MS)
+    last = one[-1][0]
+    assert water.value(last["station"], last["time"] * 1000) == last["value"]
+    assert [water.value(last["station"], last["time"] * 1000 + ms) for ms in (1, 60_000, -30 * 60_000)] == [None] * 3

@@ -16,10 +16,12 @@ from unittest.mock import Mock
 from urllib.parse import quote
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
-from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict, CIMultiDictProxy
 from regions import write_region
+from yarl import URL
 
 from fuzz.agencies import NOW_MS, Kept, mutated
 from fuzz.inside import Found
@@ -88,7 +90,8 @@ class ThingsFuzz:
         _, key = await keys.create("fuzz", per_minute=0)
         app = web.Application()
         app.add_routes(SensorThings(things, self._gateway, keys, nobody, Limits(lambda: 0.0)).routes())
-        self._app, self._headers = app, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._app, self._headers = app, CIMultiDictProxy(CIMultiDict(headers))
         self._line = Mock(_reading_paused=False)  # one for all: mocks are what costs time
         self._line.get_extra_info.return_value = None
         for _ in range(count):
@@ -99,20 +102,14 @@ class ThingsFuzz:
     async def _by_http(self, chance: random.Random) -> None:
         many = chance.random() < 0.4
         body = mutated(chance, POOL_MANY if many else POOL_ONE)
-        path = "CreateObservations" if many else "Observations" if chance.random() < 0.5 else _address(chance)
+        path = f"{ROOT}/" + ("CreateObservations" if many else "Observations" if chance.random() < 0.5 else _address(chance))
         payload = StreamReader(self._line, 1 << 16, loop=asyncio.get_running_loop())
         payload.feed_data(body)
         payload.feed_eof()
-        request = make_mocked_request(
-            "POST",
-            f"{ROOT}/{path}",
-            self._headers,
-            payload=payload,
-            app=self._app,
-            protocol=self._line,
-            transport=self._line,
-            writer=self._line,
-        )
+        url = URL(path, encoded=True)
+        message = RawRequestMessage("POST", path, HttpVersion11, self._headers, (), False, None, False, False, url)
+        line: Any = self._line
+        request = web.Request(message, payload, line, line, line, asyncio.get_running_loop(), client_max_size=1 << 26)
         try:
             response = await self._app._handle(request)
         except web.HTTPException as error:
