@@ -80,22 +80,23 @@ class _Kept:
 
 
 class _Remembered:
-    """``reader_memory.Memory`` without SQL: the newest 20,000."""
+    """``reader_memory.Memory`` without SQL: the newest 20,000 of each kind."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        self.rows: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
 
     async def get(self, kind: str, name: str, *, durable: bool = False) -> tuple[int, dict[str, Any]] | None:
-        return self.rows.get((kind, name[:200]))
+        return self.rows.get(kind, {}).get(name[:200])
 
     async def put(self, kind: str, name: str, at_ms: int, content: dict[str, Any], *, durable: bool = False) -> None:
-        self.rows[kind, name[:200]] = at_ms, msgspec.json.decode(msgspec.json.encode(content))
-        if len(self.rows) > 20_000:
-            for old in list(self.rows)[:5000]:
-                del self.rows[old]
+        rows = self.rows.setdefault(kind, {})
+        rows[name[:200]] = at_ms, msgspec.json.decode(msgspec.json.encode(content))
+        if len(rows) > 20_000:
+            for old in list(rows)[:5000]:
+                del rows[old]
 
     async def forget(self, kind: str, name: str) -> None:
-        self.rows.pop((kind, name[:200]), None)
+        self.rows.get(kind, {}).pop(name[:200], None)
 
 
 class Readers:
@@ -188,12 +189,13 @@ class Readers:
         if kind == "part" and not self._log.records:
             piece = piece_of(pdu)
             name = f"{piece.sender[:40]} {piece.reference} {piece.parts} "
-            whole = not any(other.startswith(name) for _, other in self._memory.rows)
-            there = ("parts", f"{name}{piece.part}") in self._memory.rows
+            parts = self._memory.rows.get("parts", {})
+            whole = not any(f"{name}{number}" in parts for number in range(1, piece.parts + 1))
+            there = f"{name}{piece.part}" in parts
             assert there or whole, f"a part that is nowhere: {pdu!r}"
 
     def _waiting(self) -> int:
-        return sum(kind == "parts" for kind, _ in self._memory.rows)
+        return len(self._memory.rows.get("parts", {}))
 
 
 def _kind(pdu: bytes) -> str:
