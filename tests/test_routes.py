@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import channel_world as world
@@ -23,6 +24,7 @@ from warning.dispatch.sms import text_of
 from warning.errors import ConfigError, ExitCode
 from warning.facts import ChannelState, Fact, RouteState
 from warning.model import DeliveryState as State
+from warning.proof import keys
 from warning.rehearsal.telecom import Behaviour, Telecom
 from warning.routes import FormRoute, KannelRoute, MailRoute, PushRoute, Routes, SmppRoute, VoiceRoute
 
@@ -291,7 +293,7 @@ def test_all_that_would_not_work_is_said_at_once_with_file_key_and_fix(tmp_path:
     file = tmp_path / "routes.yaml"
     file.write_text(WRONG.replace('"file:token"', f'"file:{tmp_path}/token"'))
     region = world.region(tmp_path / "region", [world.contact(1, channels=("card", "sms"))])
-    found = config_routes_check.check(file, region, {"LONG": "more than eight"})
+    found = config_routes_check.check(file, region, {"LONG": "more than eight"}, keys.ends)
     said = {problem.where.rpartition(" (")[2].rstrip(")"): problem for problem in found}
     assert all(problem.fix and str(file) in problem.where for problem in found)
     assert {key for key, problem in said.items() if problem.fatal} == {
@@ -308,6 +310,18 @@ def test_all_that_would_not_work_is_said_at_once_with_file_key_and_fix(tmp_path:
     warned = {key for key, problem in said.items() if not problem.fatal}
     assert warned == {"sms.jazz.password", "voice.pbx.spool", "broadcast.cbe.url", "card"}
     assert "eight" not in " ".join(map(str, found)).replace("more than", ""), "no secret is said aloud"
+
+
+@pytest.mark.parametrize(("days", "said"), [(-1, "ended"), (9, "ends"), (90, "")])
+def test_a_certificate_that_ends_is_said_in_time(tmp_path: Path, days: int, said: str) -> None:
+    now = datetime.now(UTC)
+    keys.make(tmp_path, "ews", "Flood authority", now - timedelta(days=100), now + timedelta(days=days))
+    file = tmp_path / "routes.yaml"
+    key = next(tmp_path.glob("ews.*key*")).name
+    file.write_text(f"broadcast:\n  - cap: {{name: cbe, url: 'https://cbe.example.net/cap', certificate_file: ews.crt, key_file: {key}}}\n")
+    found = config_routes_check.check(file, None, {}, keys.ends)
+    assert [problem.what.split()[0] for problem in found] == [said] * bool(said)
+    assert all(problem.fatal is (days < 0) for problem in found)
 
 
 def test_check_says_what_is_wrong_with_the_routes(tmp_path: Path) -> None:

@@ -20,9 +20,7 @@ Readings = Annotated[
     list[Path], typer.Option("--readings", help="CSV: station, parameter, time, value, unit; again for more", exists=True, dir_okay=False)
 ]
 
-RoutesFile = Annotated[
-    Path | None, typer.Option("--routes", help="routes.yaml; default: WARNING_ROUTES_FILE", dir_okay=False)
-]
+RoutesFile = Annotated[Path | None, typer.Option("--routes", help="routes.yaml; default: WARNING_ROUTES_FILE", dir_okay=False)]
 
 
 def check(region: Name, against: Against = None, routes: RoutesFile = None) -> None:
@@ -42,7 +40,7 @@ def check(region: Name, against: Against = None, routes: RoutesFile = None) -> N
     problems += keys.problems(deployment.signing_keys, keys.today())
     if ways := str(routes or deployment.routes_file):
         usable = not any(problem.fatal for problem in problems)
-        problems += config_routes_check.check(ways, config.load(region) if usable else None, os.environ)
+        problems += config_routes_check.check(ways, config.load(region) if usable else None, os.environ, keys.ends)
     before = None
     if against is not None:
         before = config.load(against)

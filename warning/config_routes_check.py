@@ -8,14 +8,12 @@ from __future__ import annotations
 import re
 import ssl
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-from cryptography import x509
 
 from warning import config_routes
 from warning.config_cash import LOOPBACK
@@ -27,27 +25,27 @@ HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-
 MOST_USER, MOST_PASSWORD = 15, 8  # SMPP 3.4, 4.1.1: octets before the NUL
 ENDS_SOON_DAYS = 30
 Found = tuple[str, str, str, bool]  # key, what, fix, fatal
+Ends = Callable[[bytes], datetime]  # of a certificate, PEM; raises ValueError
 
 
-def check(path: str | Path, region: Region | None, environment: Mapping[str, str], *, now: datetime | None = None) -> list[Problem]:
+def check(path: str | Path, region: Region | None, environment: Mapping[str, str], ends: Ends) -> list[Problem]:
     """Every problem of the file, by file and key. ``region``: whose contacts want channels; None: nobody's are looked at."""
     file = Path(path)
     model, _, problems = config_routes.read(file, environment)
     if model is None:
         return problems
-    at = now or datetime.now(UTC)
     for channel in CHANNELS:
         for route in (one.route for one in getattr(model, channel)):
             where = f"{file} ({channel}.{route.name}"
             problems += [
-                Problem(f"{where}.{key})", what, fix, fatal) for key, what, fix, fatal in _wrong(route, file.parent, environment, at)
+                Problem(f"{where}.{key})", what, fix, fatal) for key, what, fix, fatal in _wrong(route, file.parent, environment, ends)
             ]
     if model.receipts is not None:
         problems += [Problem(f"{file} (receipts.{key})", what, fix, fatal) for key, what, fix, fatal in _receipts(model.receipts)]
     return problems + (list(_without_way(model, region, file)) if region is not None else [])
 
 
-def _wrong(route: Any, folder: Path, environment: Mapping[str, str], at: datetime) -> Iterator[Found]:
+def _wrong(route: Any, folder: Path, environment: Mapping[str, str], ends: Ends) -> Iterator[Found]:
     if isinstance(route, SmppModel | SmtpModel) and not HOST.fullmatch(route.host):
         yield "host", f"{route.host!r} is no host", "a name or address alone: no scheme, no port, no path", True
     if isinstance(route, SmppModel):
@@ -57,7 +55,7 @@ def _wrong(route: Any, folder: Path, environment: Mapping[str, str], at: datetim
     elif isinstance(route, SmtpModel):
         yield from _mail(route)
     elif isinstance(route, CapModel):
-        yield from _push(route, folder, at)
+        yield from _push(route, folder, ends)
     elif isinstance(route, AsteriskModel) and not Path(route.spool).is_dir():
         yield "spool", f"{route.spool} is no folder here", "Asterisk's spool, on the machine of the dispatcher", False
     if getattr(route, "sender", "") and not isinstance(route, SmtpModel) and not _sender(route.sender):
@@ -84,20 +82,20 @@ def _mail(route: SmtpModel) -> Iterator[Found]:
         yield "tls", "the password would be read on its way", "starttls or tls", True
 
 
-def _push(route: CapModel, folder: Path, at: datetime) -> Iterator[Found]:
+def _push(route: CapModel, folder: Path, ends: Ends) -> Iterator[Found]:
     yield from _plain("url", route.url, "an entity that rings every phone is asked over https://")
     certificate, key = folder / route.certificate_file, folder / route.key_file
     if not (certificate.is_file() and key.is_file()):
         return  # said where the file was read
     try:
         ssl.create_default_context().load_cert_chain(certificate, key, password=lambda: b"")
-        ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+        end = ends(certificate.read_bytes())
     except (ssl.SSLError, OSError, ValueError) as error:
         yield "certificate_file", f"cannot be used with its key: {error}", "a PEM certificate and the key that it was made for", True
         return
-    left = (ends - at).total_seconds() / 86_400
+    left = (end - datetime.now(UTC)).total_seconds() / 86_400
     if left < ENDS_SOON_DAYS:
-        yield "certificate_file", f"ends {ends:%Y-%m-%d}" if left > 0 else f"ended {ends:%Y-%m-%d}", "have it renewed", left <= 0
+        yield "certificate_file", f"ends {end:%Y-%m-%d}" if left > 0 else f"ended {end:%Y-%m-%d}", "have it renewed", left <= 0
 
 
 def _receipts(one: ReceiptsModel) -> Iterator[Found]:

@@ -140,6 +140,11 @@ def make(folder: Path, name: str, subject: str, begins: datetime, ends: datetime
     return key
 
 
+def ends(pem: bytes) -> datetime:
+    """When a certificate ends. Raises ValueError for what is none."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
 def today() -> datetime:
     """The wall clock: how long a key is valid is a matter of this world, also in a replay."""
     return datetime.now(UTC)
