@@ -21,15 +21,11 @@ from dispatch_house import T0, H, House
 from sqlalchemy import select, update
 from test_authority import authority
 from test_dispatch import bootstrap, dispatching, outside, settled  # noqa: F401
-from test_languages import longest
 from test_ledger_proof import exported_lines
 from typer.testing import CliRunner
 
 from warning import config, wiring_trace
 from warning.alerts import hand_words
-from warning.alerts.budget import samples
-from warning.alerts.languages import LANGUAGES
-from warning.alerts.message import DRAFT_LANGUAGES, MOST_PARTS, sms
 from warning.alerts.rules import Silence
 from warning.cli import app
 from warning.deployment import Deployment
@@ -97,21 +93,6 @@ async def test_it_goes_again_marked_in_the_receivers_words_and_the_audit_says_wh
         (State.WAITING, 1, 1, "resend"),
         (State.DELIVERED, 2, 1, ""),
     ]
-
-
-def test_the_mark_costs_no_name_no_part_too_many_and_hardly_ever_gives_way() -> None:
-    """In every language, also for the longest name: two parts, no name cut; one message in twenty at most is too full even
-    for one word, of the longest name in a draft's long words one in five."""
-    known = config.load(Path(__file__).parent.parent / "config" / "indus")
-    for language in sorted(LANGUAGES):
-        region, bare, number = replace(known, reviewed_languages=(language,)), 0, 0
-        for alert in [alert for zone in (*known.zones[::20], *longest(known)[:1]) for alert in samples(zone, known)]:
-            plain, said = (sms(alert, region, language, code="ABCDEFG", again=again) for again in (False, True))
-            assert said.parts <= MOST_PARTS and said.complete == plain.complete and said.text.endswith("ABCDEFG")
-            marks = [mark for short in (False, True) if (mark := hand_words.again(language, short=short)) in said.text]
-            assert said == plain if not marks else said.encoding == plain.encoding
-            bare, number = bare + (not marks), number + 1
-        assert bare * (5 if language in DRAFT_LANGUAGES else 20) <= number, (language, bare, number)
 
 
 async def _the_ledger_says_so(where, wish: Resend, one: Resend) -> None:
