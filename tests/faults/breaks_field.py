@@ -115,7 +115,6 @@ class Field(Fault):
             if time.monotonic() > until:
                 raise TimeoutError(f"readings.inbox is not read to its end after {INBOX_S:.0f} s: {world.keeper.tail('gateway')}")
             await asyncio.sleep(0.5)
-
         await self._as_read(world)
 
     async def _as_read(self, world: World) -> None:
