@@ -21,6 +21,7 @@ from warning.region import Contact
 
 CONFIG = "config"  # contacts.csv
 WITHIN_S = 300.0
+AT_ONCE = 5000  # rows in memory beside the contacts themselves
 
 
 @dataclass
@@ -54,12 +55,16 @@ async def merge(
         there = {contact.id for contact in given}
         merged.missing = [id for id, row in known.items() if row.origin == origin and row.active and id not in there]
         merged.gone = merged.missing if whole else []
-        rows = [
-            contact_row(one, origin, at_ms) | {"stopped": not stops.isdisjoint((one.id, one.phone, one.email.lower()))} for one in writing
-        ]
-        merged.stopped = _stopped(merged, rows, known)
-        if not dry_run and (rows or merged.gone):
-            await _write(directory, connection, rows, writing, merged.gone, at_ms)
+        stopping = {one.id for one in writing if not stops.isdisjoint((one.id, one.phone, one.email.lower()))}
+        merged.stopped = _stopped(merged, stopping, known)
+        if not dry_run and (writing or merged.gone):
+            if len(writing) > AT_ONCE and directory.tables.dialect == "postgresql":  # without statistics each delete would read all rows
+                await connection.execute(sql.text("ANALYZE people_districts"))
+            for first in range(0, len(writing), AT_ONCE):
+                some = writing[first : first + AT_ONCE]
+                rows = [contact_row(one, origin, at_ms) | {"stopped": one.id in stopping} for one in some]
+                await _write(directory, connection, rows, some, [one.id for one in some if one.id in known])
+            await _leave(connection, merged.gone, at_ms)
             counts = {"origin": origin, "at_ms": at_ms, "by": by, "counts": merged.counts()}
             await connection.execute(sql.insert(t.imports).values(counts))
             await acts.imported(connection, origin, merged.counts(), at_ms, by=by)
@@ -112,23 +117,22 @@ def _compared(given: Sequence[Contact], known: Mapping[str, Any], origin: str) -
     return merged, writing
 
 
-def _stopped(merged: Merged, rows: Sequence[Row], known: Mapping[str, Any]) -> list[str]:
-    before = {id for id in (*merged.accepted, *merged.changed, *merged.same) if id in known and known[id].stopped}
-    return sorted(before | {row["id"] for row in rows if row["stopped"]})
+def _stopped(merged: Merged, stopping: set[str], known: Mapping[str, Any]) -> list[str]:
+    return sorted(stopping | {id for id in (*merged.accepted, *merged.changed, *merged.same) if id in known and known[id].stopped})
 
 
-async def _write(
-    directory: Directory, connection: AsyncConnection, rows: list[Row], writing: list[Contact], gone: list[str], at_ms: int
-) -> None:
-    if rows:
-        insert = directory.tables.insert(t.contacts)
-        values = {column.name: insert.excluded[column.name] for column in t.contacts.c if column.name not in ("id", "stopped")}
-        values["stopped"] = sql.or_(t.contacts.c.stopped, insert.excluded.stopped)  # no file takes back what the person said
-        await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values), rows)
-        ids = [row["id"] for row in rows]
-        for first in range(0, len(ids), t.AT_ONCE):
-            await connection.execute(sql.delete(t.districts).where(t.districts.c.contact.in_(ids[first : first + t.AT_ONCE])))
-        await connection.execute(sql.insert(t.districts), [row for contact in writing for row in district_rows(contact)])
+async def _write(directory: Directory, connection: AsyncConnection, rows: list[Row], writing: list[Contact], before: list[str]) -> None:
+    """``before``: who of them was there; of the others there is nothing to delete."""
+    insert = directory.tables.insert(t.contacts)
+    values = {column.name: insert.excluded[column.name] for column in t.contacts.c if column.name not in ("id", "stopped")}
+    values["stopped"] = sql.or_(t.contacts.c.stopped, insert.excluded.stopped)  # no file takes back what the person said
+    await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values), rows)
+    for first in range(0, len(before), t.AT_ONCE):
+        await connection.execute(sql.delete(t.districts).where(t.districts.c.contact.in_(before[first : first + t.AT_ONCE])))
+    await connection.execute(sql.insert(t.districts), [row for contact in writing for row in district_rows(contact)])
+
+
+async def _leave(connection: AsyncConnection, gone: list[str], at_ms: int) -> None:
     for first in range(0, len(gone), t.AT_ONCE):
         some = t.contacts.c.id.in_(gone[first : first + t.AT_ONCE])
         await connection.execute(sql.update(t.contacts).where(some).values(active=False, changed_ms=at_ms))
