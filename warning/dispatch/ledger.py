@@ -18,7 +18,7 @@ from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from warning.alerts.rules import Approval, Silence
-from warning.dispatch import attempts, escalated, plans, resent
+from warning.dispatch import attempts, bulk, escalated, plans, resent
 from warning.dispatch import tables as t
 from warning.dispatch.audience import Known
 from warning.dispatch.database import READS, connect
@@ -334,7 +334,7 @@ class Ledger:
     async def published(self, ids: Sequence[int]) -> None:
         """The broker has these. (Not "all up to": a transaction with a smaller id may commit later.)"""
         async with self._writing() as connection:
-            await connection.execute(delete(t.outbox).where(t.outbox.c.id.in_(ids)))
+            await bulk.remove(connection, t.outbox, "id", ids)
 
     # --- what others ask
 
