@@ -183,7 +183,7 @@ async def test_status_is_not_known_where_nobody_follows_and_says_since_when(indu
             text = await at.say("status Sukkur")
             assert "NOT KNOWN" in text and said in text and "no warning in force" not in text, said
         await at.ledger.run(ledger.pulses.delete())
-        assert "NOT KNOWN" in await at.say("status Sukkur"), "no dispatcher ever ran"
+        assert "NOT KNOWN" in await at.say("status Sukkur"), "none has followed since"
         await at.entered(event_of(indus, "IND-SUKKUR", Level.HIGH, now - H))
         assert "High Flood at Sukkur" in await at.say("status Sukkur", "+923001234568"), "what was known to hold holds"
 

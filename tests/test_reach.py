@@ -9,22 +9,26 @@ from pathlib import Path
 import channel_world as world
 import httpx
 import pytest
+from aiokafka import AIOKafkaProducer
 from sqlalchemy import event as happens
 from sqlalchemy import insert, select
 from sqlalchemy.engine import Engine
+from test_dispatch import bootstrap, dispatching, outside  # noqa: F401 - a fixture among them
 from test_escalation_ledger import Mails, Night, night
 from test_planning import Phones, planned
 
 from warning.alerts.rules import Approval
 from warning.dispatch import escalation as escalating
+from warning.dispatch import pulse
 from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome
 from warning.facts import AlertHandled, AlertsUntold, Fact
 from warning.model import DeliveryState as State
-from warning.model import EventKind, Level
+from warning.model import EventKind, Level, to_json
 from warning.operate import api
 from warning.people.consent import say
 from warning.people.imports import leave, merge
+from warning.people.standing import Standing
 from warning.people.unreached import Unreached
 from warning.region import Contact
 
@@ -426,3 +430,33 @@ async def test_who_sleeps_is_passed_over_for_who_is_awake_and_waited_for_where_n
             await of.look(125)
             assert await of.steps() == (wanted or [("c1", "office", "c2")])
             assert len(of.opened) == 1, "where nobody was awake, the deputy in the morning"
+
+
+async def test_the_dispatcher_writes_down_how_far_it_follows_both_logs(
+    bootstrap: str,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pulse, "EVERY_S", 0.1)
+    region = world.region(tmp_path, [world.contact(1)])
+    where, seen_ms = await world.deployment(bootstrap, tmp_path, "pulse"), world.now_ms()
+    producer = AIOKafkaProducer(bootstrap_servers=where.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(where.hazards, to_json(world.hazard(region, "A", Level.HIGH, seen_ms)), key=b"A", partition=0)
+    await producer.stop()
+    standing = Standing(region, where)
+    async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver):
+        event = world.event(region, "A", sent_ms=world.now_ms())
+        await world.publish(where, [event])
+
+        async def followed() -> bool:
+            found = await standing.of(["A"], world.now_ms())
+            return found.known and [one.alert.identifier for one in found.events] == [event.alert.identifier]
+
+        await world.until(followed, what="both logs are followed")
+    try:
+        later = await standing.of(["A"], world.now_ms() + 120_000)
+        assert not later.known and abs(later.since_ms - world.now_ms()) < 60_000, "it stands still since then"
+        assert [one.alert.identifier for one in later.events] == [event.alert.identifier]
+    finally:
+        await standing.close()

@@ -51,6 +51,7 @@ class Standing:
         self._region, self._deployment = region, deployment
         self._tables = Tables(deployment.database, sql.MetaData(), "warnings in force")
         self._decisions = Decisions(deployment.database, replay=deployment.replay)
+        self._there = False
 
     async def close(self) -> None:
         await self._tables.close()
@@ -61,9 +62,18 @@ class Standing:
         some = [zone for zone in dict.fromkeys(zones) if zone in self._region.zone_by_id]
         if len(some) > MOST_ZONES:
             raise ValueError(f"{len(some)} zones at once, at most {MOST_ZONES}")
+        if not await self._ledger():
+            return InForce((), known=False)
         since_ms = await self._since(some, now_ms)  # before the alerts: what is entered meanwhile may be told and need not be
         events = await self._events(some, now_ms) if some else []
         return InForce(tuple(events), since_ms is None, since_ms or None)
+
+    async def _ledger(self) -> bool:
+        """Whether a dispatcher of this version has ever made its tables."""
+        if not self._there:
+            async with self._tables.together() as connection:
+                self._there = await connection.run_sync(lambda plain: sql.inspect(plain).has_table(_pulses.name))
+        return self._there
 
     async def _since(self, zones: Sequence[str], now_ms: int) -> int | None:
         """None: all is followed. 0: it never was."""
