@@ -231,8 +231,8 @@ class Ledger:
             return await escalated.candidates(connection, now_ms, after_ms, long_ms, most, after_id, self.withheld())
 
     async def out_since(self, alert: str) -> int:
-        """When the first delivery of an alert was planned, ms."""
-        return int(await self._one(select(func.min(t.deliveries.c.created_ms)).where(t.deliveries.c.alert == alert)))
+        """When the first delivery of an alert was planned, ms; 0: none was."""
+        return int(await self._one(select(func.min(t.deliveries.c.created_ms)).where(t.deliveries.c.alert == alert)) or 0)
 
     async def escalate(
         self, event: AlertEvent, contacts: Sequence[str], answered: set[str], over: escalated.Over, decide: escalated.Decide, now_ms: int
@@ -244,7 +244,7 @@ class Ledger:
     async def resend_stage(self, wish: Resend, now_ms: int) -> resent.Stage:
         """See ``resent.stage``."""
         async with self._writing() as connection:
-            return await resent.stage(connection, wish, now_ms)
+            return await resent.stage(connection, wish, now_ms, self.withheld())
 
     async def resends_done(self) -> set[int]:
         """See ``resent.done``."""
@@ -261,7 +261,7 @@ class Ledger:
     ) -> tuple[list[Open], resent.Stage]:
         """See ``resent.enter``."""
         async with self._moving() as (connection, trail):
-            return await resent.enter(connection, trail, wish, before, chosen, after, now_ms)
+            return await resent.enter(connection, trail, wish, before, chosen, after, now_ms, self.withheld())
 
     async def lately(self, contacts: Sequence[str], since_ms: int) -> list[tuple[str, str, str]]:
         """See ``escalated.lately``."""
