@@ -17,15 +17,18 @@ from warning.model import Cause
 from warning.science import windows
 
 TWIN_S = 3600  # twin sensors within an hour of each other see the same water
-FEWEST = 6  # readings in a window that say something about its range
-STRETCHES = {"6h": (0, 24, 0), "24h": (1, 24, 0), "before": (2, 12, 4)}  # ring, younger than so many buckets, not than so many; 72 to 24 h
+FEWEST = 6  # rain gauges' readings in a day
+# Ring, younger than so many buckets, not than so many, readings that say something about its range; before: 72 to 24 h.
+STRETCHES = {"6h": (0, 24, 0, 6), "12h": (1, 12, 0, 4), "24h": (1, 24, 0, 6), "before": (2, 12, 4, 6)}
 MOVED = 3.0  # times ``attenuated`` in the two days before: what stood still before has not been attenuated
-LOST = 0.15  # of the share in its neighbours' movement that it had: less is attenuated
+LOST, LOST_SOON = 0.15, 0.1  # of the share in its neighbours' movement that it had, in a day and in twelve hours: less is attenuated ...
+OFTEN, LOST_OFTEN = 18, 0.3  # ... and in both where so many readings in twelve hours say what its range is
+FRESH = 3  # hours: in twelve hours without a newer reading that counts nothing more is said
 STILL = 0.75  # of ``while_moving``: more is movement
 WITH = 0.4  # of its own movement is a rise: it goes with them
 CREEP_FROM, CREEP_OVER_H = 8, 16.0  # hours of the day with a reading, and from the first to the last
 STEADY = 0.07  # of a day's creep: scatter about the line
-SHARED, SHARED_WAY = 0.4, 0.3  # of a day's creep: a neighbour that swings by more, or goes so far the same way, shares it
+SHARED, SHARED_WAY = 0.5, 0.25  # of a day's creep: a neighbour that swings by more, or goes so far the same way, shares it
 GOES_ON = 0.4  # of a day's creep: went so far that way the day before, it is the flood or its tail
 FALLS_BACK = 0.7  # of a day's fall: stood so far above the least of the two days before, it is the water that came and goes
 
@@ -72,7 +75,8 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
         return Suspicion(cause, low, moved)
     mine, near = series[asked], near[asked]
     rows = np.unique(np.concatenate((mine, near[near >= 0])))
-    seen = {name: _moves(arrays, rows, stretch, now_s) for name, stretch in STRETCHES.items()}
+    parts = [_part(arrays, rows, ring, now_s) for ring in range(len(windows.RINGS))]
+    seen = {name: _moves(parts[ring], *within) for name, (ring, *within) in STRETCHES.items()}
     at = np.searchsorted(rows, mine)
     about = np.where(near >= 0, np.searchsorted(rows, np.maximum(near, 0)), -1)
     six = _of(seen["6h"].range, about)
@@ -96,23 +100,31 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
 class _Moves:
     """Per row: greatest less least in a stretch of time, newest less least, the newest; NaN where it holds too little to say so."""
 
+    number: NDArray[np.int64]  # readings
+    age: NDArray[np.int64]  # buckets since the newest
     range: Floats
     rise: Floats
     last: Floats
 
 
-def _moves(arrays: Arrays, rows: Index, stretch: tuple[int, int, int], now_s: int) -> _Moves:
-    ring, since, until = stretch
+def _part(arrays: Arrays, rows: Index, ring: int, now_s: int) -> Arrays:
+    """The buckets of a ring, and how many buckets old each is; -1: empty."""
     (width, buckets), offset = windows.RINGS[ring], windows.OFFSETS[ring]
     part = {name: arrays[name][rows, offset : offset + buckets] for name in ("w_count", "w_min", "w_max", "w_last", "w_last_t")}
     age = now_s // width - (part["w_last_t"] // np.uint32(width)).astype(np.int64)
-    held = (part["w_count"] > 0) & (age >= until) & (age < since)
-    enough = np.where(held, part["w_count"], 0).sum(axis=1, dtype=np.int64) >= FEWEST
+    return part | {"age": np.where(part["w_count"] > 0, age, -1)}
+
+
+def _moves(part: Arrays, since: int, until: int, fewest: int) -> _Moves:
+    held = (part["age"] >= until) & (part["age"] < since)
+    number = np.where(held, part["w_count"], 0).sum(axis=1, dtype=np.int64)
+    enough = number >= fewest
     newest = np.where(held, part["w_last_t"], 0).argmax(axis=1)
     least = np.where(held, part["w_min"], np.inf).min(axis=1).astype(np.float64)
     greatest = np.where(held, part["w_max"], -np.inf).max(axis=1).astype(np.float64)
-    last = part["w_last"][np.arange(len(rows)), newest].astype(np.float64)
-    return _Moves(*(np.where(enough, each, np.nan) for each in (greatest - least, last - least, last)))
+    last = part["w_last"][np.arange(len(held)), newest].astype(np.float64)
+    age = np.where(number > 0, part["age"][np.arange(len(held)), newest], since)
+    return _Moves(number, age, *(np.where(enough, each, np.nan) for each in (greatest - least, last - least, last)))
 
 
 def _of(values: Floats, about: Index) -> Floats:
@@ -121,16 +133,27 @@ def _of(values: Floats, about: Index) -> Floats:
 
 
 def _attenuated(seen: dict[str, _Moves], at: Index, about: Index, dead: Floats, moving: Floats) -> NDArray[np.bool_]:
+    """In a day or in twelve hours. A series that is not read often wants more for it: in a day no neighbour at its lowest, for then the
+    wave has not come or is over; in twelve hours it is dead."""
+    day, half = seen["24h"], seen["12h"]
+    often = half.number[at] >= OFTEN
+    in_day = _choked(day, seen["before"], at, about, dead, moving, np.where(often, LOST_OFTEN, LOST))
+    soon = _choked(half, seen["before"], at, about, dead, moving, np.where(often, LOST_OFTEN, LOST_SOON))
+    soon &= half.age[at] <= FRESH  # what it called too low counts nowhere: of that the window knows nothing
+    lowest = (_of(day.rise, about) <= 0.0).any(axis=1)
+    return np.asarray((in_day & (often | ~lowest)) | (soon & (often | (half.range[at] <= dead))))
+
+
+def _choked(now: _Moves, before: _Moves, at: Index, about: Index, dead: Floats, moving: Floats, lost: Floats) -> NDArray[np.bool_]:
     """Every neighbour that rises now, and moved before with this one, has lost most of what they shared; and this one is dead, or still
     goes the way that they go: what falls while others rise has its own water."""
-    day, before = seen["24h"], seen["before"]
-    own, own_before = day.range[at], before.range[at]
-    theirs, theirs_before, rise = _of(day.range, about), _of(before.range, about), _of(day.rise, about)
+    own, own_before = now.range[at], before.range[at]
+    theirs, theirs_before, rise = (_of(each, about) for each in (now.range, before.range, now.rise))
     least = MOVED * dead
     tells = (rise > moving[:, None]) & (rise > 0.5 * theirs) & (theirs_before > least[:, None]) & (own_before > least)[:, None]
     share = np.where(tells, own[:, None] * theirs_before / np.where(tells, theirs * own_before[:, None], 1.0), -1.0)
     most = share.max(axis=1, initial=-1.0)
-    gone = (most >= 0.0) & (most < LOST) & (own < STILL * moving) & ((own <= dead) | (day.rise[at] >= WITH * own))
+    gone = (most >= 0.0) & (most < lost) & (own < STILL * moving) & ((own <= dead) | (now.rise[at] >= WITH * own))
     return np.asarray(gone, np.bool_)
 
 
