@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from warning.config_model import standard_path
 from warning.region import ForecastRules
 from warning.science import features, forecast, hazard, network, outlook
+from warning.training import train
 from warning.training.fit import cross_entropy, fit
 from warning.training.floods import Flood, Gauge
 from warning.training.rows import HOUR_S, replay
@@ -66,6 +70,22 @@ def test_what_was_expected_is_called_off_when_it_has_become_very_unlikely() -> N
     found = hazard.expected(course, level, limits, np.full(zones, 0.001), knot_s, 0.5, 0.3, own)
     assert found.level.tolist() == [3, 0, 0, 0, 0]
     assert found.keep.tolist() == [3, 3, 3, 3, 0]
+
+
+def test_who_is_not_heard_in_training_is_as_one_who_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows whose neighbours are taken away are those of the same gauge alone; what is its own stays."""
+    both, nothing = replay(flood(40), 600), np.zeros(0)
+    alone = replay(Flood("made", (replace(flood(40).gauges[1], upstream=()),)), 600)
+    monkeypatch.setattr(train, "UNHEARD", {("near",): 1.0, ("up", "above"): 1.0})
+    data = train.Pool(both.table[both.gauge == 1], nothing, nothing, nothing, nothing, nothing)
+    np.testing.assert_allclose(train._unheard(data, np.random.default_rng(1)).table, alone.table, atol=1e-6)
+    monkeypatch.undo()
+    data = train.Pool(np.ones((4000, len(features.names())), np.float32), nothing, nothing, nothing, nothing, nothing)
+    parts = (train._unheard(data, np.random.default_rng(1)).table != 1.0).mean(axis=0)
+    gone = dict(zip(features.names(), parts.tolist(), strict=True))
+    assert gone["change_1h"] == gone["above_floor_72h"] == 0.0
+    assert gone["near_rise_1h"] == pytest.approx(0.4, abs=0.03)
+    assert gone["up_there"] == gone["above_mean_rise_3h"] == pytest.approx(0.25, abs=0.03)
 
 
 def test_the_same_rows_and_seed_make_the_same_weights() -> None:

@@ -7,7 +7,7 @@ limits also where there are none. Figures are of the real floods as they were re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ MEMBERS_FAN, MEMBERS_EXCEEDANCE = 1, 3
 SEED = 20251128  # the day of the highest water of Ditwah
 MOST_CHANGE, MOST_NEED = 12.0, 8.0  # units: beyond, a row says no more
 SYNTHETIC = 3  # limits per row, beside the official ones
+UNHEARD = {("near",): 0.4, ("up", "above"): 0.25}  # groups of gauges around, and the part of the rows that do not hear them
 MOST_ROWS = 140_000
 TARGET = 0.90
 Told = Callable[[str], None]
@@ -91,7 +92,8 @@ def train(rows: Sequence[Rows], without: Sequence[str] = (), told: Told = lambda
     told(f"{len(data.weight):,} rows")
     fans = [_fan(data, SEED + member) for member in range(MEMBERS_FAN)]
     told("fan fitted")
-    exceedances = [_exceedance(data, SEED + 100 + member) for member in range(MEMBERS_EXCEEDANCE)]
+    partly = _unheard(data, np.random.default_rng(SEED + 11))
+    exceedances = [_exceedance(partly, SEED + 100 + member) for member in range(MEMBERS_EXCEEDANCE)]
     told("exceedance fitted")
     first = network.text(fans, exceedances, features.names(), [1.0] * len(LEADS_H), tuple(without))
     return network.text(fans, exceedances, features.names(), _spread(network.Model.of(first), data), tuple(without))
@@ -106,6 +108,21 @@ def _fan(data: Pool, seed: int) -> dict[str, object]:
     scale = np.repeat(np.nanmean(np.abs(change), axis=0) + 0.1, len(QUANTILES)).astype(np.float32)
     loss = pinball(target, data.weight, quantiles.astype(np.float32), scale)
     return fit(edges.standard(data.table), HIDDEN_FAN, start, loss, EPOCHS_FAN, seed).file(edges)
+
+
+def _unheard(data: Pool, chance: np.random.Generator) -> Pool:
+    """Some rows as if nobody around spoke: on a river with one gauge, or beside another partition, the model has its own past alone."""
+    at, table = {name: place for place, name in enumerate(features.names())}, data.table.copy()
+    drawn = [chance.random(len(table)) for _ in UNHEARD]
+    for (groups, part), each in zip(UNHEARD.items(), drawn, strict=True):
+        rows = np.flatnonzero(each < part)
+        for name, column in list(at.items())[len(features.names_of_own()) :]:
+            group, _, what = name.partition("_")
+            if group in groups and what != "ahead":
+                table[rows, column] = -1.0 if what in ("position", "mean_position") else 0.0  # as ``features.table`` has it
+        if "up" in groups:
+            table[rows, at["up_ahead"]] = -1.0 - table[rows, at["position"]]
+    return replace(data, table=table)
 
 
 def _exceedance(data: Pool, seed: int) -> dict[str, object]:
