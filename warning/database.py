@@ -24,7 +24,7 @@ BUSY_S = 5
 AGAIN_AFTER_S = 5.0
 CONNECT_S = 5.0
 ALIVE_S = 2.0
-IDLE_S = 10.0  # in a transaction, without a word of ours
+IDLE_S = 10.0  # in a transaction, without a word of ours; longer for a person who reads a long answer page by page
 
 
 def open_engine(url: str, within_s: float) -> AsyncEngine:
@@ -46,7 +46,10 @@ def open_engine(url: str, within_s: float) -> AsyncEngine:
 def postgresql(url: str, within_s: float) -> AsyncEngine:
     """The same for PostgreSQL alone. Nothing waits without end: a connection ``CONNECT_S``, a statement ``within_s`` at the server and a
     little longer here, a lock less than that. What did not answer is cut off at once, for a rollback would wait for it again."""
-    ms = {name: str(round(seconds * 1000)) for name, seconds in (("lock", 0.8 * within_s), ("statement", within_s), ("idle", IDLE_S))}
+    ms = {
+        name: str(round(seconds * 1000))
+        for name, seconds in (("lock", 0.8 * within_s), ("statement", within_s), ("idle", max(IDLE_S, within_s)))
+    }
     settings = {
         "lock_timeout": ms["lock"],
         "statement_timeout": ms["statement"],

@@ -70,6 +70,8 @@ class Returned:
 
     async def _again(self, off: CallOff, event: AlertEvent, now_ms: int) -> None:
         alert = event.alert
+        if alert.kind.told and await self.ledger.out_since(alert.identifier) >= off.instead[-1].expires_ms:
+            return  # planned since it ran out: it went by itself
         if alert.kind.told:  # else nobody was told by this revision, and all are new to it
             what = {"identifier": alert.identifier, "reason": f"what {off.by} said in its place has run out"}
             await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(off)}")
@@ -79,4 +81,4 @@ class Returned:
 
 
 def _once(off: CallOff) -> str:
-    return f"call_off_over:{off.chain}:{off.at_ms}"
+    return f"call_off_over:{off.instead[-1].identifier}"

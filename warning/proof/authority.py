@@ -257,7 +257,8 @@ class Authority:
     async def _once(self, before: Alert, at_ms: int) -> str:
         """Of two who decide about a revision at once the first counts; and again when what was said in its place has run out."""
         offs = (await self.decisions.standing(at_ms)).call_offs
-        since = "".join(f" since {off.at_ms}" for off in offs if off.chain == chain_of(before.identifier) and off.resumed_ms is None)
+        mine = [one.identifier for off in offs if off.chain == chain_of(before.identifier) for one in off.instead[-1:]]
+        since = f" since {hashlib.sha256(mine[-1].encode()).hexdigest()[:16]}" if mine else ""
         return f"after {before.identifier}{since}"
 
     def _of_region(self, identifier: str) -> bool:
