@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
-from sqlalchemy import select
 
 from warning.deployment import Deployment
-from warning.dispatch import database, exported
-from warning.dispatch import tables as ledger
+from warning.dispatch import database, exported, shown
 from warning.dispatch.reconcile import Found, reconcile
 from warning.dispatch.report_file import said_in
 from warning.errors import ConfigError, Problem
@@ -69,9 +67,8 @@ def _text(report: Path) -> str:
 
 async def reports(deployment: Deployment, most: int) -> list[dict[str, Any]]:
     """The newest reports that the dispatcher took by itself, the newest first. Raises Unavailable, ConfigError."""
-    query = select(ledger.reports).order_by(ledger.reports.c.id.desc()).limit(most)
     async with reading(deployment) as connection:
-        return [dict(row) for row in (await connection.execute(query)).mappings()]
+        return await shown.reports(connection, most)
 
 
 # --- the audit

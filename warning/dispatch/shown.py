@@ -102,3 +102,9 @@ async def alerts(
         query = query.where(t.alerts.c.zone.in_(zones), t.alerts.c.sent_ms >= since_ms, t.alerts.c.sent_ms < until_ms)
     for row in (await connection.execute(query)).mappings():
         yield dict(row)
+
+
+async def reports(connection: AsyncConnection, most: int) -> list[Row]:
+    """The newest reports of SMS centres that the dispatcher took by itself, the newest first."""
+    query = select(t.reports).order_by(t.reports.c.id.desc()).limit(most)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
