@@ -293,6 +293,11 @@ class Metrics:
         self._without = self._make(Counter, "contacts_without_way_total", "Who should hear and cannot be reached", ("reason",), UNREACHABLE)
         untold = self._make(Gauge, "alerts_untold", "Alerts in force that nobody at all is told of")
         self._told[facts.AlertsUntold] = lambda fact: untold.set(fact.alerts)
+        self._told[facts.Attempted] = self._attempted
+        self._told[facts.AlertHandled] = self._alert_handled
+        self._waits()
+
+    def _waits(self) -> None:
         self._channel = self._make(Gauge, "channel_up", "1 if the channel's gateway answers", ("channel",))
         self._notices = self._make(Counter, "operator_notices_total", "Zones that operators were told of", ("what",), ("silent", "back"))
         self._undelivered = self._make(Gauge, "deliveries_waiting", "Deliveries with an attempt still to come")
@@ -301,8 +306,6 @@ class Metrics:
         self._approvals = self._make(Gauge, "approvals_waiting", "Chains of alerts that wait for a person's release")
         self._approval_s = self._make(Gauge, "approval_waiting_seconds", "How long the oldest of them has waited")
         self._told[facts.ApprovalsWaiting] = self._approvals_waiting
-        self._told[facts.Attempted] = self._attempted
-        self._told[facts.AlertHandled] = self._alert_handled
         self._told[facts.ChannelState] = lambda fact: self._channel.labels(fact.channel).set(int(fact.up))
         self._trusted()
         self._told[Reconciled] = ReportMetrics(self._registry).told
