@@ -21,7 +21,7 @@ from warning.dispatch import tables as t
 from warning.dispatch.audience import MACHINES
 from warning.dispatch.escalated import QUIET, UNTOLD
 from warning.dispatch.rows import Open, change
-from warning.dispatch.trail import AGAIN, NOT_LONGER, RESENT, Row, Trail, taken_up
+from warning.dispatch.trail import AGAIN, NOT_LONGER, RESENT, STOPPED, Row, Trail, taken_up
 from warning.model import DeliveryState
 from warning.proof import chain
 from warning.proof.decisions import Resend
@@ -115,10 +115,12 @@ async def enter(
 
 
 def _ended() -> ColumnElement[bool]:
-    """Nothing more is to come of it by itself."""
-    d = t.deliveries.c
-    refused, why = NOT_LONGER
-    return (d.state.in_(sorted(AGAIN)) | ((d.state == refused) & (d.reason == why))) & d.next_attempt_ms.is_(None)
+    """Nothing more is to come of it by itself, and nothing of a newer revision went in its stead."""
+    d, newer = t.deliveries.c, t.deliveries.alias("newer")
+    refused = (d.state == DeliveryState.REFUSED.value) & d.reason.in_(sorted(NOT_LONGER))
+    instead = exists().where(newer.c.chain == d.chain, newer.c.contact == d.contact, newer.c.revision > d.revision)
+    stopped = (d.state == STOPPED) & ~instead.correlate(t.deliveries)
+    return (d.state.in_(sorted(AGAIN)) | refused | stopped) & d.next_attempt_ms.is_(None)
 
 
 async def _over(connection: AsyncConnection, wish: Resend, now_ms: int, withheld: Collection[str]) -> str:

@@ -39,7 +39,8 @@ BY_REPORT = {("delivered", "failed"), ("failed", "delivered"), ("overtaken", "de
 REPORTED = "reconciliation"
 RESENT = "resend"  # and the number of the decision: a person had it sent again
 AGAIN = frozenset({"accepted", "delivered", "failed", "unknown"})  # what may go again then
-NOT_LONGER = ("refused", "called_off")  # and this: what was said by hand in its place has run out
+STOPPED = "overtaken"  # and this, where nothing of its chain went in its stead: an end by hand stopped it, and has run out
+NOT_LONGER = frozenset({"called_off"})  # and what was refused for this: it has run out
 CARRIED = "carried_over"  # from a ledger of before the chain: it begins as it stands
 
 LEGAL_PARTS: dict[str, frozenset[str]] = {
@@ -66,7 +67,7 @@ def legal(part: int, was: str, became: str, why: str) -> bool:
     if not was and why == CARRIED:
         return became in LEGAL
     if became == "waiting" and why.startswith(f"{RESENT} "):
-        return was in AGAIN or was == NOT_LONGER[0]
+        return was in AGAIN or was in (STOPPED, "refused")
     return became in LEGAL.get(was, ()) and ((was, became) not in BY_REPORT or why == REPORTED)
 
 

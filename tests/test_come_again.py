@@ -1,0 +1,69 @@
+"""What a person's word kept from going and another word lets go: it goes to whom it was kept from, and nobody hears twice for it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import channel_world as world
+from dispatch_house import T0, House
+
+from warning.deployment import Deployment
+from warning.dispatch.returned import Returned
+from warning.model import Level
+
+MINUTE = 60_000
+
+
+@asynccontextmanager
+async def told(folder: Path, *, level: Level | None = None, persons: int = 1):
+    """Two contacts, one zone. ``level``: from this class on persons release."""
+    region, contacts = world.region(folder), tuple(world.contact(number, level=Level.LOW) for number in (1, 2))
+    rules = replace(region.alert, approve_from=level, approve_persons=persons, approve_within_s=3600, call_off_for_s=6 * 3600)
+    one = House(replace(region, contacts=contacts, alert=rules), Deployment(prefix="k.", directory=folder), contacts)
+    one.now_ms = T0 + MINUTE
+    await one.start()
+    one.returned = Returned(one.region, one.people, one.decisions, one.ledger, one.courier)
+    try:
+        yield one
+    finally:
+        await one.stop()
+
+
+async def settle(one: House) -> None:
+    """As ``Dispatcher`` does each second."""
+    await one.settle()
+    await one.returned.look(one.decided.standing, one.now_ms)
+    await one.settle()
+    await one.returned.look(one.decided.standing, one.now_ms)
+    await one.settle()
+
+
+def heard(one: House) -> list[tuple[str, int, str]]:
+    """(contact, revision, class), by hand or not, in order."""
+    return sorted((contact.id, event.alert.revision, event.alert.level.value) for _, event, contact in one.sink.sent)
+
+
+async def test_what_an_end_by_hand_stopped_in_the_queue_goes_when_that_runs_out(tmp_path: Path) -> None:
+    """The way was closed for one of two as the alert was called off: he heard neither. The water is still above six hours later."""
+    async with told(tmp_path) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        one.courier.gate.clear()
+        await one.read(event)
+        while not one.planner.idle:
+            await asyncio.sleep(0.002)
+        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        await one.read(made)
+        while not one.planner.idle:
+            await asyncio.sleep(0.002)
+        one.courier.gate.set()
+        await settle(one)
+        assert heard(one) == []
+        one.now_ms = made.alert.expires_ms + 1000
+        await settle(one)
+        assert heard(one) == [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]
+        one.now_ms += MINUTE
+        await settle(one)
+        assert len(heard(one)) == 2
