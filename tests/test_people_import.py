@@ -199,7 +199,7 @@ def test_numbers_come_in_as_clerks_and_spreadsheets_write_them(tmp_path: Path, f
         "\u200e+923001234508",
     )
     rows = [f"w{number},V,public,en,upper,LOW,{text},true" for number, text in enumerate(typed, 1)]
-    wrong = ("9.23E+11", "30012345", "۰۳۰۰", "+923001234501x")
+    wrong = ("9.23E+11", "30012345", "۰۳۰۰", "+923001234501x", "3211234567")  # the last: a mobile without its 0, or one in Belgium
     rows += [f"x{number},V,public,en,upper,LOW,{text},true" for number, text in enumerate(wrong, 1)]
     file = write(tmp_path, *rows)
     made = report(tmp_path, folder, file, code=1)

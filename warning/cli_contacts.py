@@ -263,13 +263,13 @@ def _say(name: str, address: str, by: str, *, given: bool, **options: Any) -> No
 
 async def _meant(opened: people.Directory, typed: str, region: Region) -> str:
     """The contact of that id; else the phone as the directory writes it, however it was typed; else the e-mail address."""
-    from warning.config_readers import e164
+    from warning.config_readers import e164, of_two_countries
     from warning.people import listed
     from warning.people.subscriptions import CONTACT
 
     if typed.startswith(CONTACT) or [some async for some in listed.entries(opened, listed.Wish(id=typed, inactive=True))]:
         return typed
-    if (phone := e164(typed, region.country)).startswith("+"):
+    if (phone := e164(typed, region.country)).startswith("+") and not of_two_countries(typed, region.country):
         return phone
     if "@" in typed:
         return typed

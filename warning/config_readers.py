@@ -166,7 +166,7 @@ def e164(typed: str, country: str) -> str:
     >>> [e164(one, "PK") for one in ("0300-1234567", "۰۳۰۰۱۲۳۴۵۶۷", "3001234567", "+92 0300 1234567", "8333", "9.23E+11")]
     ['+923001234567', '+923001234567', '+923001234567', '+923001234567', '8333', '9.23E+11']
     """
-    digits = "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in _BETWEEN.sub("", typed.strip().removeprefix("'")))
+    digits = _digits(typed)
     if not re.fullmatch(r"\+[0-9]+|[0-9]{7,}", digits):
         return typed.strip()
     if digits[0] == "+":
@@ -176,6 +176,23 @@ def e164(typed: str, country: str) -> str:
     own = f"+{phonenumbers.country_code_for_region(country)}{digits.removeprefix('0')}"
     abroad = "+" + digits
     return _canonical(own if digits[0] == "0" or (not _valid(abroad) and _valid(own)) else abroad)
+
+
+def of_two_countries(typed: str, country: str) -> bool:
+    """Without + and 0 it is a number of the country whose 0 a spreadsheet dropped, and one abroad as well: only its owner knows which.
+
+    >>> [of_two_countries(one, "PK") for one in ("3211234567", "03211234567", "+3211234567", "3001234567", "923001234567")]
+    [True, False, False, False, False]
+    """
+    digits = _digits(typed)
+    if not re.fullmatch(r"[1-9][0-9]{6,}", digits):
+        return False
+    return _valid("+" + digits) and _valid(f"+{phonenumbers.country_code_for_region(country)}{digits}")
+
+
+def _digits(typed: str) -> str:
+    """Without what stands between them, of any script."""
+    return "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in _BETWEEN.sub("", typed.strip().removeprefix("'")))
 
 
 def _canonical(number: str) -> str:

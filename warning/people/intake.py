@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from warning.config_contacts import Known, check_contact, contact_of
-from warning.config_readers import e164
+from warning.config_readers import e164, of_two_countries
 from warning.config_schema import ContactRow
 from warning.config_table import NOT_CSV, Row, read_table
 from warning.errors import ConfigError, InputError, Problem
@@ -74,8 +74,9 @@ def read_contacts(path: Path, region: Region) -> Read:
 
 
 def _called(row: Row[ContactRow], country: str) -> Row[ContactRow]:
-    """With its number as E.164, however a clerk or a spreadsheet wrote it."""
-    phone = e164(row.data.phone, country) if row.data.phone else ""
+    """With its number as E.164, however a clerk or a spreadsheet wrote it. What may be two people's stays as it is, and is refused."""
+    typed = row.data.phone
+    phone = e164(typed, country) if typed and not of_two_countries(typed, country) else typed
     return row if phone == row.data.phone else msgspec.structs.replace(row, data=msgspec.structs.replace(row.data, phone=phone))  # type: ignore[type-var]
 
 
