@@ -133,6 +133,38 @@ async def test_a_lane_whose_way_breaks_in_an_unforeseen_manner_goes_on(monkeypat
     assert await lane.finish(0.0) == 0 and lane._going == 0
 
 
+async def test_a_lane_whose_gate_closed_while_its_way_was_away_sends_nothing_before_it_is_open_again() -> None:
+    """The network was away, so centre and log were: the log is read to its end before anything goes, though the centre is there first."""
+    gate, back, asked, sent = asyncio.Event(), asyncio.Event(), list[bool](), list[int]()
+
+    async def ready() -> None:
+        asked.append(True)
+        await back.wait()
+
+    async def send(item: Open) -> None:
+        sent.append(item.id)
+
+    async def prepare(items):
+        return [send(item) for item in items]
+
+    gate.set()
+    lane = Lane("sms", lambda: 2, prepare, ready, gate, world.now_ms)
+    lane.add(Open(1, "x.1", "x", Level.HIGH, "c1", "sms", "en", "", 0, 0, 0, 10**15))
+    running = asyncio.create_task(lane.run())
+    try:
+        await world.until(lambda: asked != [], what="it waits for its way")
+        gate.clear()
+        back.set()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(lane.queue) == 1 and not lane.queue._busy and not sent
+        gate.set()
+        await world.until(lambda: sent == [1], what="it went")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_document_that_could_not_be_signed_is_signed_for_those_who_come_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

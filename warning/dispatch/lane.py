@@ -179,6 +179,8 @@ class Lane:
             await self.gate.wait()
             try:
                 await self.ready()
+                if not self.gate.is_set():  # closed while the way was away, as where the network was: the log goes first
+                    continue
                 items = self.queue.take_some(self.wall_ms(), min(self.width() - self._going, AT_ONCE))
             except Exception:  # nobody waits for this task: it would end unseen, and its messages with it
                 log.exception("lane %s stands; it goes on in %d ms", self.name, AGAIN_MS)
