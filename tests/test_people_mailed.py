@@ -23,6 +23,7 @@ from warning.model import Level
 from warning.operate.api import create_app
 from warning.people import consent
 from warning.people.directory import Directory
+from warning.people.imports import merge
 from warning.people.interest import Interest
 from warning.people.keys import ApiKeys
 from warning.people.mailed import GOOD_MS, MOST_OF_OWNER, MOST_TO_ADDRESS, Mailed
@@ -131,6 +132,22 @@ async def test_the_link_shows_a_button_and_only_the_button_confirms(house: House
     async with house.directory.tables.together() as connection:
         [line] = [each for each in await connection.execute(chain.acts.select()) if each.at_ms == house.now_ms]
     assert line.kind == "consent" and "village.example" not in line.body.lower()
+
+
+async def test_who_said_stop_by_phone_stays_stopped_though_his_address_wants_an_agencys_warnings(house: House) -> None:
+    phone, id = "+9991000777", f"officer-{house.directory.tables.dialect}"
+    officer = replace(world.contact(7), id=id, phone=phone, email=ADDRESS)
+    await merge(house.directory, [officer], f"list-{id}", 1, by="a")
+    await consent.say(house.directory, phone, given=False, at_ms=2, by=phone, how="sms")
+    one = await house.subscribe()
+    await house.round()
+    async with api(house) as client:
+        assert (await client.post(house.link())).status_code == 200
+    assert (await house.now(one)).state == "active"
+    house.directory.forget()
+    found = await house.directory.contact(id)
+    assert found is not None and not found.consent, "he hears nothing by SMS"
+    assert [each.given for each in await consent.history(house.directory, [phone])] == [False]
 
 
 async def test_no_other_code_an_old_one_or_one_of_before_confirms(house: House) -> None:

@@ -60,6 +60,12 @@ async def enter(connection: AsyncConnection, address: str, *, given: bool, at_ms
     return [row.id for row in found]
 
 
+async def enter_address(connection: AsyncConnection, address: str, *, at_ms: int, by: str, how: str) -> None:
+    """Warnings to this address alone are wanted, by who reads its mail: whose phone said stop stays stopped, under whatever contact."""
+    await connection.execute(sql.insert(t.consents).values(_row(_said(address), True, at_ms, by, how)))
+    await acts.consented(connection, _said(address), given=True, at_ms=at_ms, by=by, how=how)
+
+
 async def history(directory: Directory, addresses: Sequence[str]) -> list[Said]:
     """All that was said of these, oldest first."""
     query = sql.select(t.consents).where(t.consents.c.address.in_([_said(one) for one in addresses if one])).order_by(t.consents.c.id)

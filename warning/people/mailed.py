@@ -60,5 +60,5 @@ class Mailed:
         async with self._directory.writing() as connection:
             if (await connection.execute(sql.update(SUBSCRIPTIONS).where(still).values(**values))).rowcount:
                 by = f"subscription {id} of {found.owner}"
-                await consent.enter(connection, found.address, given=True, at_ms=now_ms, by=by, how="link")
+                await consent.enter_address(connection, found.address, at_ms=now_ms, by=by, how="link")
         return await self.asked(id, code, now_ms)
