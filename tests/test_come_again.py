@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import channel_world as world
-from dispatch_house import T0, House
+from dispatch_house import T0, H, House
 
 from warning.deployment import Deployment
 from warning.dispatch.returned import Returned
-from warning.model import Level
+from warning.model import EventKind, Level
 
 MINUTE = 60_000
 
@@ -67,3 +67,25 @@ async def test_what_an_end_by_hand_stopped_in_the_queue_goes_when_that_runs_out(
         one.now_ms += MINUTE
         await settle(one)
         assert len(heard(one)) == 2
+
+
+async def test_what_was_declined_and_then_released_goes_to_whom_it_was_kept_from(tmp_path: Path) -> None:
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        first = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        high = world.event(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=T0 + 1000, raised_ms=T0, previous=Level.HIGH)
+        for event in (first, high):
+            await one.read(event)
+            await settle(one)
+        before = [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]
+        assert heard(one) == before
+        await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "A. Khan", one.now_ms, granted=False)
+        one.now_ms += MINUTE
+        await settle(one)
+        assert heard(one) == before and not one.courier.held
+        await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "B. Shah", one.now_ms)
+        one.now_ms += MINUTE
+        await settle(one)
+        assert heard(one) == sorted([*before, ("c1", 2, "VERY_HIGH"), ("c2", 2, "VERY_HIGH")])
+        one.now_ms += H
+        await settle(one)
+        assert len(heard(one)) == 4, "once"

@@ -28,6 +28,7 @@ from warning.proof.decisions import Resend
 
 SOME = 500
 NEVER_AGAIN = ("broadcast",)
+DECLINED = "declined"
 ENDS = {
     "overtaken": "contacts were told a newer revision",
     "expired": "it has run out",
@@ -131,6 +132,13 @@ async def _over(connection: AsyncConnection, wish: Resend, now_ms: int, withheld
     if row is None:
         return "unknown"
     return "overtaken" if row.newer else "expired" if row.expires_ms <= now_ms else ""
+
+
+async def declined(connection: AsyncConnection, now_ms: int) -> list[str]:
+    """Identifiers of what holds still and was refused to somebody because a person had declined it."""
+    d = t.deliveries.c
+    query = select(d.alert).distinct().where(d.state == DeliveryState.REFUSED.value, d.reason == DECLINED, d.expires_ms > now_ms)
+    return list((await connection.execute(query.order_by(d.alert))).scalars())
 
 
 async def done(connection: AsyncConnection) -> set[int]:

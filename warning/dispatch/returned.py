@@ -2,6 +2,8 @@
 
 What people were told by its newest revision goes again (``resent``); where contacts do not hear of revisions of that kind it is planned for
 them as if they did. Done when both are entered: killed in between, it is done again, and nobody hears twice.
+
+What a person declined and others released since goes to whom it was refused meanwhile, in the same way.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import logging
 from dataclasses import dataclass
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import CallOff, Decision, called_off
+from warning.alerts.rules import Approval, CallOff, Decision, called_off
+from warning.dispatch import resent
 from warning.dispatch.courier import Courier
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.planner import DECODER, People
@@ -20,7 +23,7 @@ from warning.region import Region
 
 log = logging.getLogger(__name__)
 
-RULE = "rule:call_off_over"
+RULE, RELEASED = "rule:call_off_over", "rule:released_after_all"
 
 
 @dataclass
@@ -36,11 +39,13 @@ class Returned:
     def __post_init__(self) -> None:
         self.planner = self.courier.planner
         self._coming: dict[str, str] = {}  # what runs out -> what comes again
+        self._answers: tuple[Approval, ...] | None = None  # those that were looked at
 
     async def look(self, standing: Standing, now_ms: int) -> None:
         """Raises Unavailable, DBAPIError: it is done again. Before the log is read to its end nobody knows which revision is the newest."""
         if not self.courier.gate.is_set():
             return
+        await self._released(now_ms)
         over = [
             off for off in standing.call_offs if off.instead and off.instead[-1].expires_ms <= now_ms and _once(off) not in standing.once
         ]
@@ -57,6 +62,22 @@ class Returned:
             if not self.planner.plans(off.chain):
                 what = {"once": _once(off), "identifier": self._coming.get(_once(off), "")}
                 await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=_once(off))
+
+    async def _released(self, now_ms: int) -> None:
+        """Looks when people answered something, and at start."""
+        answers = self.people.approvals
+        if answers == self._answers:
+            return
+        async with self.ledger.reading() as connection:
+            refused = await resent.declined(connection, now_ms)
+        for identifier in refused:
+            event, chain = DECODER.decode(await self.ledger.alert(identifier)), chain_of(identifier)
+            if self.planner.may(event, None, now_ms, knows=True, stands_in=True).reason != "approved":
+                continue
+            last_ms = max(one.at_ms for one in answers if one.chain == chain and one.granted)
+            what = {"identifier": identifier, "reason": "released after it had been declined", "undelivered": True}
+            await self.decisions.decide("resend", RELEASED, now_ms, chain, what, once=f"resend:released:{identifier}:{last_ms}")
+        self._answers = answers
 
     def _held_back(self, off: CallOff, event: AlertEvent) -> bool:
         """Whether it is silent because of this alone: not where it rose above it, where nobody had let the correction out, or where
