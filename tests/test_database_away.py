@@ -71,6 +71,21 @@ async def test_the_writer_is_told_soon_that_the_database_is_silent_and_goes_on_w
     await ledger.close()
 
 
+async def test_one_that_takes_connections_and_answers_no_question_is_away(
+    server: Cluster, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a pooler in front of a dead server, or a server that starts: what the loops of the dispatcher do not know would end it."""
+    ledger = await Ledger.open(server.url, "oak")
+    assert await ledger.positions("alerts", "c") == {}
+    with monkeypatch.context() as slow:
+        slow.setattr(database, "ALIVE_S", 0.0)
+        for _ in range(2):
+            with pytest.raises((DBAPIError, OSError)):
+                await within(20, ledger.positions("alerts", "c"))
+    assert await ledger.positions("alerts", "c") == {}
+    await ledger.close()
+
+
 async def test_a_standby_takes_over_from_one_that_was_cut_off_in_the_middle_of_a_transaction(server: Cluster, proxy: Proxy) -> None:
     """Whoever is cut off holds the row of the lease locked: the server lets go of him."""
     first = await Ledger.open(through(proxy, server), "oak")

@@ -24,6 +24,7 @@ BUSY_S = 5
 AGAIN_AFTER_S = 5.0
 CONNECT_S = 5.0
 ALIVE_S = 2.0
+ANSWERED = "answered"  # of a pool's connection: it did once
 IDLE_S = 10.0  # in a transaction, without a word of ours; longer for a person who reads a long answer page by page
 
 
@@ -75,12 +76,16 @@ def _cut_off(context: sql.ExceptionContext) -> BaseException | None:
     return OperationalError(context.statement, context.parameters, context.original_exception)
 
 
-def _alive(connection: Any, _: object, __: object) -> None:
-    """SQLAlchemy's own ping has no end of its own; one that fails renews the whole pool."""
+def _alive(connection: Any, record: Any, _: object) -> None:
+    """SQLAlchemy's own ping has no end of its own; one that fails renews the whole pool. A new connection that does not answer either: the
+    database is away. (SQLAlchemy would try a third, and then raise what is an error of the program.)"""
     try:
         connection.run_async(lambda driver: asyncio.wait_for(driver.fetchrow(";"), ALIVE_S))
     except Exception as error:
+        if not record.info.get(ANSWERED):
+            raise ConnectionError(f"a new connection to the database does not answer: {error!r}") from error
         raise InvalidatePoolError(f"a connection of the pool does not answer: {error!r}") from error
+    record.info[ANSWERED] = True
 
 
 class Tables:
