@@ -115,6 +115,16 @@ async def test_what_differs_is_corrected_kept_and_told_and_never_twice(house: Ho
     assert house.facts[-1] == Reconciled("jazz", house.now_ms, 1, 1, 0, 0)
 
 
+async def test_the_reports_of_quiet_nights_are_the_same_and_each_is_one(house: House, tmp_path: Path) -> None:
+    for night in range(3):  # else an alarm says that none came
+        drop(tmp_path / "in", f"{night}.csv", HEAD, house.now_ms)
+        await house.reports.look(house.report)
+        assert house.facts[-1] == Reconciled("jazz", house.now_ms, 0, 0, 0, 3) and len(house.facts) == night + 1
+        house.now_ms += 86_400_000
+    await house.started().look(house.report)
+    assert [row["name"] for row in await house.rows()] == ["0.csv", "1.csv", "2.csv"] and len(house.facts) == 3, "nor again after a restart"
+
+
 async def test_a_crash_between_two_chunks_goes_on_where_it_stopped(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", 1)
     drop(tmp_path / "in", "night.csv", HEAD + "a;OK\nb;UNDELIV\nc;OK\nx;OK\n", house.now_ms)
