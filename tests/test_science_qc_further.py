@@ -110,6 +110,15 @@ def test_a_zero_that_comes_back_after_its_shift_was_taken_for_the_level_is_no_se
     assert ("SUSPECT", "datum_shift") in fed(other, calm(12, 1.3, 108 * hourly, hourly))  # as great as another
 
 
+def test_a_shift_of_a_state_from_before_is_held_until_its_three_days_are_over(tmp_path: Path) -> None:
+    """Then ``shift_n`` counted to 255 while the shift was said: four hours, where a gauge is read each minute."""
+    story = Story(region(tmp_path))
+    fed(story, calm(12, 1.0, 0.0, 60.0))
+    assert fed(story, calm(8, 0.6, 720.0, 60.0))[3:] == [("SUSPECT", "datum_shift")] * 5
+    story.state.s["shift_n"][0] = 255
+    assert fed(story, calm(20, 0.6, 1200.0, 60.0)) == [("SUSPECT", "datum_shift")] * 20
+
+
 def test_a_step_down_does_not_count_once_it_is_a_datum_shift_and_a_rise_does(tmp_path: Path) -> None:
     story = Story(region(tmp_path))
     fed(story, calm(6, 2.5))

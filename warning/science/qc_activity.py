@@ -176,7 +176,8 @@ def _shift(
     calm: Callable[[NDArray[np.intp]], Bools],
 ) -> None:
     """``calm``: whether the readings before these (places in ``which``) were."""
-    taken, said = (old["shift_t"] > 0) & (old["shift_n"] == TAKEN), old["shift_said"] > 0
+    said = old["shift_said"] > 0
+    taken = (old["shift_t"] > 0) & (old["shift_n"] == TAKEN) & ~said  # a state of before counted up to as many while it said so
     watched = (old["shift_t"] > 0) & ~taken
     by, age = old["shift_by"], time - old["shift_t"]
     near = STAYS * np.abs(by) + np.minimum(2.0 * old["usual"], STAYS_MORE * np.abs(by))
