@@ -132,9 +132,31 @@ async def test_operators_are_asked_once_for_each_time_that_a_case_waits(tmp_path
         [(_, kind, data)] = asked
         case = (await w.case())["id"]
         assert (kind, data["case"]) == ("cash.waiting", case) and case in str(data["answer"])
+        w.now_ms += H
+        await w.beats(3)
+        assert [data["case"] for _, _, data in asked] == [case] * 2 and len({once for once, _, _ in asked}) == 2
         await w.book.answer(case, "Amna", True, "", w.now_ms)
         await w.beats(4)
-        assert w.payments.paid() == [12_000] and len(asked) == 1
+        assert w.payments.paid() == [12_000] and len(asked) == 2
+
+
+@pytest.mark.parametrize("approvals", [0, 1])
+async def test_operators_are_not_asked_for_what_goes_on_by_itself(tmp_path: Path, approvals: int) -> None:
+    """Where no approval is asked for, or one was given ahead."""
+    async with world(tmp_path, cash=lambda port: rules(port, trigger(approvals=approvals))) as w:
+        asked: list[str] = []
+
+        async def announce(once: str, kind: str, data: Mapping[str, object]) -> None:
+            asked.append(once)
+
+        await w.desk.close()
+        w.desk = CashDesk(w.cash, w.region, w.where, lambda: w.decision, lambda: w.now_ms, w.facts.append, announce)
+        await enter(w.where, alert())
+        await w.beats(1)
+        if approvals:
+            await w.book.answer((await w.case())["id"], "Amna", True, "", w.now_ms)
+        await w.beats(6)
+        assert w.payments.paid() == [12_000] and not asked
 
 
 async def test_the_api_shows_cases_and_takes_an_approvers_answer(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import msgspec
 import sqlalchemy as sql
@@ -90,9 +90,11 @@ class CashDesk:
             return
         now_ms = self._now_ms()
         alerts = in_force(await self._newest(now_ms), self._region, self._decision(), now_ms)
+        moves = set[str]()
         for trigger in self._cash.triggers:
             taken = await self.book.advance(self._cash, trigger, finding(trigger, alerts, self._region, now_ms), now_ms)
             if taken is not None:
+                moves.add(trigger.id)
                 log.warning("cash %s: %s (%s)", trigger.id, taken.to, taken.why)
         if not await self.book.halted():
             for order in await self._due(now_ms):
@@ -100,13 +102,15 @@ class CashDesk:
         waiting, unsettled = await self.book.counts()
         self._listen(CashWaiting(waiting, unsettled))
         if waiting and self._announce is not None:
-            await self._ask_people(self._announce)
+            await self._ask_people(self._announce, moves, now_ms)
 
-    async def _ask_people(self, announce: Announce) -> None:
-        """Operators hear of each case when it comes to wait, and again after a restart: under one name, so that webhooks know it."""
+    async def _ask_people(self, announce: Announce, moves: Collection[str], now_ms: int) -> None:
+        """Operators hear of each case that waits, at once and after 1, 2, 4 ... hours (a relay may have been away), and again after a
+        restart: under one name, so that webhooks know it. Not of one that ``moves``: approved ahead, or for no approval, it goes on."""
         for case in await self.book.rows(sql.select(t.cases).where(t.cases.c.state == "approval", ~t.cases.c.over)):
-            once = f"{case['id']}:{case['changed_ms']}"
-            if once not in self._announced:
+            times = max(0, (now_ms - case["changed_ms"]) // 3_600_000).bit_length()
+            once = f"{case['id']}:{case['changed_ms']}" + (f":{times}" if times else "")
+            if case["trigger"] not in moves and once not in self._announced:
                 said = {"case": case["id"], "trigger": case["trigger"], "why": case["why"]}
                 answer = f"warning cash approve --region {self._region.id} '{case['id']}' --by NAME, or POST /v1/cash/{case['id']}/answer"
                 await announce(once, "cash.waiting", {**said, "answer": answer})
