@@ -263,6 +263,7 @@ def test_the_file_becomes_routes_and_says_no_secret_aloud(tmp_path: Path) -> Non
         ('"file:token"', "env:PW", "is no token"),
         ("PJSIP/{number}@trunk", "PJSIP/123", "no channel to dial"),
         ("certificate_file: ews.pem", "certificate_file: gone.pem", r"gone\.pem is not there"),
+        ("url: https://ews.example.org/,", "url: 'https://[::1',", r"routes\.yaml:1.*receipts\.url.*is no URL"),
         ("  - smpp: {name: jazz", "  - smpp: {nam: jazz", r"routes\.yaml:3.*nam"),
         ('receipts: {port: 8086, url: https://ews.example.org/, token: "file:token"}\n', "", "its receipts have nowhere to come"),
     ],

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -46,9 +47,17 @@ NAMED = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 def _url(text: str) -> str:
-    if not re.match(r"https?://[^\s]+$", text):
+    if not re.match(r"https?://[^\s]+$", text) or not _readable(text):
         raise ValueError(f"{text!r} is no URL; write one such as https://gateway.example.org/send")
     return text
+
+
+def _readable(url: str) -> bool:
+    try:
+        urlsplit(url)  # [ without ], letters that become / or @ when a host is made of them
+    except ValueError:
+        return False
+    return True
 
 
 Place = Annotated[str, BeforeValidator(_path)]
