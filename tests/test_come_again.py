@@ -89,3 +89,24 @@ async def test_what_was_declined_and_then_released_goes_to_whom_it_was_kept_from
         one.now_ms += H
         await settle(one)
         assert len(heard(one)) == 4, "once"
+
+
+async def test_what_waits_for_its_plan_as_an_end_by_hand_runs_out_is_told_to_all(tmp_path: Path) -> None:
+    """The planner is busy with a flood elsewhere: the newest revision, of a kind that nobody hears of, is entered and not planned."""
+    async with told(tmp_path) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        await one.read(made)
+        await settle(one)
+        before = len(heard(one))
+        one.loops[1].cancel()
+        one.now_ms = made.alert.expires_ms - 500
+        silent = world.event(one.region, "A", 2, EventKind.CERTAINTY, sent_ms=one.now_ms // 1000 * 1000, raised_ms=T0, previous=Level.HIGH)
+        await one.read(silent)
+        one.now_ms += 1000
+        await one.returned.look(one.decided.standing, one.now_ms)
+        one.loops[1] = asyncio.create_task(one.planner.run())
+        await settle(one)
+        assert len(heard(one)) == before + 2

@@ -124,7 +124,7 @@ class Planner:
     def _enter(self, event: AlertEvent, *, again: bool = False, anew: bool = False) -> None:
         chain = chain_of(event.alert.identifier)
         jobs = self._chains.setdefault(chain, deque())
-        if any(job.event.alert.identifier == event.alert.identifier for job in jobs):
+        if any(job.event.alert.identifier == event.alert.identifier and (job.anew or not anew) for job in jobs):
             return
         jobs.append(Job(event, again=again, anew=anew))
         self._note(event, self.wall_ms())
