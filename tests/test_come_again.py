@@ -110,3 +110,19 @@ async def test_what_waits_for_its_plan_as_an_end_by_hand_runs_out_is_told_to_all
         one.loops[1] = asyncio.create_task(one.planner.run())
         await settle(one)
         assert len(heard(one)) == before + 2
+
+
+async def test_nothing_goes_again_beside_a_plan_of_its_chain(tmp_path: Path) -> None:
+    """A revision that was let out is gone through again, and is in no table of plans: at its end it passes over what waits."""
+    async with told(tmp_path) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        one.loops[1].cancel()
+        one.planner.comes_again(event)
+        await one.authority.resend(event.alert.identifier, "mast", "A. Khan", one.now_ms)
+        await one.decided.refresh()
+        assert await one.resends.look() == 0
+        one.loops[1] = asyncio.create_task(one.planner.run())
+        await settle(one)
+        assert len(heard(one)) == 4

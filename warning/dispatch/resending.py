@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
 
+from warning.alerts.lifecycle import chain_of
 from warning.alerts.quiet import quiet_until
 from warning.dispatch.audience import MACHINES
 from warning.dispatch.courier import Courier
@@ -67,9 +68,9 @@ class Resends:
         return number
 
     async def _do(self, wish: Resend) -> int:
-        ledger, number = self.courier.ledger, 0
+        ledger, planner, number = self.courier.ledger, self.courier.planner, 0
         at = await ledger.resend_stage(wish, self.now_ms())
-        while not (at.done or at.busy):
+        while not (at.done or at.busy or planner.plans(chain_of(wish.alert))):  # what is planned would pass over what waits only since
             rows = await ledger.resend_meant(wish, at)
             contacts, chosen = await self._chosen(wish, DECODER.decode(await ledger.alert(wish.alert)), rows) if rows else ({}, {})
             after = rows[-1]["id"] if len(rows) == SOME else None
