@@ -56,6 +56,24 @@ async def test_who_has_both_is_told_by_both_and_by_none_twice(tmp_path: Path, mo
         await server.stop()
 
 
+async def test_what_two_dispatchers_mail_is_one_message_to_a_mailbox(tmp_path: Path) -> None:
+    server, region = MailServer(), world.region(tmp_path)
+    route = MailRoute("relay", "127.0.0.1", "Flood <warning@ews.example>", await server.start(), "none", most_per_s=1000.0)
+    one, dispatchers = (
+        world.contact(1, role="operator", email="duty@office.example"),
+        [OperatorPosts(Hooks(), [route], region) for _ in "ab"],
+    )
+    try:
+        for posts, name in zip((*dispatchers, dispatchers[0]), ("n1", "n1", "n2"), strict=True):
+            await told(posts, one, name, BODY)
+        first, again, other = (message_from_bytes(mail.as_bytes(), policy=policy.default)["Message-ID"] for mail in server.mails)
+        assert first == again != other and first.endswith("@ews.example>")
+    finally:
+        for posts in dispatchers:
+            await posts.close()
+        await server.stop()
+
+
 async def test_a_relay_that_is_away_is_tried_again_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import localtime, make_msgid
+from email.utils import localtime
 from typing import Any, Protocol
 
 from warning.dispatch.channel import Outcome
@@ -77,7 +78,7 @@ class OperatorPosts:
             self._started = True
         outcome = Outcome(DeliveryState.WAITING, "no_route")
         for relay in self._relays:
-            outcome = await relay.post(lambda route: letter(contact, body, self._region, route), "notice", contact.email)
+            outcome = await relay.post(lambda route: letter(contact, identifier, body, self._region, route), "notice", contact.email)
             if outcome.state is not DeliveryState.WAITING:
                 break
         taken = outcome.state in (DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
@@ -95,14 +96,15 @@ async def told(posts: Posts, contact: Contact, identifier: str, body: str) -> No
         log.error("operator %s was not told of %s: %s %s", contact.id, identifier, outcome.reason, outcome.detail)
 
 
-def letter(contact: Contact, body: str, region: Region, route: MailRoute) -> EmailMessage:
-    """What the webhook says, as lines."""
+def letter(contact: Contact, identifier: str, body: str, region: Region, route: MailRoute) -> EmailMessage:
+    """What the webhook says, as lines. Message-ID by ``identifier``: mailboxes know what another dispatcher, or a retry, sends again."""
     said = json.loads(body)
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"] = route.sender, contact.email
     mail["Subject"] = f"{named(region.names, 'en')}: {SUBJECTS.get(said['type'], said['type'])}"
     mail["Date"] = localtime()
-    mail["Message-ID"] = make_msgid(domain=route.sender.rpartition("@")[2].rstrip("> ") or "localhost")
+    name = hashlib.blake2b(identifier.encode(), digest_size=16).hexdigest()
+    mail["Message-ID"] = f"<{name}@{route.sender.rpartition('@')[2].rstrip('> ') or 'localhost'}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content("\n".join(_lines(said["data"])) + "\n", cte="base64")
     return mail
