@@ -9,14 +9,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import readers_desk
 from ingest_house import two_basins
 from readers_desk import Log
 
+from warning import config
 from warning.deployment import Deployment
 from warning.errors import InputError, Unavailable
 from warning.ingest import kannel_held
 from warning.ingest.gateway import Gateway
 from warning.ingest.kannel_held import KIND, QUIET_MS, Held
+from warning.ingest.kannel_in import KannelIn
+from warning.ingest.keys import KeyStore
 from warning.ingest.reader_memory import Memory
 from warning.model import Rejected
 
@@ -33,10 +37,13 @@ class Desk:
     taken: list[dict[str, str]] = field(default_factory=list)
     fails: Exception | None = None
 
-    async def take(self, query: dict[str, str]) -> None:
+    came: list[int] = field(default_factory=list)
+
+    async def take(self, query: dict[str, str], came_ms: int) -> None:
         if self.fails is not None and query == ONE:
             raise self.fails
         self.taken.append(query)
+        self.came.append(came_ms)
 
     async def sweep(self) -> int:
         return await self.held.sweep(self.take)
@@ -62,6 +69,35 @@ async def test_it_is_taken_once_when_kannel_is_silent_and_not_before(desk: Desk)
     await desk.held.forget(ONE)
     desk.now_ms += 2 * QUIET_MS
     assert await desk.sweep() == 0 == await desk.memory.count(KIND)
+
+
+async def test_it_is_of_when_it_came_first_however_often_kannel_asks(desk: Desk) -> None:
+    came_ms = desk.now_ms
+    assert await desk.held.since(ONE) is None
+    for _ in range(3):
+        assert await desk.held.keep(ONE) and await desk.held.since(ONE) == came_ms
+        desk.now_ms += 86_400_000
+    assert await desk.sweep() == 1 and (desk.taken, desk.came) == ([ONE], [came_ms])
+    assert await desk.held.since(ONE) is None, "taken"
+
+
+@pytest.mark.parametrize("told", [{"time": str(readers_desk.T0 // 1000)}, {}])
+async def test_a_reading_that_was_held_for_two_days_is_none_of_today(tmp_path: Path, told: dict[str, str]) -> None:
+    async with readers_desk.desk(config.load(readers_desk.ROOT / "config" / "indus"), tmp_path) as at:
+
+        def way() -> KannelIn:
+            held = Held(at.memory, at.gateway, lambda: at.now_ms)
+            return KannelIn(at.sms, at.gateway, KeyStore(at.place.database, lambda: at.now_ms), held)
+
+        query = {"from": readers_desk.PHONE, "text": "Sukkur 250000"} | told
+        at.log.away = True
+        with pytest.raises(Unavailable):
+            await way()._heard(query, None)
+        assert await way()._held.keep(query)
+        await at.again()  # the server was under water
+        at.now_ms, at.log.away, now = at.now_ms + 2 * 86_400_000, False, way()
+        assert await now._held.sweep(now._heard) == 1
+        assert [(one.station, one.time_ms) for one in at.readings] == [("IND-SUKKUR", readers_desk.T0)]
 
 
 async def test_while_the_log_is_away_they_stay_and_what_fails_holds_up_nothing(desk: Desk) -> None:

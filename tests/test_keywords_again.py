@@ -78,6 +78,16 @@ async def test_by_the_centres_own_time_it_is_old_for_ever_and_the_next_is_new(in
         assert joins(at) == ["entered", "old", "old", "entered"]
 
 
+async def test_a_join_that_kannel_and_we_held_for_two_days_is_older_than_the_stop(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        written = at.desk.now_ms
+        await say(at, "join Sukkur", sent_ms=written)
+        at.desk.now_ms += 2880 * MINUTE
+        await say(at, "stop")
+        assert REPLIES["en"]["stopped"] in await at.desk.sms.take(VILLAGER, "join Ghotki", written, written + 1000)
+        assert await at.enrolment.stopped(VILLAGER)
+
+
 async def test_a_stop_of_before_the_join_silences_nobody_and_he_is_told(indus: Region, tmp_path: Path) -> None:
     async with house(indus, tmp_path) as at:
         written = at.desk.now_ms

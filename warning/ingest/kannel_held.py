@@ -25,7 +25,10 @@ _SWEEP_S = 60.0
 
 _log = logging.getLogger(__name__)
 
+_CAME = "came_ms"  # beside the query: when it came first, for what is taken days later is of its own day
+
 Query = Mapping[str, str]  # of Kannel's request, without the key
+Take = Callable[[dict[str, str], int], Awaitable[object]]  # a query, and when it came first
 
 
 class Held:
@@ -39,29 +42,36 @@ class Held:
         """Whether SQL has it now; it is no acknowledgement."""
         name, now_ms = _name(query), self._clock()
         try:
-            before = await self._memory.get(KIND, name)
+            before = await self._memory.get(KIND, name, durable=True)
             if before is not None and 0 <= now_ms - before[0] < _WRITTEN_EVERY_MS:
                 return True
             if before is None and await self._memory.count(KIND) >= MOST:
                 _log.warning("%d messages of phones wait for the log; further ones stay with Kannel", MOST)
                 return False
-            await self._memory.put(KIND, name, now_ms, dict(query), durable=True)
+            came_ms = before[1].get(_CAME, before[0]) if before else now_ms
+            await self._memory.put(KIND, name, now_ms, {**query, _CAME: came_ms}, durable=True)
         except Unavailable as error:
             self._memory.drop(KIND, name)
             _log.warning("a message of a phone stays with Kannel alone: %s", error)
             return False
         return True
 
+    async def since(self, query: Query) -> int | None:
+        """When it came first, if it is held; None also where SQL cannot say so."""
+        try:
+            before = await self._memory.get(KIND, _name(query), durable=True)
+        except Unavailable:
+            return None
+        return int(before[1].get(_CAME, before[0])) if before else None
+
     async def forget(self, query: Query) -> None:
         """It was taken. Where SQL cannot say so it is taken once more, which makes no second reading."""
-        name = _name(query)
         try:
-            if await self._memory.get(KIND, name) is not None:
-                await self._memory.forget(KIND, name)
+            await self._memory.forget(KIND, _name(query))
         except Unavailable as error:
             _log.warning("a message of a phone will be taken twice: %s", error)
 
-    async def run(self, take: Callable[[dict[str, str]], Awaitable[object]]) -> None:
+    async def run(self, take: Take) -> None:
         """For ever. ``take`` raises Unavailable or InputError as for a request."""
         while True:
             await asyncio.sleep(self.sweep_s)
@@ -71,19 +81,19 @@ class Held:
             except Unavailable as error:
                 _log.info("messages of phones wait: %s", error)
 
-    async def sweep(self, take: Callable[[dict[str, str]], Awaitable[object]]) -> int:
+    async def sweep(self, take: Take) -> int:
         """How many were taken, or refused and kept. Raises Unavailable."""
         count = 0
         while rows := await self._memory.older(KIND, self._clock() - self.quiet_ms):
             for name, query in rows:
-                await self._taken(query, take)
+                await self._taken(query, query.pop(_CAME, self._clock() - self.quiet_ms), take)
                 await self._memory.forget(KIND, name)
                 count += 1
         return count
 
-    async def _taken(self, query: dict[str, str], take: Callable[[dict[str, str]], Awaitable[object]]) -> None:
+    async def _taken(self, query: dict[str, str], came_ms: int, take: Take) -> None:
         try:
-            await take(query)
+            await take(query, came_ms)
         except Unavailable:
             raise
         except InputError as error:

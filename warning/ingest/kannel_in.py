@@ -58,16 +58,18 @@ class KannelIn:
         key = await self._keys.verify(query.pop("key", ""))
         if key.provider != PROVIDER:
             raise AuthError("this key is not Kannel's", reason="forbidden")
+        came_ms = await self._held.since(query)
         try:
             with self._limits.holding(key, 1):
-                response = await self._heard(query)
+                response = await self._heard(query, came_ms)
         except Unavailable:
             await self._held.keep(query)
             raise
-        await self._held.forget(query)
+        if came_ms is not None:
+            await self._held.forget(query)
         return response
 
-    async def _heard(self, query: dict[str, str]) -> web.Response:
+    async def _heard(self, query: dict[str, str], came_ms: int | None) -> web.Response:
         try:
             phone, raw = query["from"].strip(), query["text"].encode("latin-1")
         except KeyError as error:
@@ -81,7 +83,7 @@ class KannelIn:
             return _reply(await self._readers.keep(phone, raw, broken))
         time_s = query.get("time", "")
         sent_ms = int(time_s) * 1000 if time_s.isdecimal() and len(time_s) < 12 else None
-        return _reply(await self._readers.take(phone, text, sent_ms))
+        return _reply(await self._readers.take(phone, text, sent_ms, came_ms))
 
 
 def _reply(answer: str) -> web.Response:

@@ -76,23 +76,27 @@ class SmsIn:
         self._answered: dict[str, deque[float]] = {}
         self._strangers_answered: deque[int] = deque(maxlen=_MOST_STRANGERS)
 
-    async def take(self, sender: str, text: str, sent_ms: int | None = None) -> str:
-        """The answer, "" for none. ``sent_ms``: when the centre says that it was sent. Raises Unavailable: then it must come again."""
+    async def take(self, sender: str, text: str, sent_ms: int | None = None, came_ms: int | None = None) -> str:
+        """The answer, "" for none. ``sent_ms``: when the centre says that it was sent. Raises Unavailable: then it must come again.
+
+        ``came_ms``: when it came here first, where that is known: held for two days, it is none of today.
+        """
         began, now_ms = time.monotonic(), self._clock()
+        came_ms = now_ms if came_ms is None else min(came_ms, now_ms)
         phone = e164(sender, self._region.country)
         reader = self._by_phone.get(phone)
         if self._two_way is not None:
-            answer = await self._two_way.take(phone, text, now_ms, reader=reader is not None, sent_ms=sent_ms)
+            answer = await self._two_way.take(phone, text, now_ms, reader=reader is not None, sent_ms=sent_ms, came_ms=came_ms)
             if answer is not None:
                 return self._answer(phone, answer) if answer else ""
         if reader is None:
             return await self._stranger(phone, text, now_ms, began)
-        asked = await self._asked(reader, text, now_ms, sent_ms)
+        asked = await self._asked(reader, text, came_ms, sent_ms)
         provider = Sender(reader.id, frozenset(reader.stations))
         try:
             taken = await self._gateway.offer(asked.parts, provider)
         except Unavailable:
-            await self._waits(phone, text, now_ms, True)
+            await self._waits(phone, text, came_ms, True)
             self._listen(Received(0, {"unavailable": 1}, 503, time.monotonic() - began))
             raise
         self._listen(DeviceHeard(reader.id, "sms", now_ms, station=reader.stations[0] if len(reader.stations) == 1 else ""))
@@ -104,7 +108,7 @@ class SmsIn:
             return self._answer(phone, sms_words.refusal(self._region, reader, first))
         items = [part.item for index, part in enumerate(asked.parts) if index not in wrong and isinstance(part.item, Item)]
         assert asked.said is not None
-        await self._waits(phone, text, now_ms, False)
+        await self._waits(phone, text, came_ms, False)
         understood = [await self._understood(reader, item, taken.received_ms, asked.said.confirmed) for item in items]
         if asked.said.readings and not any(one.ask for one in understood):
             await self._no_question(phone)

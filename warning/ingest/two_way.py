@@ -56,8 +56,13 @@ class TwoWay:
         self._strangers: dict[str, int] = {}
         self._strangers_day = 0
 
-    async def take(self, phone: str, text: str, now_ms: int, *, reader: bool = False, sent_ms: int | None = None) -> str | None:
-        """The answer, "" for none. ``phone``: E.164. ``reader``: his numbers are readings, and so is "1". ``sent_ms``: by the centre."""
+    async def take(
+        self, phone: str, text: str, now_ms: int, *, reader: bool = False, sent_ms: int | None = None, came_ms: int | None = None
+    ) -> str | None:
+        """The answer, "" for none. ``phone``: E.164. ``reader``: his numbers are readings, and so is "1". ``sent_ms``: by the centre.
+
+        ``came_ms``: when it came here first, if not now.
+        """
         found = command(text)
         if found is None or not phone.startswith("+") or (reader and _of_a_reader(found, text)):
             return None
@@ -66,10 +71,12 @@ class TwoWay:
             return None
         role = contacts[0].role if contacts else "public"
         replies = Replies(self._region, spoken(contacts, found.languages, self._region), role)
+        came_ms = now_ms if came_ms is None else came_ms
         if found.kind == "subscribe":
-            answer = await self._subscribed(found, phone, text, contacts, replies, now_ms, sent_ms)
+            at_ms = await self._twice.written_ms(phone, text, came_ms, sent_ms)
+            answer = await self._subscribed(found, phone, text, contacts, replies, now_ms, at_ms)
         elif found.kind == "stop":
-            answer = await self._stop(phone, replies, credible(sent_ms, now_ms))
+            answer = await self._stop(phone, replies, credible(sent_ms, came_ms))
         else:
             answer = await self._done(found, phone, contacts, replies, now_ms)
         _log.info("an SMS: %s", found.kind)
@@ -105,10 +112,9 @@ class TwoWay:
         return replies.say("stopped")
 
     async def _subscribed(
-        self, found: Command, phone: str, text: str, contacts: list[Contact], replies: Replies, now_ms: int, sent_ms: int | None
+        self, found: Command, phone: str, text: str, contacts: list[Contact], replies: Replies, now_ms: int, at_ms: int
     ) -> str:
         """What becomes of it is told to whoever watches; only what was taken is the same message when it comes again."""
-        at_ms = await self._twice.written_ms(phone, text, now_ms, sent_ms)
         outcome, answer = await self._subscribe(found, phone, contacts, replies, now_ms, at_ms)
         if outcome != "entered":
             await self._twice.done(phone, text)
