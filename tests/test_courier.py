@@ -9,10 +9,12 @@ from pathlib import Path
 import channel_world as world
 import msgspec
 import pytest
+from sqlalchemy import select
 from test_planning import Phones, Story, planned, story
 
-from warning.alerts.rules import Approval, Silence
+from warning.alerts.rules import Approval, Silence, Verdict
 from warning.dispatch import lane as lanes
+from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, Part, Sending
 from warning.dispatch.courier import Courier
 from warning.dispatch.journal import Journal
@@ -211,3 +213,39 @@ async def test_one_that_cannot_be_looked_at_holds_up_none_of_those_that_are_clai
         assert len(ends) == len(items) == 53
         assert [(item.contact, type(end)) for item, end in zip(items, ends, strict=True) if end is not None] == [("c7", KeyError)]
         assert await told.ledger.counts() == {("sms", "accepted"): 52, ("sms", "waiting"): 1}
+
+
+async def test_what_ends_without_an_attempt_ends_together_and_holds_up_none_that_goes(tmp_path: Path) -> None:
+    """Sixty thousand wait, and a person silences the zone: a transaction for each would keep the ledger busy for minutes."""
+    async with story(tmp_path) as told:
+        planner, at_ms = told.planner(), world.now_ms()
+        of = courier(told, planner, Asked(told), lambda: at_ms)
+        await told.enter(planner, world.event(told.region, "A", sent_ms=at_ms))
+        await planned(planner)
+        items, may, moving = await told.ledger.open_deliveries(), planner.may, told.ledger._moving
+        of._owned.update(item.id for item in items)
+        refused = {item.contact: ("silenced", "expired")[number % 2] for number, item in enumerate(items[:-3])}
+
+        def said(event, contact, *rest, **more):
+            reason = refused.get(contact.id)
+            return Verdict(False, False, reason, "") if reason else may(event, contact, *rest, **more)
+
+        opened = list[int]()
+
+        def counted():
+            opened.append(1)
+            return moving()
+
+        planner.may, told.ledger._moving = said, counted
+        journal = asyncio.create_task(of.journal.run())
+        try:
+            works = await of.prepare(items)
+            assert len(opened) == 3, "each end, and the claims"
+            await asyncio.gather(*(work for work in works if work is not None))
+        finally:
+            journal.cancel()
+        rows = await told.ledger._rows(select(t.deliveries).order_by(t.deliveries.c.id))
+        ends = [(State.REFUSED.value, "silenced"), (State.FAILED.value, "expired")]
+        gone = [(State.ACCEPTED.value, "")] * 3
+        assert [(row["state"], row["reason"]) for row in rows] == [ends[number % 2] for number in range(50)] + gone
+        assert of.waiting == 0

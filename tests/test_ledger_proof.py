@@ -113,7 +113,7 @@ async def test_no_sequence_of_events_writes_an_illegal_change_of_state(ledger: L
             await ledger.recover(NOW)
             sending.clear()
         elif event == 2:
-            await ledger.end(chance.choice(sorted(known)), chance.choice([State.FAILED, State.REFUSED]), "expired", NOW)
+            await ledger.end([chance.choice(sorted(known))], chance.choice([State.FAILED, State.REFUSED]), "expired", NOW)
         elif event == 3 and ids:
             said = [Said(number, chance.choice(ids), chance.choice(["delivered", "failed", ""])) for number in range(2, 5)]
             await reconcile(ledger._engine, "oak", list({each.message_id: each for each in said}.values()), NOW)

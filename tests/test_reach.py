@@ -110,7 +110,7 @@ async def test_who_stops_or_is_removed_while_his_message_waits_is_told_of_only_i
         await leave(of.told.directory, ["c3"], 1, by="office")
         for item in await of.told.ledger.open_deliveries():  # as the courier ends them
             gone = item.contact == "c3"
-            await of.told.ledger.end(item.id, *((State.FAILED, "contact_gone") if gone else (State.REFUSED, "no_consent")), of.at_ms)
+            await of.told.ledger.end([item.id], *((State.FAILED, "contact_gone") if gone else (State.REFUSED, "no_consent")), of.at_ms)
         await of.look(0)
         assert await of.steps() == [("c1", "unsubscribed", ""), ("c2", "control_room", "c9"), ("c3", "control_room", "c9")]
         assert [to for _, to, _ in of.opened] == ["c9"], "once"

@@ -76,7 +76,7 @@ async def test_whom_it_means(ledger: Ledger, tmp_path: Path, monkeypatch: pytest
     for number in (0, 1, 2):
         await sent(ledger, items[number], f"m{number}")
     await ledger.write([receipt("m0"), receipt("m1", State.DELIVERED)])
-    await ledger.end(items[3].id, State.FAILED, "contact_gone", NOW)
+    await ledger.end([items[3].id], State.FAILED, "contact_gone", NOW)
     await ledger.write([Claim(items[4].id, NOW)])
     every = [item.id for item in items]
     assert (await goes_again(ledger, wished(items[0], id=1, contact="c1")))[0] == [every[1]]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -145,12 +145,13 @@ class Courier:
 
     async def prepare(self, items: Sequence[Open]) -> list[Work | None]:
         """Those of these that may go now, claimed in one transaction: what sends each and closes it. None: it is over, or held. Raises what
-        the directory raises, before anything was done; the lane then comes again. One that cannot be looked at holds up no other: its own
-        work raises what was wrong with it."""
+        directory and ledger raise, before anything is claimed; the lane then comes again. One that cannot be looked at holds up no other:
+        its own work raises what was wrong with it."""
         contacts = await self.contacts.some({item.contact for item in items})
         events = {alert: await self._event_or(alert) for alert in {item.alert for item in items}}
         works: list[Work | None] = [None] * len(items)
         going: list[tuple[int, Going]] = []
+        over: dict[tuple[DeliveryState, str], list[int]] = defaultdict(list)
         for place, item in enumerate(items):
             found = self._looked_at(item, events[item.alert], contacts.get(item.contact))
             if isinstance(found, Going):
@@ -158,9 +159,10 @@ class Courier:
             elif isinstance(found, Exception):
                 works[place] = _failed(found)
             elif found is not None:
-                works[place] = self._end(item, *found)
+                over[found].append(item.id)
             elif item.id not in self.held:
                 self._owned.discard(item.id)
+        await self._end(over)
         now_ms = self.now_ms()
         claims = await self.journal.all([Claim(one.item.id, now_ms) for _, one in going])
         for (place, one), claimed in zip(going, claims, strict=True):
@@ -206,9 +208,11 @@ class Courier:
             return DeliveryState.FAILED, "expired"
         return DeliveryState.REFUSED, verdict.reason
 
-    async def _end(self, item: Open, state: DeliveryState, reason: str) -> None:
-        await self.ledger.end(item.id, state, reason, self.now_ms())
-        self._owned.discard(item.id)
+    async def _end(self, over: Mapping[tuple[DeliveryState, str], Sequence[int]]) -> None:
+        """How it ends, and for which: in one transaction each, for thousands of them would hold up what goes, and the lease."""
+        for (state, reason), ids in over.items():
+            await self.ledger.end(ids, state, reason, self.now_ms())
+            self._owned.difference_update(ids)
 
     async def _carry(self, one: Going, claimed: Claimed) -> None:
         """One attempt that was claimed, to its end."""

@@ -313,11 +313,12 @@ class Ledger:
         """The stored value of an alert."""
         return bytes(await self._one(select(t.alerts.c.value).where(t.alerts.c.identifier == identifier)))
 
-    async def end(self, delivery: int, state: DeliveryState, reason: str, now_ms: int) -> None:
-        """Closes an open delivery without an attempt: the rules refused it at the last moment, or it expired. Unknown stays unknown."""
+    async def end(self, deliveries: Collection[int], state: DeliveryState, reason: str, now_ms: int) -> None:
+        """Closes those of these that are open without an attempt: the rules refused them at the last moment, or they expired. Unknown stays
+        unknown."""
         async with self._moving() as (connection, trail):
-            query = select(t.deliveries).where(t.deliveries.c.id == delivery, t.deliveries.c.state.in_(OPEN))
-            rows = [taken_up(dict(row)) for row in (await connection.execute(query)).mappings()]
+            found = await bulk.found(connection, t.deliveries, "id", deliveries)
+            rows = [taken_up(row) for row in found if row["state"] in OPEN]
             for row in rows:
                 unknown = row["state"] == DeliveryState.UNKNOWN.value
                 row.update(state=row["state"] if unknown else state.value, reason=reason, next_attempt_ms=None, changed_ms=now_ms)
