@@ -202,6 +202,14 @@ async def test_nobodys_mailbox_is_filled(house: House) -> None:
     assert len(house.mails.mails) == MOST_TO_ADDRESS + MOST_OF_OWNER
 
 
+async def test_nor_by_those_that_are_mailed_at_once(house: House) -> None:
+    for number in range(MOST_TO_ADDRESS + 5):
+        await house.subscribe(owner=f"agency {number}")
+    await house.round()
+    assert len(house.mails.mails) == MOST_TO_ADDRESS
+    assert [each.state for each in await house.directory.subscriptions.of()].count("refused") == 5
+
+
 async def test_a_relay_that_is_away_is_asked_again_and_one_that_refuses_ends_it(house: House) -> None:
     one = await house.subscribe()
     house.mails.behaviour = Behaviour(rcpt="451 later", times=1)

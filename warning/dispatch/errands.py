@@ -122,10 +122,13 @@ class Errands:
 
     async def _code(self, one: Subscription) -> None:
         assert self.codes is not None  # else it is not due
-        if why := await self.codes.mailed.refusal(one, self.now_ms()):
-            await self.subscriptions.ran(one, "refused", why, state="refused")
-            return
-        outcome = await self.codes.send(one)
+        async with self.codes.mailed.turn(one, self.now_ms()) as why:
+            if why:
+                await self.subscriptions.ran(one, "refused", why, state="refused")
+            else:
+                await self._mailed(one, await self.codes.send(one))
+
+    async def _mailed(self, one: Subscription, outcome: Outcome) -> None:
         if outcome.state in (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN):  # it may have come
             await self.subscriptions.ran(one, outcome.state.value, one.address, what=CODE, state="pending")
             return

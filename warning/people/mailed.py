@@ -6,7 +6,10 @@ three times a day whoever asks, nor more than twenty a day for one owner: subscr
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import sqlalchemy as sql
 
@@ -25,6 +28,20 @@ class Mailed:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        self._going: list[Subscription] = []
+        self._judging = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self, one: Subscription, now_ms: int) -> AsyncIterator[str]:
+        """As ``refusal``; until it ends that mail counts as one that went, for twenty are under way at once."""
+        async with self._judging:
+            if not (why := await self.refusal(one, now_ms)):
+                self._going.append(one)
+        try:
+            yield why
+        finally:
+            if not why:
+                self._going.remove(one)
 
     async def refusal(self, one: Subscription, now_ms: int) -> str:
         """Why no code goes to it now; "" if one may."""
@@ -33,12 +50,14 @@ class Mailed:
             return "its owner said stop: he says start first (warning contacts consent)"
         recent = sql.and_(LOG.c.what == CODE, LOG.c.at_ms > now_ms - GOOD_MS)
         to = sql.select(sql.func.count()).where(recent, sql.func.lower(LOG.c.detail) == one.address.lower())
-        if (await self._directory.tables.run(to))[0][0] >= MOST_TO_ADDRESS:
+        going = sum(each.address.lower() == one.address.lower() for each in self._going)
+        if going + (await self._directory.tables.run(to))[0][0] >= MOST_TO_ADDRESS:
             return f"{MOST_TO_ADDRESS} codes went to this address within a day; again tomorrow"
         of = (
             sql.select(sql.func.count()).join_from(LOG, SUBSCRIPTIONS, _OWN.id == LOG.c.subscription).where(recent, _OWN.owner == one.owner)
         )
-        if (await self._directory.tables.run(of))[0][0] >= MOST_OF_OWNER:
+        going = sum(each.owner == one.owner for each in self._going)
+        if going + (await self._directory.tables.run(of))[0][0] >= MOST_OF_OWNER:
             return f"{MOST_OF_OWNER} codes were mailed for {one.owner} within a day; again tomorrow"
         return ""
 
