@@ -182,6 +182,25 @@ async def test_what_nobody_foresaw_in_a_report_ends_nothing_and_is_not_tried_for
     assert [fact.error for fact in house.facts[2:]] == ["ConfigError", ""], "a zero byte is named; PostgreSQL would not even look"
 
 
+async def test_a_report_that_a_ledger_refused_connections_for_is_taken_later(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncpg raises what the system said, which is no error of SQL's."""
+    drop(tmp_path / "in", "night.csv", HEAD + "b;OK\n", house.now_ms)
+    with monkeypatch.context() as away:
+
+        def refuses() -> None:
+            raise ConnectionRefusedError("connect call failed")
+
+        away.setattr(house.ledger, "writing", refuses)
+        await house.reports.round()
+    await house.reports.round()
+    assert [fact.error for fact in house.facts] == ["ConnectionRefusedError"], "not each second"
+    house.now_ms += module.AGAIN_MS
+    await house.reports.round()
+    assert [row["state"] for row in await house.rows()] == ["done"]
+
+
 async def test_an_exercise_tells_no_live_operator(house: House, tmp_path: Path) -> None:
     house.live = True
     drop(tmp_path / "in", "night.csv", HEAD + "x;OK\n", house.now_ms)

@@ -124,7 +124,11 @@ class Reports:
             except (DBAPIError, Unavailable) as error:
                 log.error("the ledger does not answer, reports wait: %s", error)
                 return
-            except (ConfigError, OSError, ValueError) as error:
+            except OSError as error:  # of its file, or of a PostgreSQL that refuses connections: it is still to be taken
+                self._failed(report, error)
+                self._again_ms[report.route] = self._now_ms() + AGAIN_MS
+                continue
+            except (ConfigError, ValueError) as error:
                 self._failed(report, error)
             except Exception as error:  # what nobody foresaw in a stranger's file must not end the dispatcher, at each start anew
                 log.exception("a report of %s", report.route or "the SMS centre")
