@@ -126,3 +126,25 @@ async def test_nothing_goes_again_beside_a_plan_of_its_chain(tmp_path: Path) -> 
         one.loops[1] = asyncio.create_task(one.planner.run())
         await settle(one)
         assert len(heard(one)) == 4
+
+
+async def test_a_correction_that_nobody_releases_moves_no_end_of_the_one_before(tmp_path: Path) -> None:
+    """Corrected down for two hours, then up for twenty, which waits for a release: after two hours nothing speaks but the gauge."""
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        down = await one.authority.correct(event.alert.identifier, Level.LOW, "Misread", 2, "A. Khan", one.now_ms)
+        await one.read(down)
+        await settle(one)
+        one.now_ms += MINUTE
+        await one.read(await one.authority.correct(down.alert.identifier, Level.VERY_HIGH, "Dam", 20, "A. Khan", one.now_ms))
+        await settle(one)
+        before = heard(one)
+        assert sorted(before) == [("c1", 0, "LOW"), ("c1", 1, "HIGH"), ("c2", 0, "LOW"), ("c2", 1, "HIGH")]
+        one.now_ms = down.alert.expires_ms + 1000
+        await settle(one)
+        assert heard(one) == sorted([*before, ("c1", 1, "HIGH"), ("c2", 1, "HIGH")])
+        one.now_ms += MINUTE
+        await settle(one)
+        assert len(heard(one)) == 6

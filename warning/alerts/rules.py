@@ -240,8 +240,13 @@ def called_off(alert: Alert, rules: AlertRules, decision: Decision, by_ms: int, 
 
 def _stands(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int, now_ms: int) -> bool:
     """Whether what was said in the chain's place holds: else nobody would hear either."""
-    said = [one for one in off.instead if _approval(one, rules, decision, by_ms).allowed]
-    return not off.instead or (bool(said) and now_ms < said[-1].expires_ms)
+    last = said_instead(off, rules, decision, by_ms)
+    return not off.instead or (last is not None and now_ms < last.expires_ms)
+
+
+def said_instead(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int) -> Alert | None:
+    """The newest that was said in the chain's place and that people let out."""
+    return next((one for one in reversed(off.instead) if _approval(one, rules, decision, by_ms).allowed), None)
 
 
 def said_level(alert: Alert) -> Level:

@@ -12,12 +12,12 @@ import logging
 from dataclasses import dataclass
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import Approval, CallOff, Decision, called_off
+from warning.alerts.rules import Approval, CallOff, Decision, called_off, said_instead
 from warning.dispatch import resent
 from warning.dispatch.courier import Courier
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.planner import DECODER, People
-from warning.model import AlertEvent
+from warning.model import Alert, AlertEvent
 from warning.proof.decisions import Decisions, Standing
 from warning.region import Region
 
@@ -46,22 +46,25 @@ class Returned:
         if not self.courier.gate.is_set():
             return
         await self._released(now_ms)
-        over = [
-            off for off in standing.call_offs if off.instead and off.instead[-1].expires_ms <= now_ms and _once(off) not in standing.once
-        ]
+        ends = ((off, self._said(off, now_ms)) for off in standing.call_offs)
+        over = [(off, said) for off, said in ends if said is not None and said.expires_ms <= now_ms and _once(said) not in standing.once]
         if not over:
             return
         newest: dict[str, AlertEvent] = {}
         for value in await self.ledger.in_force(now_ms):
             event = DECODER.decode(value)
             newest[chain_of(event.alert.identifier)] = event
-        for off in over:
-            last = newest.get(off.chain)
-            if last is not None and _once(off) not in self._coming and self._held_back(off, last):
-                await self._again(off, last, now_ms)
+        for off, said in over:
+            last, once = newest.get(off.chain), _once(said)
+            if last is not None and once not in self._coming and self._held_back(off, said.expires_ms, last):
+                await self._again(off, said, last, now_ms)
             if not self.planner.plans(off.chain):
-                what = {"once": _once(off), "identifier": self._coming.get(_once(off), "")}
-                await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=_once(off))
+                what = {"once": once, "identifier": self._coming.get(once, "")}
+                await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=once)
+
+    def _said(self, off: CallOff, now_ms: int) -> Alert | None:
+        """What holds in its place, or did to its end: a later correction that nobody released is none."""
+        return said_instead(off, self.region.alert, Decision(self.people.approvals, asked=self.people.asked), now_ms)
 
     async def _released(self, now_ms: int) -> None:
         """Looks when people answered something, and at start."""
@@ -79,27 +82,27 @@ class Returned:
             await self.decisions.decide("resend", RELEASED, now_ms, chain, what, once=f"resend:released:{identifier}:{last_ms}")
         self._answers = answers
 
-    def _held_back(self, off: CallOff, event: AlertEvent) -> bool:
+    def _held_back(self, off: CallOff, until_ms: int, event: AlertEvent) -> bool:
         """Whether it is silent because of this alone: not where it rose above it, where nobody had let the correction out, or where
         something newer has gone since."""
-        until_ms, alert = off.instead[-1].expires_ms, event.alert
+        alert = event.alert
         if not alert.active or (alert.kind.told and alert.sent_ms >= until_ms):
             return False
         known = next((one for one in self.people.call_offs if one.chain == off.chain), off)  # with what was seen and is not entered yet
         decision = Decision(self.people.approvals, call_offs=(known,), asked=self.people.asked)
         return called_off(alert, self.region.alert, decision, until_ms, until_ms - 1) is not None
 
-    async def _again(self, off: CallOff, event: AlertEvent, now_ms: int) -> None:
+    async def _again(self, off: CallOff, said: Alert, event: AlertEvent, now_ms: int) -> None:
         alert = event.alert
-        if alert.kind.told and await self.ledger.out_since(alert.identifier) >= off.instead[-1].expires_ms:
+        if alert.kind.told and await self.ledger.out_since(alert.identifier) >= said.expires_ms:
             return  # planned since it ran out: it went by itself
         if alert.kind.told:  # else nobody was told by this revision, and all are new to it
             what = {"identifier": alert.identifier, "reason": f"what {off.by} said in its place has run out"}
-            await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(off)}")
+            await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(said)}")
         self.planner.comes_again(event)
-        self._coming[_once(off)] = alert.identifier
+        self._coming[_once(said)] = alert.identifier
         log.warning("%s comes again: what %s said in its place has run out", alert.identifier, off.by)
 
 
-def _once(off: CallOff) -> str:
-    return f"call_off_over:{off.instead[-1].identifier}"
+def _once(said: Alert) -> str:
+    return f"call_off_over:{said.identifier}"
