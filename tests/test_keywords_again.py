@@ -63,6 +63,22 @@ async def test_a_join_that_waited_for_our_database_is_older_than_the_stop(indus:
         assert await at.directory.by_phone(VILLAGER) == []
 
 
+async def test_a_join_that_we_could_not_take_however_often_is_taken_in_the_end(indus: Region, tmp_path: Path) -> None:
+    async with house(indus, tmp_path) as at:
+        enter = at.enrolment.enter
+
+        async def busy(*_: object) -> Contact:
+            raise Unavailable("a long import has the database", reason="database", retry_after_s=5.0)
+
+        at.enrolment.enter = busy  # type: ignore[method-assign,assignment]
+        for _ in range(MOST_ENROLLED + 1):  # Kannel asks every ten seconds
+            with pytest.raises(Unavailable):
+                await say(at, "join Sukkur")
+            at.desk.now_ms += 10_000
+        at.enrolment.enter = enter  # type: ignore[method-assign]
+        assert "warnings for Sukkur" in await say(at, "join Sukkur") and joins(at) == ["entered"]
+
+
 async def test_by_the_centres_own_time_it_is_old_for_ever_and_the_next_is_new(indus: Region, tmp_path: Path) -> None:
     """Kannel gives it: hours later as well, and in words that nobody heard yet."""
     async with house(indus, tmp_path) as at:

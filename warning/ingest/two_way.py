@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 from warning.errors import InputError, Unavailable
 from warning.facts import Listener, nobody
@@ -138,13 +137,14 @@ class TwoWay:
             return "", self._which(replies, places or [self._places.districts[one.districts[0]] for one in villages], found.argument)
         if self._enrolment.foreign(phone):
             return "foreign", ""
-        if not await self._counted(phone, "enrolled", MOST_ENROLLED, now_ms):
+        if (await self._counts(phone, now_ms)).get("enrolled", 0) >= MOST_ENROLLED:
             return "number_limit", ""
         districts = place.districts if place else village.districts if village else ()
         spoken_in = contacts[0].language if contacts else replies.language
         made = await self._enrolment.enter(phone, districts, spoken_in, at_ms, village)
         if isinstance(made, str):
             return made, replies.say(_WHY_NOT[made])
+        await self._counted(phone, "enrolled", MOST_ENROLLED, now_ms)  # who was told to try later, or whom we could not take, may
         return "entered", replies.say("joined", place=place.name(replies.language) if place else village.village if village else "")
 
     async def _resume(self, phone: str, replies: Replies, at_ms: int) -> tuple[str, str]:
@@ -232,12 +232,16 @@ class TwoWay:
 
     async def _counted(self, phone: str, what: str, most: int, now_ms: int) -> bool:
         """Whether there is one more today; it is taken."""
-        before = await self._memory.get("keyword", phone)
-        counts: dict[str, Any] = dict(before[1]) if before and before[0] // DAY_MS == now_ms // DAY_MS else {}
-        if int(counts.get(what, 0)) >= most:
+        counts = await self._counts(phone, now_ms)
+        if counts.get(what, 0) >= most:
             return False
-        await self._memory.put("keyword", phone, now_ms, {**counts, what: int(counts.get(what, 0)) + 1})
+        await self._memory.put("keyword", phone, now_ms, {**counts, what: counts.get(what, 0) + 1})
         return True
+
+    async def _counts(self, phone: str, now_ms: int) -> dict[str, int]:
+        """What it had today."""
+        before = await self._memory.get("keyword", phone)
+        return dict(before[1]) if before and before[0] // DAY_MS == now_ms // DAY_MS else {}
 
 
 def _of_a_reader(found: Command, text: str) -> bool:
