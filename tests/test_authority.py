@@ -158,11 +158,16 @@ async def test_an_automatic_alert_that_a_person_cancels_goes_nowhere_until_it_ri
             await world.publish(where, [event])
             await world.until(lambda number=number: len(telecom.messages) == number, what=event.alert.kind.value)
         await settled(where, region)
+        await world.until(lambda: _acted(desk, "resumed"), what="that it speaks again is entered within a second")
         acts = await desk.decisions.acts()
     assert manual.by_hand(cancel.alert) and parse(cancel.cap).references[0][1] == auto.alert.identifier
     assert [act.kind for act in reversed(acts)] == ["cancel", "resumed"]
     assert acts[0].by == "rule:higher_class" and acts[0].what["identifier"] == higher.alert.identifier
     assert "Closed" not in " ".join(text for _, text in texts(telecom))
+
+
+async def _acted(desk, kind: str) -> bool:
+    return kind in [act.kind for act in await desk.decisions.acts()]
 
 
 async def _reason(where, region, reason: str) -> bool:

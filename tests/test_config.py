@@ -189,13 +189,13 @@ alert:
   {warn_from: MEDIUM, confirm_readings: 1, at_once: [EXCEPTIONAL], margin_stage: 20 cm, margin_discharge: 7.5 %,
   margin_heat: 1.8 degF, margin_rain: 10 %, clear_after: 2 h,
   expires_after: 6 h, renew_before: 30 min, arrival_change: 50 %, arrival_change_time: 1 h, approve_from: HIGH, approve_within: 10 min,
-  unanswered: send, approve_persons: 2, escalate_after: 10 min}
+  unanswered: send, approve_persons: 2, escalate_after: 10 min, call_off_for: 2 h}
 """
     region = config.load(write_region(tmp_path, region=REGION + rules))
     assert region.forecast == ForecastRules(10_800, 4, 0, 0.6, 0.2, 0.1, "", 0.4, 0.5, 0.6, 0.7, ((Level.LOW, 0.5), (Level.HIGH, 2.0)))
     assert dataclasses.astuple(region.alert) == (
         *(Level.MEDIUM, 1, (Level.EXCEPTIONAL,), 0.2, 0.075, 1.0, 0.1, 7200),
-        *(21_600, 1800, 0.5, 3600, Level.HIGH, 600, "send", 600, 2),
+        *(21_600, 1800, 0.5, 3600, Level.HIGH, 600, "send", 600, 7200, 2),
     )
 
 

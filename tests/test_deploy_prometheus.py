@@ -56,7 +56,7 @@ def test_promtool_takes_the_configuration() -> None:
 
 
 def test_promtool_passes_the_tests_of_the_rules() -> None:
-    assert "SUCCESS" in run("promtool", "test", "rules", "rules_test.yml", cwd=DEPLOY / "prometheus")
+    assert "SUCCESS" in run("promtool", "test", "rules", "rules_test.yml", "rules_days_test.yml", cwd=DEPLOY / "prometheus")
 
 
 def test_amtool_takes_the_routes() -> None:

@@ -90,8 +90,13 @@ async def test_410_ends_it_for_that_endpoint_and_later_alerts_are_refused(bootst
         receiver.behaviours["agency"] = Behaviour()
         await world.publish(where, [world.event(region, "B", sent_ms=world.now_ms())])
         await world.until(lambda: _has(where, region, ("webhook", "refused")), what="the second is refused")
+        await settled(where, region)
     assert len(receiver.records) == 1
-    assert [receipt.reason for receipt in await world.receipts(where)] == ["gone", "endpoint_off"]
+    assert [(receipt.channel, receipt.reason) for receipt in await world.receipts(where)] == [
+        ("webhook", "gone"),
+        ("webhook", "endpoint_off"),
+        ("none", "endpoint_off"),  # nothing reaches that contact any more
+    ]
 
 
 async def _has(where, region, key: tuple[str, str]) -> bool:

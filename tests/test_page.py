@@ -98,7 +98,8 @@ async def house(region: Region, folder: Path, made: Records, *, replay: bool = T
         where = Deployment(bootstrap=broker.bootstrap, prefix="replay-page.", directory=folder, embedded=True, replay=replay)
         await ensure_topics(where, region.partitions)
         await send(where, region, made)
-        await nobody_hears(where, region, made.in_force["RAV-SHAHDARA"])
+        if (event := made.in_force.get("RAV-SHAHDARA")) is not None:
+            await nobody_hears(where, region, event)
         async with api.serve(api.create_app(region, where), "127.0.0.1", 0) as port, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             try:

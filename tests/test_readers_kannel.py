@@ -168,6 +168,7 @@ async def _what_kannel_forgets_is_taken(at: House, telecom: Telecom, box: Kannel
     await box.start("smsbox")
     at.log.away = False
     before = len(at.asked)
+    await asyncio.sleep(1.0)  # Kannel says the time in whole seconds
     assert await telecom.say(said("Birch 13 ft")) == 0
     assert "13 فٹ" in await answer(telecom, 6)
     await asyncio.sleep(2.5)  # two and a half times what it waits between two tries
