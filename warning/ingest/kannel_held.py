@@ -80,6 +80,8 @@ class Held:
                     _log.warning("%d messages of phones that Kannel did not bring again were taken; they have had no answer", count)
             except Unavailable as error:
                 _log.info("messages of phones wait: %s", error)
+            except Exception:  # what nobody foresaw in one of them must not end the looking: readings wait here
+                _log.exception("messages of phones wait")
 
     async def sweep(self, take: Take) -> int:
         """How many were taken, or refused and kept. Raises Unavailable."""
