@@ -148,3 +148,21 @@ async def test_a_correction_that_nobody_releases_moves_no_end_of_the_one_before(
         one.now_ms += MINUTE
         await settle(one)
         assert len(heard(one)) == 6
+
+
+async def test_what_went_by_itself_as_an_end_by_hand_had_run_out_does_not_come_again(tmp_path: Path) -> None:
+    """No dispatcher ran then: it reads first what people hear of, and after it a revision of a kind that they do not."""
+    async with told(tmp_path) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        await one.read(made)
+        await settle(one)
+        before, one.now_ms = len(heard(one)), made.alert.expires_ms + 10 * MINUTE
+        for revision, kind in ((2, EventKind.ARRIVAL), (3, EventKind.CERTAINTY)):
+            sent_ms = made.alert.expires_ms + revision * MINUTE
+            await one.read(world.event(one.region, "A", revision, kind, sent_ms=sent_ms, raised_ms=T0, previous=Level.HIGH))
+            await one.settle()
+        await settle(one)
+        assert len(heard(one)) == before + 2

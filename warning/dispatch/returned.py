@@ -50,14 +50,17 @@ class Returned:
         over = [(off, said) for off, said in ends if said is not None and said.expires_ms <= now_ms and _once(said) not in standing.once]
         if not over:
             return
-        newest: dict[str, AlertEvent] = {}
+        newest, told = dict[str, AlertEvent](), dict[str, str]()  # chain -> its newest revision; that of a kind that people hear of
         for value in await self.ledger.in_force(now_ms):
             event = DECODER.decode(value)
             newest[chain_of(event.alert.identifier)] = event
+            if event.alert.kind.told:
+                told[chain_of(event.alert.identifier)] = event.alert.identifier
         for off, said in over:
             last, once = newest.get(off.chain), _once(said)
-            if last is not None and once not in self._coming and self._held_back(off, said.expires_ms, last):
-                await self._again(off, said, last, now_ms)
+            silent = last is not None and once not in self._coming and self._held_back(off, said.expires_ms, last)
+            if last is not None and silent and await self.ledger.out_since(told.get(off.chain, "")) < said.expires_ms:
+                await self._again(off, said, last, now_ms)  # else it was planned since that ran out: it went by itself
             if not self.planner.plans(off.chain):
                 what = {"once": once, "identifier": self._coming.get(once, "")}
                 await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=once)
@@ -94,8 +97,6 @@ class Returned:
 
     async def _again(self, off: CallOff, said: Alert, event: AlertEvent, now_ms: int) -> None:
         alert = event.alert
-        if alert.kind.told and await self.ledger.out_since(alert.identifier) >= said.expires_ms:
-            return  # planned since it ran out: it went by itself
         if alert.kind.told:  # else nobody was told by this revision, and all are new to it
             what = {"identifier": alert.identifier, "reason": f"what {off.by} said in its place has run out"}
             await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(said)}")
