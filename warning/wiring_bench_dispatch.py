@@ -161,6 +161,11 @@ async def dispatcher(folder: Path, region: Path, where: Deployment, rate: float,
             await watched.close()
 
 
+def _name(of: str, folder: Path) -> str:
+    """Topics of its own for each part and database: all run on one broker, and each dispatcher reads from the beginning."""
+    return f"{of}-{folder.parent.name}-{folder.name}"
+
+
 async def messages(wanted: Wanted, on: Broker, folder: Path, progress: Progress) -> dict[str, Any]:
     """One alert to all contacts by SMS."""
     home = await asyncio.to_thread(region_folder, folder / "region", phones(wanted.contacts))
@@ -170,7 +175,7 @@ async def messages(wanted: Wanted, on: Broker, folder: Path, progress: Progress)
         centre = await stack.enter_async_context(child("warning.rehearsal.telecom_load", settings, folder))
         port = (await centre.until(lambda told: "listening" in told, 30.0))["listening"]
         where = replace(
-            await on.deployment(folder, 1, "dispatch"),
+            await on.deployment(folder, 1, _name("dispatch", folder)),
             smpp_port=port,
             smpp_user="ews",
             smpp_password="pw",  # noqa: S106 - of a bench
@@ -251,7 +256,7 @@ async def webhooks(wanted: Wanted, on: Broker, folder: Path, progress: Progress)
         urls |= {name: f"{dead[number % len(dead)]}/{name}" for number, name in enumerate(gone)}
         endpoints = folder / "endpoints.json"
         endpoints.write_text(json.dumps(urls))
-        where = replace(await on.deployment(folder, 1, "hooks"), database_url=wanted.database)
+        where = replace(await on.deployment(folder, 1, _name("hooks", folder)), database_url=wanted.database)
         loopback = [["127.0.0.1", one] for one in (port, *ports)]
         running = await stack.enter_async_context(dispatcher(folder, home, where, 1000.0, endpoints=str(endpoints), loopback=loopback))
         region = await asyncio.to_thread(config.load, str(home))
