@@ -29,7 +29,7 @@ from warning.errors import InputError
 from warning.model import Alert, EventKind, Level
 from warning.region import Region, Zone
 
-RUNS = int(os.environ.get("WARNING_CASH_RUNS", "2"))  # more than 2: killed at every step, not at each third
+RUNS = int(os.environ.get("WARNING_CASH_RUNS", "2"))
 FIRST, SECOND = (replace(zone, districts=(district,)) for zone, district in zip(ACTUAL.zones, ("sialkot", "gujrat"), strict=False))
 REGION: Region = replace(ACTUAL, zones=(FIRST, SECOND, *ACTUAL.zones[2:]))
 
@@ -188,13 +188,14 @@ async def lives(w: World, dies_at: int) -> bool:
 async def test_killed_at_every_step_it_pays_each_district_once(tmp_path: Path) -> None:
     at, died = 0, True
     while died:
-        at += 3 if RUNS <= 2 else 1
+        at += 1
         folder = tmp_path / str(at)
         folder.mkdir()
         async with world(folder, cash=lambda port: rules(port, trigger(approvals=0)), region=REGION) as w:
             await enter(w.where, alert(region=REGION), region=REGION)
             died = await lives(w, at)
             assert w.payments.paid() == [7_000, 5_000], f"killed at step {at}"
+            assert {order["state"] for order in await w.book.orders((await w.case())["id"])} == {"confirmed"}, f"killed at step {at}"
             assert w.payments.phases() == ["activation"] * 2 + ["readiness"] * 2, f"killed at step {at}"
             assert max(w.payments.posts.values()) == 1, f"killed at step {at}: it asks before it sends again"
     assert at > 40  # it has that many places to die
