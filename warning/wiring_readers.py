@@ -63,15 +63,20 @@ async def readers(
             deployment.readers_smpp_user,
             deployment.readers_smpp_password,
         )
-        stop = asyncio.Event()
-        running = asyncio.create_task(SmppIn(where, sms, gateway, memory, clock, listen).run(stop), name="sms of readers")
-
-        async def end() -> None:
-            stop.set()
-            await asyncio.gather(running, return_exceptions=True)
-
-        stack.push_async_callback(end)
+        _until_closed(stack, SmppIn(where, sms, gateway, memory, clock, listen).run, "sms of readers")
         log.info("SMS of %d readers from %s:%d", len(known), *where[:2])
+
+
+def _until_closed(stack: AsyncExitStack, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]], name: str) -> None:
+    """A task that is told when to stop, and waited for: a session is unbound, what it took is answered."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(run(stop), name=name)
+
+    async def end() -> None:
+        stop.set()
+        await asyncio.gather(running, return_exceptions=True)
+
+    stack.push_async_callback(end)
 
 
 def _running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -101,9 +101,7 @@ def plan(
     there = {(known.contact, known.channel) for known in history if known.revision == alert.revision}
     late = [known for known in older if known.state in OPEN and overtakable(known, event, replay=replay, withheld=withheld)]
     gone = {known.id for known in late}
-    heard = {
-        known.contact for known in older if known.handed or known.state in MAY_HAVE_HEARD or (known.state in OPEN and known.id not in gone)
-    }
+    heard = {known.contact for known in older if _may_have_heard(known, gone)}
     waiting, planned = {(known.contact, known.channel) for known in late}, list[Planned]()
     missing = {contact for contact, _ in waiting} if alert.active else set()  # who did not get what this revision replaces
     known_here = {contact for contact, _ in there}
@@ -112,13 +110,10 @@ def plan(
         wanted = told(contact, event, heard, near=one.near) or (anew and one.near and alert.active and alert.level >= contact.level)
         rungs = ladder(contact, ways) if contact.consent else []
         for channel, address in rungs:
-            machine = channel in MACHINES
-            stands_in = anew or (contact.id, channel) in waiting
-            if ((wanted and (machine or first)) or (alert.active and (contact.id, channel) in waiting)) and (
-                contact.id,
-                channel,
-            ) not in there:
-                verdict = may(contact, contact.id in heard, stands_in)
+            machine, way = channel in MACHINES, (contact.id, channel)
+            due = (wanted and (machine or first)) or (alert.active and way in waiting)
+            if due and way not in there:
+                verdict = may(contact, contact.id in heard, anew or way in waiting)
                 planned.append(_permitted(one, channel, address, verdict, off))
             first = first and machine
         if (wanted or contact.id in missing) and contact.id not in known_here and (why := without_way(contact, rungs, off)):
@@ -126,6 +121,11 @@ def plan(
             if verdict.allowed or verdict.held:
                 planned.append(Planned(contact, NO_WAY, DeliveryState.REFUSED, why, deadline_ms=one.deadline_ms))
     return Plan(tuple(planned), tuple(sorted(gone)))
+
+
+def _may_have_heard(known: Known, gone: Collection[int]) -> bool:
+    """It reached the contact, may have, or still goes."""
+    return known.handed or known.state in MAY_HAVE_HEARD or (known.state in OPEN and known.id not in gone)
 
 
 def without_way(contact: Contact, rungs: Sequence[tuple[str, str]], off: Collection[tuple[str, str]]) -> str:

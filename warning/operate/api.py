@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -77,45 +77,56 @@ def create_app(
             own(fact)
         listen(fact)
 
-    view, store, gate = View(), Store(address(deployment)), Gate(region, deployment)
-    watch = SensorWatch(region, view, Registry(address_of_sensors(deployment)), tell, lambda: desk.judged_ms)
-    signed, codes = Signed(deployment, tell), Register(region, deployment)
-    desk = Desk(region, deployment, view, store, own, BaseMap(region), gate, watch, signed, clock)
-    office = decisions.Office(region, deployment, desk)
-    agencies = subscriptions.Counter(desk, office.admission)
-    replies = answers.Answers(deployment, desk, office.admission)
-    cash = CashLedger(deployment.database, region, tell)
-    reader = Reader(deployment, view, store, tell, days=days)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await _open(store, view, address(deployment))
-        try:
-            async with _following(reader, watch, agencies, tell):
-                yield
-        finally:
-            for each in (gate, agencies, office, replies, cash, signed, codes, store):
-                await each.close()
-
-    app = FastAPI(title=f"Flood warning: {region.id}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    rooms = _Rooms(region, deployment, own, tell, days, clock)
+    title = f"Flood warning: {region.id}"
+    app = FastAPI(title=title, version=__version__, lifespan=rooms.lifespan, docs_url=None, redoc_url=None)
     _answers(app, tell)
     _errors(app)
     decisions.answers(app)
-    counter = check.Counter(desk, codes, Guesses(time.monotonic), tell)
-    for routes in (
-        bulletins.router(desk),
-        resources.router(desk, office.admission),
-        decisions.router(office),
-        cash_routes.router(office, cash),
-        subscriptions.router(agencies),
-        confirmed.router(agencies),
-        answers.router(replies),
-        check.router(counter, signed),
-        router(own, registry or CollectorRegistry()),
-    ):
+    for routes in rooms.routers():
         app.include_router(routes)
+    app.include_router(router(own, registry or CollectorRegistry()))
     _page(app)
     return app
+
+
+class _Rooms:
+    """What the routes ask, made once; opened, followed and closed with the application."""
+
+    def __init__(
+        self, region: Region, deployment: Deployment, own: Health, tell: facts.Listener, days: float, clock: Callable[[], float]
+    ) -> None:
+        self._url, self._tell = address(deployment), tell
+        self._view, self._store, self._gate = View(), Store(self._url), Gate(region, deployment)
+        registry = Registry(address_of_sensors(deployment))
+        self._watch = SensorWatch(region, self._view, registry, tell, lambda: self._desk.judged_ms)
+        self._signed, self._codes = Signed(deployment, tell), Register(region, deployment)
+        self._desk = Desk(region, deployment, self._view, self._store, own, BaseMap(region), self._gate, self._watch, self._signed, clock)
+        self._office = decisions.Office(region, deployment, self._desk)
+        self._agencies = subscriptions.Counter(self._desk, self._office.admission)
+        self._replies = answers.Answers(deployment, self._desk, self._office.admission)
+        self._cash = CashLedger(deployment.database, region, tell)
+        self._reader = Reader(deployment, self._view, self._store, tell, days=days)
+
+    def routers(self) -> Iterator[APIRouter]:
+        yield bulletins.router(self._desk)
+        yield resources.router(self._desk, self._office.admission)
+        yield decisions.router(self._office)
+        yield cash_routes.router(self._office, self._cash)
+        yield subscriptions.router(self._agencies)
+        yield confirmed.router(self._agencies)
+        yield answers.router(self._replies)
+        yield check.router(check.Counter(self._desk, self._codes, Guesses(time.monotonic), self._tell), self._signed)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await _open(self._store, self._view, self._url)
+        try:
+            async with _following(self._reader, self._watch, self._agencies, self._tell):
+                yield
+        finally:
+            for each in (self._gate, self._agencies, self._office, self._replies, self._cash, self._signed, self._codes, self._store):
+                await each.close()
 
 
 @contextlib.asynccontextmanager

@@ -72,6 +72,7 @@ def router(counter: Counter) -> APIRouter:
     routes = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
     _kept(routes, counter)
     _checked(routes, counter)
+    _confirmed(routes, counter)
     _caught_up(routes, counter)
     return routes
 
@@ -145,6 +146,8 @@ def _checked(routes: APIRouter, counter: Counter) -> None:
         log = await counter.store.log(id)
         return subscribed.Deliveries(alerts=[subscribed.sent(one) for one in receipts], tests=[subscribed.tried(line) for line in log])
 
+
+def _confirmed(routes: APIRouter, counter: Counter) -> None:
     @routes.post(
         "/{id}/confirm",
         summary="An operator has made sure that an e-mail address is the agency's",
