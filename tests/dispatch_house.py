@@ -104,6 +104,7 @@ class House:
         await self.ledger.positions(self.where.alerts, "")
         await self.ledger.recover(self.now_ms)
         await self.decided.refresh()
+        await self.decided.catch_up(self.ledger)
         await self.courier.resync()
         await self.planner.start()
         self.loops = [asyncio.create_task(self.journal.run()), asyncio.create_task(self.planner.run())]

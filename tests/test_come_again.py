@@ -166,3 +166,39 @@ async def test_what_went_by_itself_as_an_end_by_hand_had_run_out_does_not_come_a
             await one.settle()
         await settle(one)
         assert len(heard(one)) == before + 2
+
+
+async def test_who_is_killed_as_a_chain_that_was_called_off_rises_tells_its_step_down(tmp_path: Path) -> None:
+    """It rose above the end by hand and was told; the next dispatcher begins when that has expired, and finds a step down in the log."""
+    async with told(tmp_path) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        await one.read(await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms))
+        await settle(one)
+        one.now_ms += MINUTE
+        rose = world.event(
+            *(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH),
+            sent_ms=one.now_ms,
+            raised_ms=T0,
+            previous=Level.HIGH,
+            expires_ms=one.now_ms + H,
+        )
+        await one.read(rose)
+        while not one.planner.idle or one.courier.waiting:
+            await asyncio.sleep(0.002)
+        before = heard(one)
+        assert before.count(("c1", 2, "VERY_HIGH")) == 1
+        await one.stop()  # before what it noticed was entered
+        next_one = House(one.region, one.where, one.contacts)
+        next_one.now_ms, next_one.sink.sent, next_one.offset = one.now_ms + 2 * H, one.sink.sent, one.offset
+        await next_one.start()
+        try:
+            down_ms = next_one.now_ms - MINUTE
+            down = world.event(one.region, "A", 3, EventKind.DOWNGRADE, Level.HIGH, sent_ms=down_ms, raised_ms=T0, previous=Level.VERY_HIGH)
+            await next_one.read(down)
+            await next_one.settle()
+            assert heard(next_one) == sorted([*before, ("c1", 3, "HIGH"), ("c2", 3, "HIGH")])
+        finally:
+            await next_one.stop()
+            await one.start()

@@ -1,6 +1,7 @@
 """What people decided, as the dispatcher follows it: read every second, with what a rule decides where nobody does.
 
-A chain that was called off and rises above its class speaks again: that is noticed with its revision, in memory at once, and entered.
+A chain that was called off and rises above its class speaks again: that is noticed with its revision, in memory at once, and entered. Who
+was killed in between finds the revision in the ledger as he starts, expired or not: its step down is still to be told.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+import sqlalchemy as sql
+
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Approval, CallOff, Silence, said_level
-from warning.dispatch.planner import People
-from warning.model import AlertEvent
+from warning.dispatch import tables as t
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.planner import DECODER, People
+from warning.model import AlertEvent, Level
 from warning.proof.decisions import Decisions, Standing
 
 log = logging.getLogger(__name__)
@@ -44,6 +49,17 @@ class Decided:
                 log.warning("%s was called off up to %s by %s, and is above that now: it speaks again", chain, off.up_to.value, off.by)
                 self._resumed[chain] = (off, event)
                 self._apply()
+
+    async def catch_up(self, ledger: Ledger) -> None:
+        """At the start: what the ledger has of chains that are called off and had risen. Raises DBAPIError."""
+        async with ledger.reading() as connection:
+            for off in self.people.call_offs:
+                if off.resumed_ms is not None:
+                    continue
+                c, above = t.alerts.c, [level.value for level in Level if level > off.up_to]
+                rose = (c.chain == off.chain) & c.level.in_(above) & (c.sent_ms >= off.at_ms // 1000 * 1000)
+                for value in (await connection.execute(sql.select(c.value).where(rose).order_by(c.sent_ms).limit(1))).scalars():
+                    self.see(DECODER.decode(value))
 
     async def refresh(self) -> None:
         """Raises Unavailable: what was known stays."""

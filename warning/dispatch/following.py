@@ -63,9 +63,10 @@ class Following:
         self._by_hand = ByHand(self._deployment, ledger, lambda: self._decided.standing.manual, self._now_ms)
         self._returned = Returned(self._region, self._people, self._decisions, ledger, self.resends.courier) if self.resends else None
         await self._decided.refresh()
-        if self._region.alert.approve_from is not None or self._people.call_offs:
+        await self._decided.catch_up(ledger)
+        if self._region.alert.approve_from is not None:
             for value in await ledger.in_force(self._now_ms()):
-                self.see(DECODER.decode(value))
+                self._waiting.see(DECODER.decode(value))
 
     def see(self, event: AlertEvent) -> None:
         """A revision is being planned."""
