@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sql
 from channel_postgres import postgres
 
-from warning.people.acknowledged import Acknowledgements
+from warning.people.acknowledged import _ANSWERS, Acknowledgements
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ async def test_a_reply_from_a_phone_counts_when_it_is_settled_and_settling_twice
     await answers.settle(answer, means)
     assert [each.id for each in await answers.unsettled() if each.id == answer.id] == []
     assert await answers.answered("two.A.1") == {"c2", "c3"}
-    told = await answers.of_chain("two.A.1")
+    told = await answers._read(sql.select(_ANSWERS).where(_ANSWERS.c.chain == "two.A.1", _ANSWERS.c.contact != "").order_by(_ANSWERS.c.id))
     assert [(each.contact, each.phone, each.how, each.at_ms) for each in told] == [
         ("c2", "+999200", "sms", 2000),
         ("c3", "+999200", "sms", 2000),

@@ -9,7 +9,6 @@
     +-- Unavailable          a broker, database or telecom is away; try again later
     +-- AccessError          the brokers refuse us: password, certificate or right; a person has to give it
     +-- StateError           the log, a checkpoint or a ledger is not the one that belongs here
-    +-- DeliveryError        one attempt to reach one contact failed
 
 ``reason`` is a bounded word (it is a metric label too), ``retryable`` says whether the same call may succeed
 later, ``retry_after_s`` when.
@@ -123,13 +122,3 @@ class StateError(WarningSystemError):
     def __init__(self, message: str, *, exit_code: ExitCode, reason: str | None = None) -> None:
         super().__init__(message, reason=reason)
         self.exit_code = exit_code
-
-
-class DeliveryError(WarningSystemError):
-    """One attempt to reach one contact over one channel failed."""
-
-    reason = "delivery"
-
-    def __init__(self, message: str, *, reason: str, retryable: bool, retry_after_s: float | None = None) -> None:
-        super().__init__(message, reason=reason, retry_after_s=retry_after_s)
-        self.retryable = retryable

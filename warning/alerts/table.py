@@ -28,7 +28,6 @@ Sections = Mapping[str, Mapping[str, str]]
 _LEVELS = (Level.NORMAL, *CLASSES)
 _STATION = ("silent_since", "never_spoke")
 _RAIN_HOURS = (1, 3, 6, 24, 72)
-_WEATHER_PARAMETERS = ("temperature", "humidity", "heat_index", "wet_bulb", "flash_flood")
 _WEATHER_UNITS = ("degC", "degF", "%", "ratio")
 _OF_HAZARD = {"flash_flood": "flash_flood", "heat": "heat_of", "heavy_rain": "rain_fell"}  # the reason that only it has
 

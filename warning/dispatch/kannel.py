@@ -27,7 +27,6 @@ DELIVERED, NOT_DELIVERED, REFUSED_BY_CENTRE = 1, 2, 16  # dlr-mask; 4 and 8 are 
 FINAL = DELIVERED | NOT_DELIVERED | REFUSED_BY_CENTRE
 STATES = {1: (DeliveryState.DELIVERED, ""), 2: (DeliveryState.FAILED, "undeliv"), 16: (DeliveryState.FAILED, "rejectd")}
 TAKEN = 202
-LATER = 503  # "temporal failure": the box has no way to a centre now
 
 
 class KannelWay:

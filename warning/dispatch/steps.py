@@ -27,7 +27,6 @@ CLOSED = 3  # times the time, for what no gateway took
 NO_RECEIPT, NEVER_TAKEN, FAILED = "no_receipt", "never_taken", "failed"
 CHANNEL, OFFICE, ROOM, NOBODY, ANSWERED, WAIT = "channel", "office", "control_room", "nobody_left", "answered", ""
 OWN, CHOSE = "own_channels", "unsubscribed"  # nothing is to be done: a machine failed and his own ways go on; he wants no message
-SILENT = (ANSWERED, OWN, CHOSE)  # steps that are nobody's worry
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,12 +198,6 @@ async def key_of(request: web.Request, keys: KeyStore) -> Key:
     return await keys.verify(text.strip())
 
 
-async def sender_of(request: web.Request, keys: KeyStore) -> Sender:
-    """Likewise, who sends by it."""
-    key = await key_of(request, keys)
-    return Sender(key.provider, key.stations)
-
-
 async def body_of(request: web.Request, within_s: float = _BODY_WITHIN_S) -> bytes:
     """The whole body as sent. Raises InputError: too long (``TooLong``), broken off, not within that time."""
     body = bytearray()

@@ -20,9 +20,9 @@ from smsutil.codecs import GSM0338Codec
 from warning.errors import Unavailable
 
 HEADER = struct.Struct("!IIII")  # length, command, status, sequence
-BIND_TRANSCEIVER, SUBMIT_SM, DELIVER_SM, UNBIND, ENQUIRE_LINK, DATA_SM = 0x09, 0x04, 0x05, 0x06, 0x15, 0x103
+BIND_TRANSCEIVER, SUBMIT_SM, DELIVER_SM, UNBIND, ENQUIRE_LINK = 0x09, 0x04, 0x05, 0x06, 0x15
 RESPONSE, GENERIC_NACK = 0x80000000, 0x80000000
-OK, INVALID_COMMAND, SYSTEM_ERROR, TRY_AGAIN, THROTTLED, QUEUE_FULL = 0x00, 0x03, 0x08, 0x64, 0x58, 0x14  # TRY_AGAIN: ESME_RX_T_APPN
+OK, INVALID_COMMAND, TRY_AGAIN, THROTTLED, QUEUE_FULL = 0x00, 0x03, 0x64, 0x58, 0x14  # TRY_AGAIN: ESME_RX_T_APPN
 MOST_OCTETS = 70_000  # message_payload holds 64 KB
 
 Deliver = Callable[[bytes], Awaitable[int]]  # a whole deliver_sm -> command_status to answer

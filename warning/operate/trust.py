@@ -9,7 +9,6 @@ from warning.people.told import Reconciled
 
 SEALED = ("signed", "no_key", "key_expired", "database", "conflict", "internal")
 ASKED = ("in_force", "replaced", "ended", "expired", "unknown", "malformed", "document_mark", "rate_limited", "unavailable")
-PHASES = ("case", "readiness", "activation", "stand_down")
 
 
 class SealMetrics:

@@ -109,11 +109,6 @@ class Acknowledgements:
         query = sql.select(column.contact).where(column.chain == chain, column.contact != "", column.at_ms >= since_ms)
         return {row.contact for row in await self._tables.run(query)}
 
-    async def of_chain(self, chain: str) -> list[Acknowledgement]:
-        """The answers about a chain, oldest first."""
-        column = _ANSWERS.c
-        return await self._read(sql.select(_ANSWERS).where(column.chain == chain, column.contact != "").order_by(column.id))
-
     async def unsettled(self, most: int = MOST) -> list[Acknowledgement]:
         """Answers that do not name contact and chain yet, oldest first."""
         return await self._read(sql.select(_ANSWERS).where(~_ANSWERS.c.settled).order_by(_ANSWERS.c.id).limit(most))

@@ -24,7 +24,6 @@ LEAST_POINTS, LEAST_H = (
     4.0,
 )  # fewer readings in 24 h (or three in 72 h, of a gauge read daily), or a shorter past: the straight line is used
 GROUPS = ("up", "above", "near")
-TOWARD = ("need", "change_3h/need", "change_6h/need", "change_1h/need", "need/span", "limit_position")
 _MEANS = (2, 3, 4, 5)  # of MOVES, for the groups "above" and "near"
 _LAGS_S = 3600 * np.array(LAGS_H)
 _APART = float(1 << 22)  # s; more than the windows hold

@@ -1,15 +1,13 @@
 """Scores of forecasts with their spread: Brier score and skill, CRPS, reliability, coverage.
 
 Brier, Monthly Weather Review 78 (1950); skill and reliability: Wilks, Statistical Methods in the Atmospheric Sciences (3rd ed. 2011),
-sections 8.4.2 and 8.4.4. CRPS: Hersbach, Weather and Forecasting 15 (2000); of a normal distribution and through quantiles: Gneiting and
-Raftery, Journal of the American Statistical Association 102 (2007), equation 21 and section 6. Lower is better; skill: 1 perfect, 0 as good
-as the reference. N cases, Q quantiles.
+sections 8.4.2 and 8.4.4. CRPS: Hersbach, Weather and Forecasting 15 (2000); through quantiles: Gneiting and Raftery, Journal of the
+American Statistical Association 102 (2007), section 6. Lower is better; skill: 1 perfect, 0 as good as the reference. N cases, Q quantiles.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-DISTANT = 8.0  # standard deviations: farther out the distribution function is 0 or 1
 
 
 def brier(probability: Floats, happened: NDArray[np.bool_]) -> float:
@@ -34,17 +31,6 @@ def brier_skill(probability: Floats, reference: Floats, happened: NDArray[np.boo
 def base_rate(happened: NDArray[np.bool_]) -> Floats:
     """Climatology of the sample: the same probability for each case, how often it happened in all of them."""
     return np.full(len(happened), np.mean(happened) if len(happened) else np.nan)
-
-
-def crps_normal(median: Floats, sigma: Floats, observed: Floats) -> Floats:
-    """CRPS of normal distributions, in the unit of the values; for ``sigma`` 0 it is the absolute error."""
-    spread = np.maximum(sigma, 1e-12)
-    z = np.clip((observed - median) / spread, -DISTANT, DISTANT)
-    below = 0.5 + 0.5 * np.array([math.erf(each) for each in (z / math.sqrt(2.0)).tolist()])
-    density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-    inner = spread * (z * (2.0 * below - 1.0) + 2.0 * density - 1.0 / np.sqrt(np.pi))
-    far = np.abs(observed - median) > DISTANT * spread
-    return np.asarray(np.where(far, np.abs(observed - median) - spread / np.sqrt(np.pi), inner), np.float64)
 
 
 def crps_quantiles(levels: Floats, quantiles: Floats, observed: Floats) -> Floats:
