@@ -6,17 +6,20 @@ Only published readings; the definitions are those of ``warning.rehearsal.crossi
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from warning import config
+from warning import config, wiring_hindcast
 from warning.alerts import lint
 from warning.ingest import rows
-from warning.model import EventKind, Level
+from warning.model import CLASSES, EventKind, Level
 from warning.rehearsal.crossings import Crossing, crossings, observations
+from warning.science import verify
 from warning.stream.beats import Closed
 from warning.stream.replay import documents, log_with_ticks, replay_file
+from warning.verification.observed import tracks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,6 +72,31 @@ def test_kotri_stayed_below_high_and_was_not_warned_of_it() -> None:
         event.alert.level for beat in replayed("indus", "flood-2025.csv")[0] for event in beat.alerts if event.alert.zone == "IND-KOTRI"
     }
     assert max(said, key=lambda level: level.rank) is Level.MEDIUM
+
+
+@pytest.mark.parametrize(
+    "called",  # who is silent; the class that it reached, and for how many hours before its reading that or the one below was called
+    [
+        {"CHE-PANJNAD": (Level.VERY_HIGH, 144), "IND-SUKKUR": (Level.HIGH, 144)},
+        {"IND-GUDDU": (Level.HIGH, 48), "IND-KOTRI": (Level.MEDIUM, 96)},
+    ],
+)
+def test_the_lower_barrages_are_called_days_ahead_from_what_was_read_upstream_alone(called: dict[str, tuple[Level, int]]) -> None:
+    """They say nothing for the whole flood; what was called stood until the water was there."""
+    region = config.load(ROOT / "config" / "indus")
+    readings = rows.read(ROOT / "config" / "indus" / "replays" / "flood-2025.csv", region).readings
+    upstream = tuple(reading for reading in readings if reading.station not in called)
+    assert called.keys() <= {reading.station for reading in readings}
+    said = wiring_hindcast.listen(region, upstream, lambda *_: None, len(upstream), tick_s=6 * 3600).zones
+    for zone, (reached, least_h) in called.items():
+        own, limits = tracks(region, readings)[zone], region.zone_by_id[zone].limits.values
+        assert [level for level in CLASSES if level in limits and own.value.max() >= limits[level]][-1] is reached
+        first_s = int(own.time_s[verify.reached(own.value, limits[reached], 0.1).argmax()])
+        below = next(lower for lower, upper in pairwise(CLASSES) if upper is reached)
+        alerts = said[zone].alerts(below)
+        standing_s = alerts.start[alerts.end >= first_s]
+        assert len(standing_s) > 0, zone
+        assert first_s - standing_s[0] >= least_h * 3600, zone
 
 
 def test_the_flood_travels_as_few_waves_not_as_an_alert_at_each_gauge() -> None:
