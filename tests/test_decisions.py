@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +11,10 @@ from types import SimpleNamespace
 import pytest
 from alert_region import DRILL, REGION, T0, H, M, raised
 from cash_world import follows
+from channel_postgres import postgres
 from test_codes import tell, where_of
 
+from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Decision, may_leave
 from warning.errors import InputError
 from warning.model import EventKind, Level
@@ -107,3 +111,51 @@ async def test_a_row_that_cannot_be_understood_takes_nothing_else_with_it(tmp_pa
     held = await decisions.standing(T0)
     assert (len(held.approvals), held.manual) == (1, {})
     await decisions.close()
+
+
+async def test_a_raise_and_the_end_of_an_automatic_chain_in_one_second_are_two_alerts(tmp_path: Path) -> None:
+    """Chains by hand are named by zone and second: of two that had one name only the first would go out."""
+    where = where_of(tmp_path)
+    await tell(where, MEDIUM)
+    decisions = Decisions(where.database)
+    desk = Authority(REGION, where.database, decisions)
+    at_ms = MEDIUM.sent_ms + M
+    breach = await desk.raise_alert(MEDIUM.zone, Level.HIGH, "Breach", 6, "A. Khan", at_ms)
+    ended = await desk.cancel(MEDIUM.identifier, "Misread", "B. Shah", at_ms + 400)
+    with pytest.raises(InputError, match="just decided"):
+        await desk.raise_alert(MEDIUM.zone, Level.HIGH, "Breach, pressed twice", 6, "A. Khan", at_ms + 500)
+    third = await desk.raise_alert(MEDIUM.zone, Level.LOW, "Rain", 6, "C. Mir", at_ms + 1200)
+    made = (breach, ended, third)
+    assert [(one.alert.sent_ms - at_ms) // 1000 for one in made] == [0, 1, 2]
+    assert set((await decisions.standing(at_ms + 2000)).manual) == {one.alert.identifier for one in made}
+    assert [off.chain for off in (await decisions.standing(at_ms + 2000)).call_offs] == [chain_of(MEDIUM.identifier)]
+    await desk.close()
+    await decisions.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path}/a.db"
+        return
+    with postgres() as url:
+        yield url
+
+
+async def test_of_two_who_decide_about_a_zone_at_once_one_has_to_look_again(database: str) -> None:
+    """Each has looked before the other has decided, about different revisions of the chain: two corrections would speak."""
+    both = [Decisions(database) for _ in range(2)]
+    seen = [await one.by_hand("A") for one in both]
+    assert not any(seen)
+    said = ("cancel", "A. Khan", T0, "ews.A.0")
+    for zone in ("A", "B"):
+        what = {"zone": zone, "identifier": f"ews.manual.{zone}.0"}
+        made = [one.decide(*said, what, once=f"{zone} {number}", seen=(zone, seen[0])) for number, one in enumerate(both)]
+        numbers = await asyncio.gather(*made)
+        assert numbers.count(None) == 1, "of another zone it is no matter"
+        (number,) = {*numbers} - {None}
+        assert await both[0].by_hand(zone) == {number}
+        assert await both[1].decide(*said, what, once=f"{zone} again", seen=(zone, {number}))
+    assert len(await both[0].acts()) == 4
+    for one in both:
+        await one.close()

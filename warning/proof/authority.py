@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -107,8 +107,13 @@ class Authority:
     ) -> AlertEvent:
         """An alert by hand. The dispatcher publishes it."""
         self._allowed(by)
-        event = manual.raised(self._region, zone, level, reason, at_ms, hours, arrival_ms=arrival_ms, observed=observed)
-        await self._enter("raise", event, by, at_ms, key, reason, once=event.alert.identifier)
+        seen = await self.decisions.by_hand(zone)
+
+        def made(sent_ms: int) -> AlertEvent:
+            return manual.raised(self._region, zone, level, reason, sent_ms, hours, arrival_ms=arrival_ms, observed=observed)
+
+        event = await self._named_alone(made, at_ms)
+        await self._enter("raise", event, by, at_ms, key, reason, once=event.alert.identifier, seen=seen)
         return event
 
     async def correct(
@@ -126,20 +131,24 @@ class Authority:
     ) -> AlertEvent:
         """Another class, time or ground in place of what a chain says now; an automatic one is called off up to the higher class."""
         self._allowed(by)
-        before = await self._changeable(identifier, at_ms)
-        event = manual.corrected(before, self._region, level, reason, at_ms, hours, arrival_ms=arrival_ms, observed=observed)
+        before, seen = await self._changeable(identifier, at_ms)
+
+        def made(sent_ms: int) -> AlertEvent:
+            return manual.corrected(before, self._region, level, reason, sent_ms, hours, arrival_ms=arrival_ms, observed=observed)
+
+        event = await self._named_alone(made, at_ms)
         off = max(level, said_level(before), key=lambda one: one.rank)
         once = await self._once(before, at_ms)
-        await self._enter("correct", event, by, at_ms, key, reason, once=once, before=before, off=off)
+        await self._enter("correct", event, by, at_ms, key, reason, once=once, seen=seen, before=before, off=off)
         return event
 
     async def cancel(self, identifier: str, reason: str, by: str, at_ms: int, *, key: str = "") -> AlertEvent:
         """The end of an alert's chain, by hand; an automatic one is called off up to its class."""
         self._allowed(by)
-        before = await self._changeable(identifier, at_ms)
-        event = manual.cancelled(before, self._region, reason, at_ms)
+        before, seen = await self._changeable(identifier, at_ms)
+        event = await self._named_alone(lambda sent_ms: manual.cancelled(before, self._region, reason, sent_ms), at_ms)
         once = await self._once(before, at_ms)
-        await self._enter("cancel", event, by, at_ms, key, reason, once=once, before=before, off=said_level(before))
+        await self._enter("cancel", event, by, at_ms, key, reason, once=once, seen=seen, before=before, off=said_level(before))
         return event
 
     async def resend(
@@ -242,8 +251,10 @@ class Authority:
             raise InputError(f"there is no alert {identifier[:100]!r}", reason="alert", field="alert", fix=fix)
         return _EVENT.decode(found[max(found)]).alert
 
-    async def _changeable(self, identifier: str, at_ms: int) -> Alert:
-        """The same, to be corrected or cancelled: not a chain in whose place another one speaks, or people would hear two."""
+    async def _changeable(self, identifier: str, at_ms: int) -> tuple[Alert, frozenset[int]]:
+        """The same, to be corrected or cancelled: not a chain in whose place another one speaks, or people would hear two; with what had
+        been decided by hand about its zone before we looked."""
+        seen = await self.decisions.by_hand((await self.newest(identifier, at_ms)).zone)
         alert = await self.newest(identifier, at_ms)
         standing = await self.decisions.standing(at_ms)
         decision = Decision(standing.approvals, call_offs=standing.call_offs)
@@ -252,7 +263,19 @@ class Authority:
             said = off.instead[-1]
             fix = f"correct or cancel {said.identifier}" if said.active else "raise a new one"
             raise InputError(f"{off.by} has {said.identifier} stand in its place", reason="decided", field="alert", fix=fix)
-        return alert
+        return alert, seen
+
+    async def _named_alone(self, made: Callable[[int], AlertEvent], at_ms: int) -> AlertEvent:
+        """What ``made`` makes of a sent time, under a name that nothing else has. A chain by hand is named by zone and second: where an
+        automatic one is cancelled in the second in which another was raised, the later one is of the next second. Raised twice in a second
+        is raised once."""
+        taken, event = (await self.decisions.standing(at_ms)).manual, made(at_ms)
+        while event.alert.revision == 0 and (known := taken.get(event.alert.identifier)) is not None:
+            if not event.alert.references and not _EVENT.decode(known).alert.references:
+                break
+            at_ms += 1000
+            event = made(at_ms)
+        return event
 
     async def _once(self, before: Alert, at_ms: int) -> str:
         """Of two who decide about a revision at once the first counts; and again when what was said in its place has run out."""
@@ -279,6 +302,7 @@ class Authority:
         reason: str,
         *,
         once: str,
+        seen: frozenset[int],
         before: Alert | None = None,
         off: Level | None = None,
     ) -> None:
@@ -295,7 +319,7 @@ class Authority:
             what["replaces"] = before.identifier
             if off is not None and not manual.by_hand(before):
                 subject, what["calls_off"] = chain_of(before.identifier), off.value
-        if await self.decisions.decide(kind, by, at_ms, subject, what, key=key, once=f"manual:{once}") is None:
+        if await self.decisions.decide(kind, by, at_ms, subject, what, key=key, once=f"manual:{once}", seen=(alert.zone, seen)) is None:
             fix = "look at what there is now (`warning decisions`), and decide again"
             raise InputError(f"somebody else has just decided about {alert.zone}", reason="decided", field="alert", fix=fix)
 

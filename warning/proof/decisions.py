@@ -105,6 +105,10 @@ class Standing:
     resends: tuple[Resend, ...] = ()  # all that were ever wished: who does them knows which are done
 
 
+class _Unseen(Exception):
+    """Somebody else has decided meanwhile."""
+
+
 class Decisions:
     """``url``: ``Deployment.database``. ``replay``: now is history's, people's is today's. Methods raise Unavailable when it is away."""
 
@@ -119,10 +123,24 @@ class Decisions:
     async def close(self) -> None:
         await self._tables.close()
 
+    async def by_hand(self, zone: str) -> frozenset[int]:
+        """The ids of what was raised, corrected and cancelled in a zone. Raises Unavailable."""
+        return frozenset(row.id for row in await self._tables.run(_of_zone(zone)))
+
     async def decide(
-        self, kind: str, by: str, at_ms: int, subject: str, what: Mapping[str, Any], *, key: str = "", once: str | None = None
+        self,
+        kind: str,
+        by: str,
+        at_ms: int,
+        subject: str,
+        what: Mapping[str, Any],
+        *,
+        key: str = "",
+        once: str | None = None,
+        seen: tuple[str, Collection[int]] | None = None,
     ) -> int | None:
-        """Enters it, with its line in the chain. Its id; None if ``once`` was said before: nothing is entered then.
+        """Enters it, with its line in the chain. Its id; None if ``once`` was said before, or if something was decided by hand about a zone
+        that is not among those that were ``seen``: nothing is entered then.
 
         Raises ValueError without a name.
         """
@@ -134,11 +152,20 @@ class Decisions:
         insert = self._tables.insert(_ACTS).values(**row, what=json.dumps(what)).on_conflict_do_nothing().returning(_ACTS.c.id)
         if not self._chained:
             await self._chain()
-        async with self._tables.together() as connection:
-            number = (await connection.execute(insert)).scalar_one_or_none()
-            if number is not None:
-                said = {name: value for name, value in what.items() if name != "event"}
-                await chain.enter(connection, f"decision.{kind}", at_ms, by=row["by"], key=key, subject=subject, number=number, what=said)
+        try:
+            async with self._tables.together() as connection:
+                number: int | None = (await connection.execute(insert)).scalar_one_or_none()
+                if number is not None:
+                    said = {name: value for name, value in what.items() if name != "event"}
+                    await chain.enter(
+                        connection, f"decision.{kind}", at_ms, by=row["by"], key=key, subject=subject, number=number, what=said
+                    )
+                    if seen is not None:  # the chain's head is ours by now: nobody decides beside us
+                        there = set((await connection.execute(_of_zone(seen[0]))).scalars())
+                        if there - {number} - set(seen[1]):
+                            raise _Unseen
+        except _Unseen:
+            return None
         return number
 
     async def acts(
@@ -220,6 +247,11 @@ def fold(acts: Iterable[Act]) -> Standing:
     standing = tuple(replace(off, instead=tuple(said[instead[chain]])) for chain, off in offs.items())
     about = {chain: tuple(some) for chain, some in asked.items()}
     return Standing(tuple(approvals), silences, standing, manual, about, frozenset(once), tuple(resends))
+
+
+def _of_zone(zone: str) -> sql.Select[Any]:
+    named = _ACTS.c.what.contains(f'"zone": {json.dumps(zone)}', autoescape=True)
+    return sql.select(_ACTS.c.id).where(_ACTS.c.kind.in_(MANUAL), named)
 
 
 def silence_of(act: Act) -> Silence:
