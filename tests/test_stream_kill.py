@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import pytest
 from stream_fake import FakeBroker, Killed, Life
@@ -11,8 +12,10 @@ from stream_regions import region
 from stream_standin import STANDIN, Plan, State
 
 from warning.deployment import Deployment
+from warning.facts import CheckpointWritten, Fact
 from warning.model import Parameter, Reading, Tick, to_json
 from warning.stream.beats import Beats
+from warning.stream.owned import RESTS
 from warning.stream.state import Book, unpack
 
 REGION = region(stations=4)
@@ -140,3 +143,33 @@ async def test_an_expelled_worker_does_no_harm() -> None:
     assert broker.commits[0][0] <= 40
     await Life(broker, REGION, STANDIN, DEPLOYMENT, "heir").run(9)
     judge(broker)
+
+
+async def test_checkpoints_that_take_long_are_a_quarter_of_the_time_at_most() -> None:
+    """Of a million series one takes longer than its interval: one after the other would leave nothing to the beats."""
+    broker = FakeBroker()
+    broker.slow[DEPLOYMENT.checkpoints] = 0.05  # chunks, then the head
+    broker.topics[DEPLOYMENT.readings, 0] = records(beats=300)
+    life = Life(broker, REGION, STANDIN, Deployment(prefix="t.", checkpoint_every_s=0.1))
+    begun, ended, taken = list[float](), list[float](), list[float]()
+    owned = await life.start()
+    real = owned.begin_save
+
+    def begin_save() -> None:
+        begun.append(time.monotonic())
+        real()
+
+    def listen(fact: Fact) -> None:
+        if isinstance(fact, CheckpointWritten):
+            ended.append(time.monotonic())
+            taken.append(fact.seconds)
+
+    owned.begin_save, life.ports.listen = begin_save, listen  # type: ignore[method-assign]
+    for beat in range(1, 301):
+        await life.run(cut=12, until=12 * beat, last_save=False)
+        if len(begun) > 4:
+            break
+        await asyncio.sleep(0.01)
+    assert len(begun) > 4, "there were none"
+    rests = [begin - end for begin, end in zip(begun[1:], ended, strict=False)]
+    assert all(rest >= min(RESTS * took, RESTS * 0.1) - 0.001 for rest, took in zip(rests, taken, strict=False)), (rests, taken)

@@ -19,6 +19,7 @@ from warning.stream.ports import Fatal, Group, Log, Sent
 from warning.stream.state import Frozen, Generation, key_of, note_of
 
 EVERY_RECORDS = 1_000_000  # a checkpoint at the latest after so many records
+RESTS = 3  # times as long as the last checkpoint took, before the next: of a large state they never are more than a quarter of the work
 KEPT = 3  # generations
 TURN_S = 0.002  # of beats, then whoever else waits for the event loop has a turn
 IN_FLIGHT = 8  # chunks handed to the producer and not confirmed
@@ -64,6 +65,7 @@ class Owned:
         self.beats, self.committed = beats, committed
         self.whole = True  # all outputs of the last beat are in the outbox; else there must not be a checkpoint
         self.saved_at = time.monotonic()
+        self._rests_until = 0.0
         self._ports, self._identity, self._generations = ports, identity, generations
         self._saved_position = beats.position
         self._busy = False  # in a run: between two beats, or in the middle of one
@@ -192,7 +194,9 @@ class Owned:
     def _due(self) -> bool:
         if (self._task is not None and not self._task.done()) or self.beats.taking is not None or self.failing_since is not None:
             return False
-        late = time.monotonic() - self.saved_at > self._ports.deployment.checkpoint_every_s
+        if (now := time.monotonic()) < self._rests_until:
+            return False
+        late = now - self.saved_at > self._ports.deployment.checkpoint_every_s
         return late or self.beats.position - self._saved_position > EVERY_RECORDS
 
     def save_idle(self) -> None:
@@ -276,7 +280,9 @@ class Owned:
             self.committed = number
             await self._bury()
             await self._look_at_alerts()
-        self._fact(CheckpointWritten(self.beats.partition, number, frozen.size, pause, time.monotonic() - began))
+        taken = (ended := time.monotonic()) - began
+        self._rests_until = ended + min(RESTS * taken, RESTS * self._ports.deployment.checkpoint_every_s)
+        self._fact(CheckpointWritten(self.beats.partition, number, frozen.size, pause, taken))
         return ""
 
     def _fact(self, fact: Fact) -> None:
