@@ -83,7 +83,7 @@ class Engine(faust.App):
 
 
 def engine(deployment: Deployment, partitions: Partitions) -> Engine:
-    """Settings: as measured in DESIGN.md's probe. Nothing is started. Raises RuntimeError outside a running loop."""
+    """Settings: as measured. Nothing is started. Raises RuntimeError outside a running loop."""
     asyncio.get_running_loop()  # an app that is made before binds itself to a loop that never runs, and hangs at its start
     transport.install({deployment.readings})
     session = deployment.session_timeout_s
