@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from warning import cli, config_limits, wiring_hindcast
@@ -263,6 +265,14 @@ def test_the_37_warnings_of_the_authorities() -> None:
     kuda = next(one for one in found if one.where == "Kuda Ganga")
     assert kuda.zones == {"KALAWELLAWA"} and kuda.level is None and kuda.says(Level.EXCEPTIONAL)
     assert sum(one.level is Level.HIGH for one in found) == 3
+
+
+def test_how_sure_it_is_that_we_were_earlier() -> None:
+    """The median of five events drawn again and again: between the least and the greatest, and certain where all are alike."""
+    low, high = official._median_between(np.array([-7.0, -1.0, 2.0, 3.0, 40.0]))
+    assert -7.0 <= low <= -1.0 < 2.0 < high <= 40.0
+    assert official._median_between(np.full(12, -7.5)) == (-7.5, -7.5)
+    assert all(math.isnan(value) for value in official._median_between(np.zeros(0)))
 
 
 @pytest.mark.parametrize(

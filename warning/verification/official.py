@@ -15,13 +15,14 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warning.errors import ConfigError, Problem
 from warning.model import CLASSES, Level
 from warning.region import Region
-from warning.science import verify
+from warning.science import verify, verify_bootstrap
 from warning.science.verify import Judged, Skill, Spells
-from warning.verification.assessment import OURS, Judgement, class_name
+from warning.verification.assessment import OURS, SEED, Judgement, class_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Official:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One class. ``hours_earlier``: of the events that both warned of, lower quartile, median, upper quartile of our lead less theirs;
-    ``only_ours``, ``only_theirs``, ``neither``: events by who warned of them before or as they came; ``warnings``, ``false``: theirs."""
+    ``median_between``: the middle 95 % of that median when these events are drawn with replacement. ``only_ours``, ``only_theirs``,
+    ``neither``: events by who warned of them before or as they came; ``warnings``, ``false``: theirs."""
 
     level: Level
     theirs: Skill
@@ -49,6 +51,7 @@ class Comparison:
     only_theirs: int
     neither: int
     hours_earlier: tuple[float, float, float]
+    median_between: tuple[float, float]
     earlier_events: int  # of those both warned of: where ours came first
     warnings: int
     false: int
@@ -145,10 +148,19 @@ def compare(judgement: Judgement, warnings: tuple[Official, ...], within_s: int 
         only_theirs=int((~ours & them).sum()),
         neither=int((~ours & ~them).sum()),
         hours_earlier=(quartiles[0], quartiles[1], quartiles[2]),
+        median_between=_median_between(earlier),
         earlier_events=int((earlier > 0).sum()),
         warnings=len(inside),
         false=false,
     )
+
+
+def _median_between(earlier: NDArray[np.float64]) -> tuple[float, float]:
+    """How sure the median is, by event; NaN without one that both warned of."""
+    if not len(earlier):
+        return float("nan"), float("nan")
+    drawn = np.random.default_rng(SEED).choice(earlier, (verify_bootstrap.DRAWS, len(earlier)))
+    return verify_bootstrap.interval(np.median(drawn, axis=1))
 
 
 def _of_rivers(skill: Skill, false: int) -> Skill:

@@ -133,6 +133,7 @@ def _official(found: Assessment, official: Mapping[Level, Comparison]) -> Table:
         "only they",
         "neither",
         "we were earlier by h (quartiles)",
+        "95 % of draws",
         "in",
     )
     rows = []
@@ -151,6 +152,7 @@ def _official(found: Assessment, official: Mapping[Level, Comparison]) -> Table:
                 number(each.far),
                 *map(str, counts),
                 f"{middle} ({low} to {high})",
+                " to ".join(number(value, 1) for value in each.median_between),
                 earlier,
             )
         )
@@ -220,7 +222,7 @@ def document(found: Assessment, official: Mapping[Level, Comparison], about: Map
         ],
         "official": {
             level.value: {name: getattr(each, name) for name in ("both", "only_ours", "only_theirs", "neither", "warnings", "false")}
-            | {"hours_earlier_quartiles": _known(each.hours_earlier)}
+            | {"hours_earlier_quartiles": _known(each.hours_earlier), "hours_earlier_median_between": _known(each.median_between)}
             for level, each in official.items()
         },
     }
