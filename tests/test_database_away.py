@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import channel_postgres
 import pytest
 import sqlalchemy as sql
 from channel_postgres import Cluster
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from tcp_proxy import Proxy
 
 from warning import database
-from warning.database import Tables
+from warning.database import Tables, sqlite
 from warning.dispatch import database as ledgers
+from warning.dispatch import lease, pulse
 from warning.dispatch.ledger import Ledger
 from warning.errors import Unavailable
 
@@ -34,12 +38,21 @@ async def proxy(server: Cluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setattr(database, "CONNECT_S", SOON)
     monkeypatch.setattr(database, "IDLE_S", 2.0)
     monkeypatch.setattr(ledgers.connect, "__defaults__", (SOON,))
+    monkeypatch.setattr(lease, "BEAT_WITHIN_S", SOON)
     async with Proxy(server.port) as made:
         yield made
 
 
 def through(proxy: Proxy, server: Cluster) -> str:
     return server.url.replace(f":{server.port}/", f":{proxy.port}/")
+
+
+@asynccontextmanager
+async def autocommit(url: str) -> AsyncIterator[AsyncConnection]:
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        yield connection
+    await engine.dispose()
 
 
 async def within(seconds: float, what) -> float:  # type: ignore[no-untyped-def]
@@ -56,12 +69,12 @@ async def test_the_writer_is_told_soon_that_the_database_is_silent_and_goes_on_w
     assert await ledger.lease.take(asyncio.Event())
     await ledger.beat()
     proxy.swallow()
-    with pytest.raises((DBAPIError, OSError)):
-        await within(20, ledger.beat())
-    with pytest.raises((DBAPIError, OSError)):
-        await within(20, ledger.beat())
+    for asked in (ledger.beat, ledger.beat, lambda: pulse.enter(ledger, {"alerts": 1})):
+        with pytest.raises((DBAPIError, OSError)):
+            await within(20, asked())
     proxy.heal()
     await within(20, ledger.beat())
+    await within(20, pulse.enter(ledger, {"alerts": 2}))
     with pytest.raises((DBAPIError, OSError)):
         async with asyncio.timeout(20), ledger._writing() as connection:
             proxy.swallow()
@@ -107,6 +120,63 @@ async def test_a_standby_takes_over_from_one_that_was_cut_off_in_the_middle_of_a
         await first.beat()
     await first.close()
     await second.close()
+
+
+async def test_a_slow_database_and_a_lost_session_are_no_death_and_a_death_is_found_soon(server: Cluster, proxy: Proxy) -> None:
+    """Transactions of real seconds (a trigger sleeps), then the server ends the session that has the lock, then the holder is gone."""
+    name = server.url.rpartition("/")[0] + "/slow"
+    async with autocommit(server.url) as plain:
+        await plain.execute(sql.text("CREATE DATABASE slow"))
+    first, second = await Ledger.open(name, "oak"), await Ledger.open(name, "oak")
+    second.lease.hung_s = 0.4
+    stop = asyncio.Event()
+    assert await first.lease.take(stop)
+    taking = asyncio.create_task(second.lease.take(stop))
+
+    async def beats() -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            await first.beat()
+
+    beating = asyncio.create_task(beats())
+    async with autocommit(name) as plain:
+        await plain.execute(
+            sql.text("CREATE FUNCTION slow() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END' LANGUAGE plpgsql")
+        )
+        await plain.execute(sql.text("CREATE TRIGGER slow BEFORE INSERT ON pulses FOR EACH ROW EXECUTE FUNCTION slow()"))
+        for at_ms in (1, 2):
+            await pulse.enter(first, {"alerts": at_ms})
+        assert not taking.done() and not beating.done()
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database"
+        assert (await plain.execute(sql.text(f"{ended} WHERE datname = 'slow')"))).scalar_one()
+    await asyncio.sleep(0.9)
+    assert not taking.done() and not beating.done()
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
+    assert await asyncio.wait_for(taking, 20)
+    with pytest.raises(Unavailable, match="another dispatcher"):
+        await pulse.enter(first, {"alerts": 3})
+    await first.close()
+    await second.close()
+
+
+async def test_a_pool_that_is_full_is_a_database_that_does_not_answer(server: Cluster, proxy: Proxy, tmp_path: Path) -> None:
+    """SQLAlchemy's own error for it is of no family that the dispatcher's loops know, and ended it."""
+    ledger = await Ledger.open(server.url, "oak")
+    assert await ledger.lease.take(asyncio.Event())
+    async with AsyncExitStack() as held:
+        for _ in range(15):
+            await held.enter_async_context(ledger.reading())
+        with pytest.raises(ConnectionError, match="no connection to the database came free"):
+            await within(20, ledger.positions("alerts", "c"))
+        await within(20, ledger.beat())
+    assert await ledger.open_deliveries() == []
+    await ledger.close()
+    lite = sqlite(f"sqlite+aiosqlite:///{tmp_path / 'one.db'}", pool_size=1, max_overflow=0, pool_timeout=0.1)
+    async with lite.connect():
+        with pytest.raises(ConnectionError, match="came free"):
+            await lite.connect()
+    await lite.dispose()
 
 
 async def test_tables_say_that_the_database_is_away_and_do_not_stay_so(server: Cluster, proxy: Proxy) -> None:

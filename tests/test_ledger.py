@@ -280,6 +280,29 @@ async def test_one_that_counts_keeps_its_lease(ledger: Ledger, url: str) -> None
     await other.close()
 
 
+async def test_one_whose_transaction_lasts_keeps_its_lease(ledger: Ledger, url: str) -> None:
+    """It lasted twice as long as a holder may stand still, and its beats waited behind it: two took turns at a slow PostgreSQL."""
+    stop = asyncio.Event()
+    assert await ledger.lease.take(stop)
+    other = await Ledger.open(url, "oak")
+    other.lease.hung_s = 0.4
+    taking = asyncio.create_task(other.lease.take(stop))
+
+    async def beats() -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            await ledger.beat()
+
+    beating = asyncio.create_task(beats())
+    async with ledger.writing():
+        await asyncio.sleep(0.9)
+    assert not beating.done() and not taking.done()
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
+    assert await asyncio.wait_for(taking, 20) is True, "frozen: its lock is held, and it counts no more"
+    await other.close()
+
+
 async def test_410_is_remembered_with_the_address(ledger: Ledger, tmp_path: Path) -> None:
     someone = world.contact(1, hook="x", phone=False)
     await ledger.import_contacts([someone])

@@ -16,7 +16,9 @@ import sqlalchemy as sql
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import InvalidatePoolError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolIsFull
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from warning.errors import Unavailable
 
@@ -28,11 +30,23 @@ ANSWERED = "answered"  # of a pool's connection: it did once
 IDLE_S = 10.0  # in a transaction, without a word of ours; longer for a person who reads a long answer page by page
 
 
+class Waiting(AsyncAdaptedQueuePool):
+    """A pool that is full for too long is a database that does not answer: SQLAlchemy has an error of its own for it, of no family that
+    those who wait for a database know, and it would end them."""
+
+    def connect(self) -> PoolProxiedConnection:
+        """Raises ConnectionError, and what the driver raises."""
+        try:
+            return super().connect()
+        except PoolIsFull as error:
+            raise ConnectionError(f"no connection to the database came free: {error}") from error
+
+
 def open_engine(url: str, within_s: float) -> AsyncEngine:
     """An engine that has not connected yet."""
     if not url.startswith("sqlite"):
         return postgresql(url, within_s)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_S})
+    engine = sqlite(url, connect_args={"timeout": BUSY_S})
 
     def prepare(connection: Any, _: object) -> None:
         cursor = connection.cursor()
@@ -42,6 +56,12 @@ def open_engine(url: str, within_s: float) -> AsyncEngine:
 
     sql.event.listen(engine.sync_engine, "connect", prepare)
     return engine
+
+
+def sqlite(url: str, **options: Any) -> AsyncEngine:
+    """The same for SQLite; what lies in memory has one connection."""
+    pool = {"poolclass": Waiting} if sql.make_url(url).database not in (None, "", ":memory:") else {}
+    return create_async_engine(url, **options, **pool)
 
 
 def postgresql(url: str, within_s: float) -> AsyncEngine:
@@ -62,7 +82,7 @@ def postgresql(url: str, within_s: float) -> AsyncEngine:
     }
     bounded = {"timeout": min(CONNECT_S, within_s), "command_timeout": 1.5 * within_s, "server_settings": settings}
     name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
-    engine = create_async_engine(name, pool_timeout=within_s, connect_args=bounded)
+    engine = create_async_engine(name, poolclass=Waiting, pool_timeout=within_s, connect_args=bounded)
     sql.event.listen(engine.sync_engine, "handle_error", _cut_off, retval=True)
     sql.event.listen(engine.sync_engine, "checkout", _alive)
     return engine

@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from warning.database import postgresql
+from warning.database import postgresql, sqlite
 from warning.dispatch import carried
 from warning.errors import Unavailable
 
@@ -54,7 +54,7 @@ async def connect(url: str, within_s: float = ANSWER_S) -> AsyncEngine:
 def _engine(url: str, within_s: float) -> AsyncEngine:
     if make_url(url).get_backend_name() != "sqlite":
         return postgresql(url, within_s)
-    engine = create_async_engine(url)
+    engine = sqlite(url)
     event.listen(engine.sync_engine, "connect", _durable)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine

@@ -1,11 +1,17 @@
 """Which of the dispatchers works: one holds the lease, the others stand by and take it when its holder has died or hangs.
 
-Two marks, and no clock is compared with another. The system's lock (``database.Lock``) falls free in the moment in which its process
-ends, also by kill -9: then the lease is free at once. And the holder counts (``beat``): who stands by and sees the same count for
-``HUNG_S`` of its own monotonic time takes the lease although the lock is held, for its holder is frozen or cut off. Each taking raises
-the epoch, and every transaction of a dispatcher asks whether the epoch is still its own (``fence``): one that was overtaken writes
-nothing any more, so it claims nothing and sends nothing but what it had claimed before. That, the new one calls UNKNOWN and sends
-again, marked.
+Two marks, and no clock is compared with another. The system's lock (``database.Lock``) falls free when its process ends, also by kill -9.
+A file's says that its process is gone: it is taken at once. PostgreSQL's goes with a session, which also ends for one who lives: it is
+taken when the count stands still for ``STILL_S``, or says that nobody works. And the holder counts (``beat``): who stands by and sees the
+same count for ``HUNG_S`` of its own monotonic time takes the lease although the lock is held, for its holder is frozen or cut off.
+
+The count goes by connections of its own, in short time, past whatever the holder's transactions wait for: they lock the row as a foreign
+key does, which an update of the count passes; who takes it over locks it whole, and not while they stand. SQLite has one writer, so
+there each transaction counts, and who waited for it sees that its holder lives.
+
+Each taking raises the epoch, and every transaction of a dispatcher asks whether the epoch is still its own (``fence``): one that was
+overtaken writes nothing any more, so it claims nothing and sends nothing but what it had claimed before. That, the new one calls UNKNOWN
+and sends again, marked.
 """
 
 from __future__ import annotations
@@ -16,11 +22,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Update, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from warning.database import postgresql
 from warning.dispatch import tables as t
 from warning.dispatch.database import READS, Lock
 from warning.errors import Unavailable
@@ -28,8 +36,28 @@ from warning.errors import Unavailable
 log = logging.getLogger(__name__)
 
 NAME = "dispatch"
-HUNG_S = 15.0  # longer than a transaction may take (``database``: 10 s for a lock)
+HUNG_S = 15.0
+STILL_S = 3.0  # beats are a second apart
 ASK_S = 0.25
+BEAT_WITHIN_S = 3.0
+LEFT_S = 2.0  # for the holder's next beat to take the lock again
+GONE, HUNG = "no other one does", "the one that did has not moved for too long"
+NOBODY = -1  # the count of a lease that its holder gave back
+MINE = t.leases.c.name == NAME
+
+
+@dataclass
+class _Seen:
+    """What who stands by saw of the count. ``since``, ``lock_from`` (left to its holder until then): monotonic."""
+
+    beat: int | None = None
+    since: float = 0.0
+    lock_from: float = 0.0
+
+    def still_s(self, beat: int, now: float) -> float:
+        if beat != self.beat:
+            self.beat, self.since = beat, now
+        return now - self.since
 
 
 class Lease:
@@ -37,27 +65,23 @@ class Lease:
 
     def __init__(self, engine: AsyncEngine, hung_s: float = HUNG_S) -> None:
         self._engine, self.hung_s = engine, hung_s
-        self._lock = Lock(engine)
+        self.alone = engine.dialect.name == "sqlite"  # one writer at a time, whoever it is
+        self._own = engine if self.alone else postgresql(engine.url.render_as_string(hide_password=False), BEAT_WITHIN_S)
+        self._lock = Lock(self._own)
         self._epoch: int | None = None
 
     async def take(self, stop: asyncio.Event, standing_by: Callable[[], None] = lambda: None) -> bool:
         """Returns when it is ours, or False when ``stop`` is set before. ``standing_by`` is called once if it has to be waited for."""
-        seen, since, waits = -1, time.monotonic(), False
+        seen, waits = _Seen(), False
         while not stop.is_set():
             try:
-                if await self._lock.acquire():
-                    await self._raise()
+                why = await self._may_take(seen, first=not waits)
+                if why and await self._raise(seen.beat):
+                    log.log(logging.ERROR if why == HUNG else logging.INFO, "this dispatcher works: %s", why)
                     return True
-                beat = await self._beats()
-                if beat != seen or beat < 0:
-                    seen, since = beat, time.monotonic()
-                elif time.monotonic() - since > self.hung_s:
-                    await self._raise()
-                    log.error("the dispatcher that held the ledger has not moved for %.0f s: this one has taken over", self.hung_s)
-                    return True
-            except (DBAPIError, OSError) as error:  # also its row locked still: the server lets go of who is silent (``IDLE_S``)
+            except (DBAPIError, OSError) as error:
                 log.warning("the ledger does not answer: %s", error)
-                seen = -1
+                seen.beat = None
             if not waits:
                 waits = True
                 standing_by()
@@ -68,9 +92,10 @@ class Lease:
         """Counts on, once a second. Raises Unavailable if another one has it now."""
         if self._epoch is None:
             return
-        async with self._engine.begin() as connection:
-            mine = (t.leases.c.name == NAME) & (t.leases.c.epoch == self._epoch)
-            done = await connection.execute(update(t.leases).where(mine).values(beat=t.leases.c.beat + 1))
+        async with self._own.begin() as connection:
+            if not self.alone:  # a disk that is slow to write is no sign of death, and a count that a crash of the server takes back is one
+                await connection.execute(text("SET LOCAL synchronous_commit TO off"))
+            done = await connection.execute(self._counted())
         if not done.rowcount:
             raise _lost()
         await self._lock.acquire()  # the session of PostgreSQL may have ended, or the frozen one before us has let go
@@ -79,30 +104,65 @@ class Lease:
         """Raises Unavailable if another dispatcher took the lease; else nobody can take it before this transaction ends."""
         if self._epoch is None:
             return
-        query = select(t.leases.c.epoch).where(t.leases.c.name == NAME).with_for_update(read=True)
-        if (await connection.execute(query)).scalar_one_or_none() != self._epoch:
+        if self.alone:
+            held = bool((await connection.execute(self._counted())).rowcount)
+        else:
+            query = select(t.leases.c.epoch).where(MINE).with_for_update(read=True, key_share=True)
+            held = (await connection.execute(query)).scalar_one_or_none() == self._epoch
+        if not held:
             raise _lost()
 
     async def release(self) -> None:
+        """Gives it back, if it is ours: whoever stands by need not wait until the count stood still."""
+        try:
+            if self._epoch is not None:
+                async with self._own.begin() as connection:
+                    await connection.execute(update(t.leases).where(MINE, t.leases.c.epoch == self._epoch).values(beat=NOBODY))
+        except (DBAPIError, OSError) as error:
+            log.warning("the lease is not given back, whoever stands by takes it a little later: %s", error)
         self._epoch = None
         await self._lock.release()
+        if not self.alone:
+            await self._own.dispose()
+
+    async def _may_take(self, seen: _Seen, *, first: bool) -> str:
+        """Why, or ""."""
+        now = time.monotonic()
+        free, beat = now >= seen.lock_from and await self._lock.acquire(), await self._beats()
+        moved = seen.beat is not None and beat not in (seen.beat, NOBODY)
+        still_s = seen.still_s(beat, now)
+        if free and (self.alone or first or beat == NOBODY or still_s >= min(STILL_S, self.hung_s)):
+            return GONE
+        if free and moved:  # its holder lives, and lost nothing but a session
+            await self._lock.release()
+            seen.lock_from = now + LEFT_S
+        return HUNG if still_s > self.hung_s and beat != NOBODY else ""
 
     async def _beats(self) -> int:
-        async with self._engine.execution_options(**{READS: True}).connect() as connection:  # else SQLite's one writer waits for who asks
-            found = (await connection.execute(select(t.leases.c.beat).where(t.leases.c.name == NAME))).scalar_one_or_none()
-            return -1 if found is None else int(found)
+        async with self._own.execution_options(**{READS: True}).connect() as connection:  # else SQLite's one writer waits for who asks
+            found = (await connection.execute(select(t.leases.c.beat).where(MINE))).scalar_one_or_none()
+            return NOBODY if found is None else int(found)
 
-    async def _raise(self) -> None:
-        """One more than the epoch before; whoever had that is fenced off from here on."""
+    def _counted(self) -> Update:
+        return update(t.leases).where(MINE, t.leases.c.epoch == self._epoch).values(beat=t.leases.c.beat + 1)
+
+    async def _raise(self, seen: int | None) -> bool:
+        """One more than the epoch before; whoever had that is fenced off from here on. False: not now, for its holder moved since it was
+        ``seen``, or its transaction is not over."""
         holder = f"{socket.gethostname()} {os.getpid()}"
         async with self._engine.begin() as connection:
+            row = (await connection.execute(select(t.leases.c.beat).where(MINE).with_for_update(skip_locked=True))).first()
+            if row is None:
+                if (await connection.execute(select(t.leases.c.beat).where(MINE))).first() is not None:
+                    return False
+                await connection.execute(insert(t.leases).values(name=NAME, epoch=0, beat=NOBODY, holder=holder))
+            elif row.beat != seen:
+                return False
             more = {"epoch": t.leases.c.epoch + 1, "beat": t.leases.c.beat + 1, "holder": holder}
-            found = await connection.execute(update(t.leases).where(t.leases.c.name == NAME).values(more).returning(t.leases.c.epoch))
-            epoch = found.scalar_one_or_none()
-            if epoch is None:
-                epoch = 1
-                await connection.execute(insert(t.leases).values(name=NAME, epoch=1, beat=0, holder=holder))
-        self._epoch = int(epoch)
+            found = await connection.execute(update(t.leases).where(MINE).values(more).returning(t.leases.c.epoch))
+            epoch = int(found.scalar_one())
+        self._epoch = epoch
+        return True
 
 
 def _lost() -> Unavailable:

@@ -159,7 +159,7 @@ leases = Table(  # which dispatcher works: ``lease``
     metadata,
     Column("name", String, primary_key=True),
     Column("epoch", BigInteger, nullable=False),  # one more with each that takes it: who has an older one writes nothing any more
-    Column("beat", BigInteger, nullable=False),  # counts while it lives
+    Column("beat", BigInteger, nullable=False),  # counts while it lives; -1: given back
     Column("holder", String, nullable=False),
 )
 

@@ -1,6 +1,6 @@
 """What one transaction does to deliveries: each change of state into the chain, a receipt into the outbox, right before the commit.
 
-The state machine of a delivery and of its parts stands here (``LEGAL``, ``LEGAL_PARTS``); ``tests/test_ledger_states.py`` holds every
+The state machine of a delivery and of its parts stands here (``LEGAL``, ``LEGAL_PARTS``); ``tests/test_ledger_proof.py`` holds every
 sequence of events to it.
 """
 
