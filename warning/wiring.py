@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from warning import access, access_check, wiring_logging
 from warning.deployment import Deployment
 from warning.errors import ConfigError, ExitCode, Problem, Unavailable
-from warning.facts import Listener, nobody
+from warning.facts import Fact, Listener, Ready, nobody
 from warning.model import Status
 from warning.region import Region
 
@@ -124,6 +124,18 @@ def settled() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def settled_when_ready(listen: Listener, process: str) -> Listener:
+    """The same as soon as ``process`` tells that it works: an alert to thousands is rows by the hundred thousand, each looked through for
+    garbage again and again, which was a quarter of the dispatcher's CPU."""
+
+    def heard(fact: Fact) -> None:
+        listen(fact)
+        if isinstance(fact, Ready) and fact.part == process and fact.ready:
+            settled()
+
+    return heard
+
+
 async def ingest(region: Region, deployment: Deployment, stop: asyncio.Event) -> None:
     """``warning ingest``: HTTP and the inbox in, the log out."""
     from warning import wiring_devices, wiring_readers
@@ -195,7 +207,8 @@ async def dispatch(region: Region, deployment: Deployment, stop: asyncio.Event) 
     observed = observe(region, "dispatch", ("dispatch",))
     endpoints, loopback = rehearsal_endpoints(region, deployment)
     async with health.serve(observed.health, observed.registry, deployment.host, deployment.dispatch_metrics_port):
-        await Dispatcher(region, deployment, observed, endpoints=endpoints, allow_loopback=loopback, routes=routes, cash=cash).run(stop)
+        listen = settled_when_ready(observed, "dispatch")
+        await Dispatcher(region, deployment, listen, endpoints=endpoints, allow_loopback=loopback, routes=routes, cash=cash).run(stop)
 
 
 def rehearsal_endpoints(region: Region, deployment: Deployment) -> tuple[dict[str, str], frozenset[tuple[str, int]]]:

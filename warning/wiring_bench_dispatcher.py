@@ -30,7 +30,7 @@ async def run(settings: dict[str, object], where: Deployment, endpoints: dict[st
     tell(contacts=len(region.contacts), rss=rss_bytes())
     watched, stop = observe(region, "dispatch", ("dispatch",)), wiring.on_signals()
 
-    def listen(fact: Fact) -> None:
+    def heard(fact: Fact) -> None:
         watched(fact)
         if isinstance(fact, Ready) and fact.part == "dispatch":
             tell(ready=fact.ready, cpu_ready_s=time.process_time())
@@ -39,6 +39,7 @@ async def run(settings: dict[str, object], where: Deployment, endpoints: dict[st
     assert isinstance(loopback, list)
     allowed = frozenset((host, port) for host, port in loopback)
     rate = float(str(settings["rate"]))
+    listen = wiring.settled_when_ready(heard, "dispatch")  # as the command does
     dispatcher = Dispatcher(region, where, listen, endpoints=endpoints, allow_loopback=allowed, sms_per_s=rate)
     telling = asyncio.create_task(_tell())
     try:
