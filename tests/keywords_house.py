@@ -59,6 +59,13 @@ class House:
     async def say(self, text: str, phone: str = VILLAGER) -> str:
         return await self.desk.take(text, phone)
 
+    async def again(self, text: str, phone: str = VILLAGER) -> str:
+        """A JOIN after a stop, without a time: it is asked about, begins nothing, and counts when it comes after that answer."""
+        assert "JOIN" in await self.say(text, phone) and await self.enrolment.stopped(phone)
+        await self.desk.sms.delivered(phone)
+        self.desk.now_ms += 60_000
+        return await self.say(text, phone)
+
     async def entered(self, event: AlertEvent) -> None:
         """As the dispatcher enters it, before anybody is told; nobody may have to be."""
         alert = event.alert

@@ -63,7 +63,7 @@ async def test_subscribe_is_told_and_stop_ends_it_for_good(indus: Region, tmp_pa
         again = Contact("v", "V", "public", "en", ("sukkur",), Level.LOW, VILLAGER)
         await merge(at.directory, [again], CONFIG, at.desk.now_ms, by="test")
         assert [one.consent for one in await at.directory.by_phone(VILLAGER)] == [False, False], "a file brings nobody back"
-        assert "again" in await at.say("JOIN")
+        assert "again" in await at.again("JOIN")
         assert all(one.consent for one in await at.directory.by_phone(VILLAGER))
         words = [(one.given, one.how, one.by) for one in await history(at.directory, [VILLAGER])]
         assert words[0] == (True, "sms", VILLAGER) and (False, "sms", VILLAGER) in words and words[-1][0]
@@ -84,7 +84,7 @@ async def test_stop_ends_the_places_so_that_there_is_room_for_others(indus: Regi
         sixth = [*indus.district_by_id][5]
         assert "STOP" in await at.say(f"join {sixth}") and len((await at.directory.by_phone(VILLAGER))[0].districts) == 5
         await at.say("stop")
-        assert "You will get flood warnings for" in await at.say(f"join {sixth}")
+        assert "You will get flood warnings for" in await at.again(f"join {sixth}")
         assert [one.districts for one in await at.directory.by_phone(VILLAGER)] == [(sixth,)], "what was stopped did not begin again"
 
 
@@ -100,6 +100,9 @@ async def test_join_and_its_consent_are_one(indus: Region, tmp_path: Path) -> No
     """A crash in between leaves neither a word without a contact nor a contact whose stop was lost."""
     async with house(indus, tmp_path) as at:
         await at.say("stop")
+        await at.say("join Sukkur")  # asked about
+        await at.desk.sms.delivered(VILLAGER)
+        at.desk.now_ms += 60_000
 
         async def dies(*_: object) -> None:
             raise Unavailable("killed", reason="database", retry_after_s=5.0)
@@ -135,7 +138,7 @@ async def test_who_an_office_entered_is_moved_by_the_office(indus: Region, tmp_p
         [officer] = await at.directory.by_phone(OFFICER)
         assert (officer.language, officer.districts) == ("en", ("sukkur",))
         await at.say("stop", OFFICER)
-        assert "again" in await at.say("join Ghotki", OFFICER), "only he can take back what he said"
+        assert "again" in await at.again("join Ghotki", OFFICER), "only he can take back what he said"
         assert [one.consent for one in await at.directory.by_phone(OFFICER)] == [True]
         unwanted = Contact("u", "U", "official", "en", ("sukkur",), Level.LOW, "+99910000043", consent=False)
         await merge(at.directory, [unwanted], "file", 1, by="test")
@@ -334,6 +337,27 @@ async def test_by_smpp_it_is_acknowledged_after_sql_has_it(tmp_path: Path) -> No
             assert await telecom.say(said("stop")) == TRY_AGAIN
             at.enrolment.known = known  # type: ignore[method-assign]
             assert await telecom.say(said("stop")) == OK and await at.enrolment.stopped(PHONE)
+        finally:
+            await at.close()
+
+
+async def test_by_smpp_a_join_after_a_stop_counts_when_the_centre_has_our_question(tmp_path: Path) -> None:
+    """And with it our acknowledgement of what he wrote: that message does not come again."""
+    async with bound(tmp_path) as (telecom, desk, running):
+        at = House(desk.region, tmp_path, desk)
+        running()._readers = desk.sms
+        try:
+            await at.ledger.run(ledger.plans.delete())
+            for text in ("join Sukkur", "stop"):
+                assert await telecom.say(said(text)) == OK
+                desk.now_ms += 60_000
+            for text, consent in (("join Sukkur", False), ("join Sukkur", True)):
+                before = len(telecom.messages)
+                assert await telecom.say(said(text)) == OK
+                assert [one.consent for one in await at.directory.by_phone(PHONE)] == [consent]
+                await until(lambda before=before: len(telecom.messages) > before)
+                await until(lambda: not running()._later)
+                desk.now_ms += 60_000
         finally:
             await at.close()
 

@@ -41,8 +41,31 @@ async def test_a_join_that_comes_again_after_the_stop_enrols_nobody(indus: Regio
         assert REPLIES["en"]["stopped"] in await say(at, "join Sukkur")
         assert await at.enrolment.stopped(VILLAGER) and joins(at) == ["entered", "old"]
         at.desk.now_ms += MINUTE
+        assert REPLIES["en"]["stopped"] in await say(at, "join Sukkur"), "the line broke again: the answer did not come to the centre"
+        await at.desk.sms.delivered(VILLAGER)
+        at.desk.now_ms += 5_000
+        assert REPLIES["en"]["stopped"] in await say(at, "join Ghotki"), "nobody can have read the answer: another one of before the stop"
+        await at.desk.sms.delivered(VILLAGER)
+        at.desk.now_ms += MINUTE
         assert "warnings for Sukkur" in await say(at, "join Sukkur"), "asked, and said so again: a new word of his"
         assert not await at.enrolment.stopped(VILLAGER)
+
+
+@pytest.mark.parametrize(("hours", "taken"), [(1, False), (30, False), (6 * 24, False), (8 * 24, True)])
+async def test_a_join_without_a_time_long_after_the_stop_is_asked_about_too(indus: Region, tmp_path: Path, hours: int, taken: bool) -> None:
+    """A centre brings an unacknowledged message again when its own timer runs out, hours later; a week later none does."""
+    async with house(indus, tmp_path) as at:
+        await say(at, "join Sukkur")
+        await say(at, "STOP")
+        at.desk.now_ms += hours * 60 * MINUTE
+        for words in ("join Sukkur", "JOIN"):  # also one that we were never brought before
+            await say(at, words)
+            assert await at.enrolment.stopped(VILLAGER) is not taken
+        if not taken:
+            at.desk.now_ms += MINUTE
+            day = 24 * 60 * MINUTE
+            await say(at, "join Sukkur", sent_ms=at.desk.now_ms - 2 * day)  # a time that no centre gives is none
+            assert await at.enrolment.stopped(VILLAGER)
 
 
 async def test_a_join_that_waited_for_our_database_is_older_than_the_stop(indus: Region, tmp_path: Path) -> None:

@@ -83,7 +83,10 @@ class KannelIn:
             return _reply(await self._readers.keep(phone, raw, broken))
         time_s = query.get("time", "")
         sent_ms = int(time_s) * 1000 if time_s.isdecimal() and len(time_s) < 12 else None
-        return _reply(await self._readers.take(phone, text, sent_ms, came_ms))
+        answer = await self._readers.take(phone, text, sent_ms, came_ms)
+        if sent_ms is None:  # a get-url of somebody's own, without %T: nothing tells when Kannel has the answer
+            await self._readers.delivered(phone)
+        return _reply(answer)
 
 
 def _reply(answer: str) -> web.Response:

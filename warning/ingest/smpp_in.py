@@ -101,23 +101,26 @@ class SmppIn:
         if piece.receipt:
             return OK
         if piece.parts == 1:
-            await self._take(piece, piece.content)
+            self._say(await self._take(piece, piece.content), piece)
             return OK
         joining = self._joining.setdefault(_name(piece, 0), asyncio.Lock())
         async with joining:  # parts come at once: only one of them is the last
             content = await self._joined(piece)
             if content is not None:
-                await self._take(piece, content)
+                answer = await self._take(piece, content)
                 await self._forget(piece)
+                self._say(answer, piece)
         return OK
 
-    async def _take(self, piece: Piece, content: bytes) -> None:
+    async def _take(self, piece: Piece, content: bytes) -> str:
         try:
             text = words_of(content, piece.coding)
         except InputError as error:
-            answer = await self._readers.keep(piece.sender, content, error)
-        else:
-            answer = await self._readers.take(piece.sender, text)
+            return await self._readers.keep(piece.sender, content, error)
+        return await self._readers.take(piece.sender, text)
+
+    def _say(self, answer: str, piece: Piece) -> None:
+        """Last of all: our acknowledgement is then on the line before the answer, and who has taken that has the other."""
         if answer:
             task = asyncio.create_task(self._answer(answer, piece))
             self._later.add(task)
@@ -138,7 +141,7 @@ class SmppIn:
 
     async def _answer(self, text: str, piece: Piece) -> None:
         """The answer to the phone. One that cannot be sent is given up: the reading is in, and he will ask."""
-        reference = zlib.crc32(text.encode())
+        reference, session = zlib.crc32(text.encode()), self._session
         try:
             for pdu in submits(text, piece.receiver, piece.sender, reference):
                 for _ in range(_OFFERED):
@@ -150,6 +153,8 @@ class SmppIn:
                 if status != OK:
                     _log.warning("an answer to a reader was refused by the centre: 0x%02x", status)
                     return
+            if self._session is session:
+                await self._readers.delivered(piece.sender)
         except (Unavailable, OSError) as error:
             _log.warning("an answer to a reader was not sent: %s", error)
 

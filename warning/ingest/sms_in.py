@@ -115,6 +115,11 @@ class SmsIn:
         answer = sms_words.taken(self._region, reader, understood, confirmed=asked.said.confirmed, refused=first)
         return self._answer(phone, answer)
 
+    async def delivered(self, sender: str) -> None:
+        """What ``take`` answered is with the centre, which has therefore our acknowledgement, too. Raises Unavailable."""
+        if self._two_way is not None:
+            await self._two_way.delivered(e164(sender, self._region.country), self._clock())
+
     async def keep(self, sender: str, raw: bytes, error: InputError) -> str:
         """A message that could not even be read as text. The answer to it. Raises Unavailable."""
         phone = e164(sender, self._region.country)

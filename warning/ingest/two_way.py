@@ -13,7 +13,7 @@ from collections.abc import Callable
 from warning.errors import InputError, Unavailable
 from warning.facts import Listener, nobody
 from warning.ingest.reader_memory import DAY_MS, Memory
-from warning.ingest.sms_twice import Twice, credible
+from warning.ingest.sms_twice import Twice, credible, timed
 from warning.people.acknowledged import Acknowledgements
 from warning.people.enrolment import ORIGIN, Enrolment
 from warning.people.keywords import Command, Place, Places, command, language
@@ -72,7 +72,7 @@ class TwoWay:
         replies = Replies(self._region, spoken(contacts, found.languages, self._region), role)
         came_ms = now_ms if came_ms is None else came_ms
         if found.kind == "subscribe":
-            at_ms = await self._twice.written_ms(phone, text, came_ms, sent_ms)
+            at_ms = await self._written_ms(phone, text, came_ms, sent_ms)
             answer = await self._subscribed(found, phone, text, contacts, replies, now_ms, at_ms)
         elif found.kind == "stop":
             answer = await self._stop(phone, replies, credible(sent_ms, came_ms))
@@ -80,6 +80,10 @@ class TwoWay:
             answer = await self._done(found, phone, contacts, replies, now_ms)
         _log.info("an SMS: %s", found.kind)
         return await self._limited(phone, answer, bool(contacts), now_ms)
+
+    async def delivered(self, phone: str, now_ms: int) -> None:
+        """The centre has the answer to what that number wrote last, and our acknowledgement of that."""
+        await self._twice.delivered(phone, now_ms)
 
     async def not_understood(self, phone: str, text: str, now_ms: int) -> str:
         """What one who writes no command is told: how to write one. He was heard elsewhere."""
@@ -110,6 +114,14 @@ class TwoWay:
         await self._enrolment.stop(phone, at_ms)
         return replies.say("stopped")
 
+    async def _written_ms(self, phone: str, text: str, came_ms: int, sent_ms: int | None) -> int:
+        """When a JOIN was written: before his stop, where nobody can know that it was after it."""
+        at_ms = await self._twice.written_ms(phone, text, came_ms, sent_ms)
+        newest = None if timed(sent_ms, came_ms) else await self._enrolment.newest(phone)
+        if newest is None or newest.given:
+            return at_ms
+        return came_ms if await self._twice.meant(phone, newest.at_ms, came_ms) else min(at_ms, newest.at_ms - 1)
+
     async def _subscribed(
         self, found: Command, phone: str, text: str, contacts: list[Contact], replies: Replies, now_ms: int, at_ms: int
     ) -> str:
@@ -117,6 +129,8 @@ class TwoWay:
         outcome, answer = await self._subscribe(found, phone, contacts, replies, now_ms, at_ms)
         if outcome != "entered":
             await self._twice.done(phone, text)
+        if outcome == "old":
+            await self._twice.asked(phone, now_ms)
         if outcome:
             self._listen(SmsJoin(outcome))
         return answer
