@@ -9,16 +9,30 @@ from pathlib import Path
 
 import httpx
 import pytest
+from operate_records import Records, send
 
 from warning import facts
 from warning.deployment import Deployment
 from warning.operate import api
 from warning.region import Region
 from warning.stream.broker import EmbeddedBroker
+from warning.stream.topics import ensure_topics
 
 
 def deployment(broker: EmbeddedBroker, folder: Path, prefix: str = "replay-api.") -> Deployment:
     return Deployment(bootstrap=broker.bootstrap, prefix=prefix, directory=folder, embedded=True, replay=True)
+
+
+def filled_log(broker: EmbeddedBroker, region: Region, made: Records, folder: Path) -> Deployment:
+    """A deployment whose topics hold these records."""
+    where = deployment(broker, folder)
+
+    async def fill() -> None:
+        await ensure_topics(where, region.partitions)
+        await send(where, region, made)
+
+    asyncio.run(fill())
+    return where
 
 
 @asynccontextmanager

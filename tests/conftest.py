@@ -1,15 +1,21 @@
-"""Order of the files: those that take longest begin first, so that with several processes none is waited for at the end; the ways in."""
+"""Order of the files (those that take longest begin first, so that with several processes none is waited for); what files share."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import channel_postgres
 import pytest
 import pytest_asyncio
+import services
+
+from warning.operate.registry import _METADATA, Registry
+from warning.region import Region
+from warning.stream.broker import EmbeddedBroker
 
 LONGEST_FIRST = (
     "stream_worker",
@@ -65,3 +71,54 @@ async def way_house(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
     async with house_of(request.cls.way, tmp_path_factory.mktemp("way")) as running:  # type: ignore[union-attr]
         yield running
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedBroker]:
+    """The broker of the wheel, one for a file."""
+    with services.embedded() as running:
+        yield running
+
+
+@pytest.fixture
+async def house(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Any]:
+    """A whole ingest on it, of ``two_basins``: an ``ingest_house.Ingest``."""
+    from ingest_house import ingest, two_basins
+
+    async with ingest(broker.bootstrap, tmp_path, two_basins(tmp_path)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def oak(tmp_path_factory: pytest.TempPathFactory) -> Region:
+    from ingest_house import two_basins
+
+    return two_basins(tmp_path_factory.mktemp("oak"))
+
+
+@pytest.fixture
+async def world(tmp_path: Path, oak: Region) -> AsyncIterator[Any]:
+    """An agency and its puller: a ``pull_world.World``."""
+    from pull_world import opened
+
+    async with opened(tmp_path, oak) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def registry_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('registry')}"
+    else:
+        with channel_postgres.postgres() as url:
+            yield url
+
+
+@pytest.fixture
+async def registry(registry_server: str, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
+    """An empty registry of devices and sensors, on each of the two databases."""
+    found = Registry(f"{registry_server}/{request.node.name[:20]}.db" if registry_server.startswith("sqlite") else registry_server)
+    yield found
+    async with found._tables._engine.begin() as connection:
+        await connection.run_sync(_METADATA.drop_all)
+    await found.close()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_house import deployment, read, serving
-from operate_records import CUSEC, NOW, SILENT, Records, indus, records, send
-from services import embedded
+from api_house import filled_log, read, serving
+from operate_records import CUSEC, NOW, SILENT, Records, indus, records
 from sqlalchemy import create_engine, text
 
 from warning.deployment import Deployment
@@ -18,7 +15,6 @@ from warning.model import Level
 from warning.operate import audit
 from warning.region import Region
 from warning.stream.broker import EmbeddedBroker
-from warning.stream.topics import ensure_topics
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +28,8 @@ def made(region: Region) -> Records:
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with embedded() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def filled(broker: EmbeddedBroker, region: Region, made: Records, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    where = deployment(broker, tmp_path_factory.mktemp("api"))
-
-    async def fill() -> None:
-        await ensure_topics(where, region.partitions)
-        await send(where, region, made)
-
-    asyncio.run(fill())
-    return where
+    return filled_log(broker, region, made, tmp_path_factory.mktemp("api"))
 
 
 async def test_zones_say_what_is_known_and_what_is_not(region: Region, filled: Deployment, made: Records) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
-from api_house import deployment, read, ready, serving, until
+from api_house import deployment, filled_log, read, ready, serving, until
 from operate_records import NOW, Records, alert_of, indus, records, send
 from services import apache_kafka, embedded
 from sqlalchemy import create_engine, text
@@ -39,21 +38,8 @@ def made(region: Region) -> Records:
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with embedded() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def filled(broker: EmbeddedBroker, region: Region, made: Records, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    where = deployment(broker, tmp_path_factory.mktemp("api"))
-
-    async def fill() -> None:
-        await ensure_topics(where, region.partitions)
-        await send(where, region, made)
-
-    asyncio.run(fill())
-    return where
+    return filled_log(broker, region, made, tmp_path_factory.mktemp("api"))
 
 
 async def test_the_first_document_stays_the_second_is_an_alarm(

@@ -6,15 +6,12 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
 import aiohttp
 import pytest
-from ingest_house import HOST, Ingest, ingest, two_basins, wall_ms
-from services import embedded
+from ingest_house import HOST, Ingest, wall_ms
 
 from warning.errors import InputError
 from warning.facts import DeviceHeard, Received
@@ -24,18 +21,6 @@ from warning.ingest.gateway import Taken, rejected
 from warning.ingest.http import clock_skew_s
 from warning.ingest.keys import Key
 from warning.model import Cause, Parameter
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    with embedded() as running:
-        yield running.bootstrap
-
-
-@pytest.fixture
-async def house(broker: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingest(broker, tmp_path, two_basins(tmp_path)) as running:
-        yield running
 
 
 def stage(value: object = 1.5, station: str = "A", ago_s: float = 60.0, **changes: object) -> dict[str, object]:

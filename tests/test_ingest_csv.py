@@ -5,16 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import time
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingest_house import Ingest, ingest, two_basins
-from services import embedded
+from ingest_house import Ingest
 from test_ways_http import Http, fields
 from way_conformance import CannotSay, Message, WayConformance
 
@@ -43,18 +40,6 @@ class Csv(Http):
 
 class TestCsv(WayConformance):
     way = Csv()
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    with embedded() as running:
-        yield running.bootstrap
-
-
-@pytest.fixture
-async def house(broker: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingest(broker, tmp_path, two_basins(tmp_path)) as running:
-        yield running
 
 
 async def test_every_row_is_answered_by_its_line(house: Ingest) -> None:

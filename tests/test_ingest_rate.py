@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
-from ingest_house import HOST, Ingest, ingest, two_basins
-from services import embedded
+from ingest_house import HOST, Ingest
 from test_ingest import stage
 
 from warning.errors import Unavailable
@@ -86,18 +83,6 @@ def test_memory_is_bounded() -> None:
         limits.bucket(key(str(number), "A"))
     assert len(limits._buckets) == MOST_KEYS
     assert bucket(limits, key("first", "A")).left == MOST_ITEMS, "forgotten: full again"
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    with embedded() as running:
-        yield running.bootstrap
-
-
-@pytest.fixture
-async def house(broker: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingest(broker, tmp_path, two_basins(tmp_path)) as running:
-        yield running
 
 
 async def test_429_says_when_to_come_again_and_takes_nothing(house: Ingest) -> None:

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
-from ingest_house import two_basins
-from pull_world import HOUR_MS, MINUTE_MS, NOW_MS, WINDOWED, World, agency, at, history, item, opened
+from pull_world import HOUR_MS, MINUTE_MS, NOW_MS, WINDOWED, World, agency, at, history, item
 
 from warning.facts import DeviceHeard, SourcePolled
-from warning.region import Region
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Region:
-    return two_basins(tmp_path_factory.mktemp("region"))
-
-
-@pytest_asyncio.fixture
-async def world(tmp_path: Path, region: Region) -> AsyncIterator[World]:
-    async with opened(tmp_path, region) as made:
-        yield made
 
 
 async def test_a_round_brings_readings_and_then_moves_the_watermark(world: World) -> None:

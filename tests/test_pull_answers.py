@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
-from ingest_house import two_basins
-from pull_world import HOUR_MS, MINUTE_MS, NOW_MS, WINDOWED, World, agency, at, history, item, opened
-
-from warning.region import Region
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Region:
-    return two_basins(tmp_path_factory.mktemp("region"))
-
-
-@pytest_asyncio.fixture
-async def world(tmp_path: Path, region: Region) -> AsyncIterator[World]:
-    async with opened(tmp_path, region) as made:
-        yield made
+from pull_world import HOUR_MS, MINUTE_MS, NOW_MS, WINDOWED, World, agency, at, history, item
 
 
 async def test_an_answer_of_another_format_is_kept_once_and_told(world: World) -> None:

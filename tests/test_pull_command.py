@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pytest
 from ingest_house import deployment, records
 from pytest_httpserver import HTTPServer
 from regions import write_region
-from services import embedded, free_port
+from services import free_port
 from typer.testing import CliRunner
 
 from warning import config, config_sources, wiring_up
@@ -68,12 +67,6 @@ def test_a_dry_run_of_a_changed_format_says_so_and_fails(folder: Path, httpserve
     done = CliRunner().invoke(app, ["pull", str(folder), "--dry-run"])
     assert done.exit_code == 1
     assert "nothing stands where item should be (whole.d_list)" in done.output
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with embedded() as running:
-        yield running
 
 
 def prepared(broker: EmbeddedBroker, folder: Path) -> Deployment:

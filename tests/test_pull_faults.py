@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import channel_postgres
 import pytest
-import pytest_asyncio
 from aiohttp import web
-from ingest_house import two_basins
 from pull_agency import AgencyServer
-from pull_world import KEY, NOW_MS, World, at, item, opened
+from pull_world import KEY, NOW_MS, World, at, item
 
 from warning.facts import SourcePolled
 from warning.ingest.pull_fetch import retry_after
 from warning.ingest.watermark import Watermarks
-from warning.region import Region
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Region:
-    return two_basins(tmp_path_factory.mktemp("region"))
-
-
-@pytest_asyncio.fixture
-async def world(tmp_path: Path, region: Region) -> AsyncIterator[World]:
-    async with opened(tmp_path, region) as made:
-        yield made
 
 
 async def hang(request: web.Request) -> web.StreamResponse:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from channel_postgres import postgres
 
 from warning import facts
 from warning.errors import Unavailable
 from warning.facts import DeviceHeard
 from warning.model import Parameter
 from warning.operate.devices import Devices
-from warning.operate.registry import _METADATA, Device, Registry, Service
+from warning.operate.registry import Device, Registry, Service
 
 HOUR_MS = 3_600_000
 NOW = 1_756_800_000_000
 A, B = ("A", Parameter.STAGE), ("B", Parameter.STAGE)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('registry')}"
-    else:
-        with postgres() as url:
-            yield url
-
-
-@pytest.fixture
-async def registry(server: str, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
-    found = Registry(f"{server}/{request.node.name[:20]}.db" if server.startswith("sqlite") else server)
-    yield found
-    async with found._tables._engine.begin() as connection:
-        await connection.run_sync(_METADATA.drop_all)
-    await found.close()
 
 
 def said(out: bool, at_ms: int, sensor: tuple[str, Parameter] = A) -> Service:
@@ -70,7 +50,7 @@ async def test_of_two_processes_the_later_word_of_a_device_counts(registry: Regi
     assert await registry.devices() == (Device("d1", "mqtt", heard_ms=200, silent_ms=300),)
 
 
-async def test_two_processes_that_heard_the_same_devices_do_not_wait_for_each_other(server: str, registry: Registry) -> None:
+async def test_two_processes_that_heard_the_same_devices_do_not_wait_for_each_other(registry_server: str, registry: Registry) -> None:
     await registry.open()
     other = Registry(str(registry._tables._engine.url.render_as_string(hide_password=False)))
     many = [Device(f"x{number:03}", "http", heard_ms=number) for number in range(300)]
@@ -95,6 +75,8 @@ async def test_to_ask_makes_no_file_and_a_database_that_is_away_says_so(tmp_path
         await away.say(said(True, 1))
     await asked.close()
     await away.close()
+    for each in (asked, away):
+        await each.close()
 
 
 # --- devices: from the ways in to the registry

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,8 +19,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
-from ingest_house import Ingest, ingest, records, two_basins, wall_ms
-from services import embedded
+from ingest_house import Ingest, records, two_basins, wall_ms
 
 from warning import cli, wiring_rejected
 from warning.errors import ExitCode, InputError
@@ -31,22 +30,9 @@ from warning.ingest.gateway import Part, Sender
 from warning.ingest.mending import Edits
 from warning.ingest.replays import Replays
 from warning.model import Cause, Parameter, Reading, Rejected, to_json
-from warning.stream.broker import EmbeddedBroker
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 GOOD = {"station": "A", "parameter": "stage", "time": NOW.isoformat(), "value": 2.5, "unit": "m", "datum": "gauge_zero"}
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with embedded() as running:
-        yield running
-
-
-@pytest.fixture
-async def house(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingest(broker.bootstrap, tmp_path, two_basins(tmp_path)) as running:
-        yield running
 
 
 def without(*names: str, **changed: object) -> dict[str, object]:

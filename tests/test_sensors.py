@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
-from channel_postgres import postgres
-from ingest_house import Ingest, ingest, records, two_basins, wall_ms
+from ingest_house import Ingest, records, two_basins, wall_ms
 from prometheus_client import CollectorRegistry
-from services import embedded
+from test_registry import HOUR_MS, NOW, A, B, said
 
 from warning import cli, config, facts, wiring_sensors
 from warning.errors import ConfigError, ExitCode, Unavailable
@@ -23,57 +21,17 @@ from warning.model import Cause, ManualFlag, Parameter, Reading, Rejected, Tick,
 from warning.operate import audit
 from warning.operate.api import create_app
 from warning.operate.metrics import Metrics
-from warning.operate.registry import _METADATA, Device, Registry, Service, address
+from warning.operate.registry import Device, Registry, address
 from warning.operate.sensor_watch import SensorWatch
 from warning.operate.sensors import blind, judged
 from warning.operate.view import View
 from warning.region import Region
-from warning.stream.broker import EmbeddedBroker
-
-HOUR_MS = 3_600_000
-NOW = 1_756_800_000_000
-A, B = ("A", Parameter.STAGE), ("B", Parameter.STAGE)
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with embedded() as running:
-        yield running
-
-
-@pytest.fixture
-async def house(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingest(broker.bootstrap, tmp_path, two_basins(tmp_path)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('registry')}"
-    else:
-        with postgres() as url:
-            yield url
-
-
-@pytest.fixture
-async def registry(server: str, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
-    found = Registry(f"{server}/{request.node.name[:20]}.db" if server.startswith("sqlite") else server)
-    yield found
-    async with found._tables._engine.begin() as connection:
-        await connection.run_sync(_METADATA.drop_all)
-    await found.close()
 
 
 def region(tmp_path: Path) -> Region:
     return two_basins(tmp_path)
 
 
-def said(out: bool, at_ms: int, sensor: tuple[str, Parameter] = A) -> Service:
-    return Service(*sensor, out, at_ms - 5, at_ms, "Duty officer", "the float hangs")
-
-
-# --- registry
 # --- judged
 
 

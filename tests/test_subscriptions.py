@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import channel_world as world
 import httpx
 import pytest
-import services
 
 from warning import config
 from warning.deployment import Deployment
@@ -32,12 +31,6 @@ from warning.rehearsal.receiver import Behaviour, Receiver
 from warning.stream.broker import EmbeddedBroker
 
 SQUARE = [[71.0, 30.0], [72.0, 30.0], [72.0, 31.0], [71.0, 31.0], [71.0, 30.0]]
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with services.embedded() as running:
-        yield running
 
 
 @dataclass
