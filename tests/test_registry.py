@@ -75,8 +75,6 @@ async def test_to_ask_makes_no_file_and_a_database_that_is_away_says_so(tmp_path
         await away.say(said(True, 1))
     await asked.close()
     await away.close()
-    for each in (asked, away):
-        await each.close()
 
 
 # --- devices: from the ways in to the registry
