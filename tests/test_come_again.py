@@ -91,6 +91,40 @@ async def test_what_was_declined_and_then_released_goes_to_whom_it_was_kept_from
         assert len(heard(one)) == 4, "once"
 
 
+async def test_what_was_declined_and_ran_out_is_told_by_the_renewal_that_is_released(tmp_path: Path) -> None:
+    """A renewal is of a kind that nobody hears of: nobody was told that the class holds, whoever had let it out."""
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        first = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        high = world.event(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=T0 + 1000, raised_ms=T0, previous=Level.HIGH)
+        for event in (first, high):
+            await one.read(event)
+            await settle(one)
+        before = [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]
+        await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "A. Khan", one.now_ms, granted=False)
+        one.now_ms += MINUTE
+        await settle(one)
+        one.now_ms += 21 * H
+        for revision in (3, 4):  # the second one came while no dispatcher ran
+            renewed = ("A", revision, EventKind.RENEW, Level.VERY_HIGH)
+            sent_ms = one.now_ms + revision * 1000
+            await one.read(world.event(one.region, *renewed, sent_ms=sent_ms, raised_ms=T0, previous=Level.VERY_HIGH))
+        one.now_ms += 3 * H
+        await settle(one)
+        assert heard(one) == before
+        await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "B. Shah", one.now_ms)
+        await settle(one)
+        after = sorted([*before, ("c1", 4, "VERY_HIGH"), ("c2", 4, "VERY_HIGH")])
+        assert heard(one) == after
+        assert [act.subject for act in await one.decisions.acts(kinds=("released",))] == [first.alert.identifier.rpartition(".")[0]]
+        for answer in range(2):  # others are released, and the next dispatcher looks again
+            one.now_ms += MINUTE
+            await one.read(world.event(one.region, *renewed[:1], 5 + answer, *renewed[2:], sent_ms=one.now_ms, raised_ms=T0))
+            await one.authority.approve(f"{one.region.namespace}.B.1.0", Level.HIGH, "B. Shah", one.now_ms)
+            one.returned = Returned(one.region, one.people, one.decisions, one.ledger, one.courier)
+            await settle(one)
+            assert heard(one) == after
+
+
 async def test_what_waits_for_its_plan_as_an_end_by_hand_runs_out_is_told_to_all(tmp_path: Path) -> None:
     """The planner is busy with a flood elsewhere: the newest revision, of a kind that nobody hears of, is entered and not planned."""
     async with told(tmp_path) as one:

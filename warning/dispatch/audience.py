@@ -43,6 +43,10 @@ class Known:
     revision: int = 0  # -1: of another chain, which a person's alert takes the place of
     level: Level = Level.UNKNOWN
 
+    @property
+    def may_have_heard(self) -> bool:
+        return self.handed or self.state in MAY_HAVE_HEARD
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -125,7 +129,7 @@ def plan(
 
 def _may_have_heard(known: Known, gone: Collection[int]) -> bool:
     """It reached the contact, may have, or still goes."""
-    return known.handed or known.state in MAY_HAVE_HEARD or (known.state in OPEN and known.id not in gone)
+    return known.may_have_heard or (known.state in OPEN and known.id not in gone)
 
 
 def without_way(contact: Contact, rungs: Sequence[tuple[str, str]], off: Collection[tuple[str, str]]) -> str:

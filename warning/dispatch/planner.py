@@ -69,6 +69,7 @@ class Job:
     withheld: bool = False  # some were planned while it waited for a person
     again: bool = False  # it was planned before, and is let out now
     anew: bool = False  # it was called off, and is not any more
+    since: int | None = None  # only for who heard no revision from that one on
 
 
 @dataclass
@@ -121,12 +122,12 @@ class Planner:
         await self.ledger.move(batch.position)
         return newest_ms
 
-    def _enter(self, event: AlertEvent, *, again: bool = False, anew: bool = False) -> None:
+    def _enter(self, event: AlertEvent, *, again: bool = False, anew: bool = False, since: int | None = None) -> None:
         chain = chain_of(event.alert.identifier)
         jobs = self._chains.setdefault(chain, deque())
         if any(job.event.alert.identifier == event.alert.identifier and (job.anew or not anew) for job in jobs):
             return
-        jobs.append(Job(event, again=again, anew=anew))
+        jobs.append(Job(event, again=again, anew=anew, since=since))
         self._note(event, self.wall_ms())
         self._wake.set()
 
@@ -163,9 +164,10 @@ class Planner:
                 self._enter(event, again=True)
                 self._note(event, now_ms)
 
-    def comes_again(self, event: AlertEvent) -> None:
-        """The newest revision of a chain that was called off is told to whoever it concerns, of whatever kind it is."""
-        self._enter(event, again=True, anew=True)
+    def comes_again(self, event: AlertEvent, since: int | None = None) -> None:
+        """The newest revision of a chain that was called off is told to whoever it concerns, of whatever kind it is; ``since``: but to
+        nobody who heard a revision from that one on."""
+        self._enter(event, again=True, anew=True, since=since)
 
     def plans(self, chain: str) -> bool:
         """Whether something of the chain is being planned."""
@@ -277,7 +279,9 @@ class Planner:
         job.withheld = job.withheld or withheld
 
         def decide(history: list[audience.Known]) -> audience.Plan:
-            found = audience.plan(event, some, history, self.ways, may, job.off, replay=replay, withheld=withheld, anew=job.anew)
+            lately = {known.contact for known in history if job.since is not None and known.revision >= job.since and known.may_have_heard}
+            fresh = [one for one in some if one.contact.id not in lately]
+            found = audience.plan(event, fresh, history, self.ways, may, job.off, replay=replay, withheld=withheld, anew=job.anew)
             return replace(found, planned=tuple(self._quiet(event, planned, now_ms) for planned in found.planned))
 
         done: Some = await self.ledger.plan_some(event, [one.contact.id for one in some], decide, now_ms, at_ms)

@@ -141,6 +141,17 @@ async def declined(connection: AsyncConnection, now_ms: int) -> list[str]:
     return list((await connection.execute(query.order_by(d.alert))).scalars())
 
 
+async def declined_before(connection: AsyncConnection, now_ms: int) -> list[tuple[str, int]]:
+    """(chain, the first revision) of what was refused to somebody because a person had declined it and has run out, while its chain still
+    holds by revisions of kinds that nobody hears of."""
+    a, d, newer = t.alerts.c, t.deliveries.c, t.alerts.alias("newer")
+    holds = select(a.chain).where(a.expires_ms > now_ms)
+    later = exists().where(newer.c.chain == d.chain, newer.c.revision > d.revision, newer.c.kind.notin_(UNTOLD))
+    refused = (d.state == DeliveryState.REFUSED.value) & (d.reason == DECLINED) & (d.expires_ms <= now_ms)
+    query = select(d.chain, func.min(d.revision).label("first")).where(d.chain.in_(holds), refused, ~later).group_by(d.chain)
+    return [(row.chain, row.first) for row in await connection.execute(query)]
+
+
 async def done(connection: AsyncConnection) -> set[int]:
     """Decisions of which nothing is left to do."""
     return set((await connection.execute(select(t.resends.c.decision).where(t.resends.c.done))).scalars())

@@ -40,6 +40,7 @@ KINDS: Mapping[str, str] = {
     "unanswered": "nobody answered in time: the region's rule decided",
     "resumed": "a chain that was called off rose above its class",
     "call_off_over": "what was said by hand in a chain's place ran out",
+    "released": "what had been declined and was released after all is told by what holds now",
 }
 MANUAL = ("raise", "correct", "cancel")
 SETTLED_S = 60.0  # a row that was seen so long ago has no unseen neighbour: a transaction that took its number before may commit after it
@@ -238,7 +239,7 @@ def fold(acts: Iterable[Act]) -> Standing:
                 resends.append(resend_of(act))
             elif act.kind == "resumed" and act.subject in offs:
                 offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]))
-            elif act.kind in ("asked", "unanswered", "call_off_over"):
+            elif act.kind in ("asked", "unanswered", "call_off_over", "released"):
                 once.add(what["once"])
                 if act.kind == "asked" and "sent_ms" in what:
                     asked.setdefault(act.subject, []).append((Level(what["level"]), int(what["sent_ms"])))
