@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from warning.cli_options import Database, Directory, Prefix, deployment_of
+from warning.cli_options import Database, Directory, Prefix, deployment_of, write_text
 from warning.errors import ConfigError, ExitCode, InputError, Problem
 from warning.region import Region
 
@@ -68,7 +68,7 @@ def import_contacts(
         return await intake.take(opened, read, origin or file.stem, clock_ms(), **options)  # type: ignore[arg-type]
 
     made = _with_directory(name, work, prefix=prefix, directory=directory, database_url=database)
-    _write(report, made)
+    write_text(report, json.dumps(made, indent=1, ensure_ascii=False), _private)  # a complaint may name a number
     counts = made["counts"]
     print(f"{made['origin']}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
     if made["missing"]:
@@ -275,14 +275,3 @@ async def _meant(opened: people.Directory, typed: str, region: Region) -> str:
         return typed
     fix = "write +92..., name@host, or an id of `warning contacts list`"
     raise InputError(f"{typed!r} is no phone, no e-mail address and no contact", reason="address", field="address", fix=fix)
-
-
-def _write(path: Path | None, document: dict[str, Any]) -> None:
-    if path is None:
-        return
-    try:
-        with open(path, "w", encoding="utf-8", opener=_private) as out:  # a complaint may name a number
-            out.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        fix = "name a file in a folder that is there"
-        raise ConfigError([Problem(f"--json {path}", f"cannot be written: {error.strerror}", fix)]) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from warning.cli_groups import RegionFirst
-from warning.cli_options import Database, Directory, Prefix, deployment_of, moment
+from warning.cli_options import Database, Directory, Prefix, loaded, moment
 from warning.errors import ConfigError, Problem
 from warning.model import DeliveryState
 
@@ -33,13 +33,6 @@ Channel = Annotated[str, typer.Option("--channel")]
 Since = Annotated[str | None, typer.Option("--since", help="planned from then on; a time with its zone")]
 Until = Annotated[str | None, typer.Option("--until", help="planned before then")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, an object a line")]
-
-
-def _loaded(name: str, **given: Any) -> tuple[Region, Deployment]:
-    from warning import config
-
-    region = config.load(name)
-    return region, deployment_of(region, **given).as_process("dispatch")
 
 
 def _which(
@@ -102,7 +95,7 @@ def list_deliveries(
     """List deliveries in the order in which they were planned."""
     from warning.dispatch import shown
 
-    region, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+    region, deployment = loaded(name, "dispatch", prefix=prefix, directory=directory, database_url=database)
     which = _which(region, alert, contact, district, state, channel, since, until)
 
     async def work(connection: Any) -> AsyncIterator[str]:
@@ -124,7 +117,7 @@ def unreached(
     """List who has not been reached: no receipt and no answer; of one alert, or of all that hold now."""
     from warning.wiring_unreached import unreached as found
 
-    _, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+    _, deployment = loaded(name, "dispatch", prefix=prefix, directory=directory, database_url=database)
 
     async def run() -> None:
         number = 0
@@ -163,7 +156,7 @@ def counts(
 
     if unknown := sorted(set(by or ()) - set(shown.COUNTED_BY)):
         raise ConfigError([Problem(f"--by {each}", "is nothing to count by", ", ".join(shown.COUNTED_BY)) for each in unknown])
-    region, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+    region, deployment = loaded(name, "dispatch", prefix=prefix, directory=directory, database_url=database)
     which, columns = _which(region, alert, contact, district, state, channel, since, until), by or ["channel", "state"]
 
     async def work(connection: Any) -> AsyncIterator[str]:
@@ -186,7 +179,7 @@ def show(
     """Show one delivery: every attempt, every part, every change of state with its time."""
     from warning.dispatch import shown
 
-    _, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+    _, deployment = loaded(name, "dispatch", prefix=prefix, directory=directory, database_url=database)
 
     async def work(connection: Any) -> AsyncIterator[str]:
         numbers = await shown.of_message(connection, which) or ([int(which)] if which.isdigit() else [])
@@ -234,7 +227,7 @@ def reconcile(
     """Hold the SMS centre's report against the ledger: what differs is listed, and corrected by a receipt of origin reconciliation."""
     from warning import wiring_ledger
 
-    region, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+    region, deployment = loaded(name, "dispatch", prefix=prefix, directory=directory, database_url=database)
     columns, states = _pairs("--column", column, ("message_id", "state")), _pairs("--state", state)
     if wrong := sorted(set(states.values()) - {"delivered", "failed", "pending"}):
         raise ConfigError([Problem("--state", f"{wrong[0]!r} is no state", "WORD=delivered, WORD=failed or WORD=pending")])
@@ -271,7 +264,7 @@ def reports(
     """The SMS centres' reports that the dispatcher took by itself (`reports:` in routes.yaml), and what differed."""
     from warning import wiring_ledger
 
-    _, deployment = _loaded(name, prefix=prefix, directory=directory, database_url=database)
+    _, deployment = loaded(name, "dispatch", prefix=prefix, directory=directory, database_url=database)
     for row in asyncio.run(wiring_ledger.reports(deployment, most)):
         if as_json:
             typer.echo(json.dumps(row))

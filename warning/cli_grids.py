@@ -38,6 +38,7 @@ def grids(
 ) -> None:
     """Average grids of rain over catchments, and write them to the log as readings of the stations whose rain is of grids."""
     from warning import config, wiring, wiring_grids, wiring_logging
+    from warning.wiring_signals import on_signals
 
     _can_begin(files, watch)
     asked = _asked(variable, units, interval)
@@ -57,7 +58,7 @@ def grids(
 
     async def main() -> Fed:
         with progress() as told:
-            return await wiring_grids.grids(found, deployment, wiring.on_signals(), files or [], watch, asked, told)
+            return await wiring_grids.grids(found, deployment, on_signals(), files or [], watch, asked, told)
 
     fed = asyncio.run(main())
     for name, reason in fed.rejected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,14 @@ def deployment_of(region: Region, **given: Any) -> Deployment:
     return deployment if deployment.prefix else replace(deployment, prefix=f"{region.id}.")
 
 
+def loaded(name: str, process: str, **given: Any) -> tuple[Region, Deployment]:
+    """A region, and its deployment with the user and rights of that process. Raises ConfigError."""
+    from warning import config
+
+    region = config.load(name)
+    return region, deployment_of(region, **given).as_process(process)
+
+
 def moment(option: str, text: str | None) -> int | None:
     """A time of the command line in ms since 1970; None stays. Raises ConfigError for one without its zone."""
     if text is None:
@@ -53,11 +62,16 @@ def moment(option: str, text: str | None) -> int | None:
 def write_json(path: Path | None, document: dict[str, Any]) -> None:
     """Writes a measuring command's object; it must have ``figures``: name -> number. Raises ConfigError where it cannot be written."""
     assert all(isinstance(value, int | float) for value in document["figures"].values())
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def write_text(path: Path | None, text: str, opener: Callable[[str, int], int] | None = None) -> None:
+    """Into the file of ``--json``, where one was named. Raises ConfigError where it cannot be written."""
     if path is None:
         return
     try:
-        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with open(path, "w", encoding="utf-8", opener=opener) as out:
+            out.write(text + "\n")
     except OSError as error:
-        raise ConfigError(
-            [Problem(f"--json {path}", f"cannot be written: {error.strerror}", "name a file in a folder that is there")]
-        ) from error
+        fix = "name a file in a folder that is there"
+        raise ConfigError([Problem(f"--json {path}", f"cannot be written: {error.strerror}", fix)]) from error

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from warning import cli_rejected_shown as shown
-from warning.cli_options import Database, Directory, Json, Kafka, Prefix, deployment_of, moment
+from warning.cli_options import Database, Directory, Json, Kafka, Prefix, loaded, moment
 from warning.errors import ConfigError, ExitCode, Problem
 
 if TYPE_CHECKING:
-    from warning.deployment import Deployment
     from warning.ingest.dead_letters import Selection
     from warning.ingest.mending import Edits
-    from warning.region import Region
 
 rejected = typer.Typer(help="Readings that were not taken: list, show, mend and send again.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,13 +37,6 @@ Whole = Annotated[str | None, typer.Option("--item", help="the whole item as JSO
 Who = Annotated[str, typer.Option("--who", help="your name; it is kept")]
 Why = Annotated[str, typer.Option("--why", help="why; it is kept")]
 Most = Annotated[int, typer.Option("--most", min=0, max=100_000, help="rows of the table")]
-
-
-def _loaded(name: str, **given: Any) -> tuple[Region, Deployment]:
-    from warning import config
-
-    found = config.load(name)
-    return found, deployment_of(found, **given).as_process("rejected")
 
 
 def _selection(
@@ -119,7 +110,7 @@ def list_rejected(
     from warning import wiring_rejected
 
     chosen = _selection(ids, reason, stage, sender, station, since, until)
-    _, deployment = _loaded(region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    _, deployment = loaded(region, "rejected", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     found = asyncio.run(wiring_rejected.listing(deployment, chosen, most))
     print(shown.listing(found))
     shown.write(json_file, shown.listing_json(found))
@@ -138,7 +129,7 @@ def show(
     """Show one: what came, byte for byte, why it was not taken, how to mend it, and whether it was sent again."""
     from warning import wiring_rejected
 
-    found, deployment = _loaded(region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    found, deployment = loaded(region, "rejected", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     letter, order = asyncio.run(wiring_rejected.one(deployment, name))
     print(shown.letter(letter, order, wiring_rejected.fix_of(found, deployment, letter)))
     shown.write(json_file, shown.letter_json(letter, order))
@@ -167,7 +158,7 @@ def fix(
     )
     if keep or edits.item:
         _possible(chosen, edits, who if keep else "-", why if keep else "-")
-    place, deployment = _loaded(region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    place, deployment = loaded(region, "rejected", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     if chosen.until_ms is None:  # what comes after this was not looked at
         chosen = replace(chosen, until_ms=wiring.clock_ms() + 1)
     found = asyncio.run(wiring_rejected.preview(place, deployment, chosen, edits, most))
@@ -195,7 +186,7 @@ def replay(
         _selection(ids, reason, stage, sender, station, since, until),
         _edits(set, map, rename, drop, numbers, zone, shift, item),
     )
-    place, deployment = _loaded(region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    place, deployment = loaded(region, "rejected", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     if number is not None:
         if chosen.narrow or edits.any:
             raise ConfigError([Problem("--fix", "has its own selection and edits", "leave the others away, or keep another fix")])
@@ -217,7 +208,7 @@ def audit(
     """Who mended and sent what again, when and why."""
     from warning import wiring_rejected
 
-    _, deployment = _loaded(region, bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    _, deployment = loaded(region, "rejected", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     orders = asyncio.run(wiring_rejected.audit(deployment))
     print(shown.orders(orders))
     shown.write(json_file, shown.orders_json(orders))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from warning.cli_groups import RegionFirst
-from warning.cli_options import Database, Directory, Json, Kafka, Prefix, deployment_of, moment
+from warning.cli_options import Database, Directory, Json, Kafka, Prefix, loaded, moment, write_text
 from warning.errors import ConfigError, Problem
 from warning.model import Parameter
 
 if TYPE_CHECKING:
-    from warning.deployment import Deployment
-    from warning.region import Region
+    pass
 
 
 sensors = typer.Typer(cls=RegionFirst, help="How each sensor is; out of service, in service.", no_args_is_help=True, rich_markup_mode=None)
@@ -26,23 +24,6 @@ Which = Annotated[Parameter | None, typer.Argument(help="what the sensor measure
 Who = Annotated[str, typer.Option("--who", help="your name; stands in the log for ever")]
 Why = Annotated[str, typer.Option("--why", help="why; stands in the log for ever")]
 From = Annotated[str | None, typer.Option("--from", help="time of the readings from which on; with its zone [default: now]")]
-
-
-def _loaded(name: str, process: str, **given: Any) -> tuple[Region, Deployment]:
-    from warning import config
-
-    found = config.load(name)
-    return found, deployment_of(found, **given).as_process(process)
-
-
-def _write(path: Path | None, text: str) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        fix = "name a file in a folder that is there"
-        raise ConfigError([Problem(f"--json {path}", f"cannot be written: {error.strerror}", fix)]) from error
 
 
 @sensors.command("list")
@@ -61,10 +42,10 @@ def list_sensors(
     which = name or region
     if which is None:
         raise ConfigError([Problem("REGION", "is missing", "name a region, or the path of its folder")])
-    found, deployment = _loaded(which, "api", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    found, deployment = loaded(which, "api", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     table = asyncio.run(audit.read(found, deployment))
     print(audit.render(found, table))
-    _write(json_file, table.model_dump_json(indent=2))
+    write_text(json_file, table.model_dump_json(indent=2))
 
 
 @sensors.command("show")
@@ -80,12 +61,12 @@ def show(
     """All about one station's sensors: last seen, overdue, delay, flags, rejects, devices, and what was said of them."""
     from warning.operate import audit
 
-    found, deployment = _loaded(region, "api", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    found, deployment = loaded(region, "api", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     if station not in found.station_by_id:
         raise ConfigError([Problem(station, f"region {found.id} has no such station", "its stations are in stations.csv")])
     answer = asyncio.run(audit.read_station(found, deployment, station))
     print(audit.render_station(answer))
-    _write(json_file, answer.model_dump_json(indent=2))
+    write_text(json_file, answer.model_dump_json(indent=2))
 
 
 _OUT = "out-of-service"
@@ -111,7 +92,7 @@ def say(
     from warning import wiring_sensors
 
     out, from_ms = command.info_name == _OUT, moment("--from", begin)
-    found, deployment = _loaded(region, "ingest", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
+    found, deployment = loaded(region, "ingest", bootstrap=kafka, prefix=prefix, directory=directory, database_url=database)
     said = asyncio.run(wiring_sensors.say(found, deployment, out, station, parameter, from_ms, who, why))
     for each in said:
         words = "out of service" if each.out else "in service again"

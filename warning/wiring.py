@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -22,6 +21,7 @@ from warning.errors import ConfigError, ExitCode, Problem, Unavailable
 from warning.facts import Fact, Listener, Ready, nobody
 from warning.model import Status
 from warning.region import Region
+from warning.wiring_signals import on_signals
 
 if TYPE_CHECKING:
     from warning.ingest.log import KafkaLog
@@ -63,27 +63,6 @@ def allowed(region: Region, deployment: Deployment) -> None:
 
 async def _until_signalled(process: Process, region: Region, deployment: Deployment) -> ExitCode | None:
     return await process(region, deployment, on_signals())
-
-
-def on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set from now on."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
-
-
-async def first_of(stop: asyncio.Event, *works: Awaitable[None]) -> None:
-    """Until ``stop`` is set or one of the works ends, whichever is first; cancels the rest and raises what a work raised."""
-    tasks = [asyncio.ensure_future(work) for work in (stop.wait(), *works)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def clock_ms() -> int:

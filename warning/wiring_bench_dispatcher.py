@@ -19,6 +19,7 @@ from warning.dispatch.dispatcher import Dispatcher
 from warning.facts import Fact, Ready
 from warning.operate.observed import observe
 from warning.wiring_bench_child import rss_bytes, tell
+from warning.wiring_signals import on_signals
 
 EVERY_S = 0.5
 
@@ -28,7 +29,7 @@ async def run(settings: dict[str, object], where: Deployment, endpoints: dict[st
     region = config.load(str(settings["region"]), kept_in=where.directory)
     gc.collect()
     tell(contacts=len(region.contacts), rss=rss_bytes())
-    watched, stop = observe(region, "dispatch", ("dispatch",)), wiring.on_signals()
+    watched, stop = observe(region, "dispatch", ("dispatch",)), on_signals()
 
     def heard(fact: Fact) -> None:
         watched(fact)

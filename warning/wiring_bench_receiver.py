@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from warning.rehearsal.receiver_load import Inbox
-from warning.wiring import on_signals
 from warning.wiring_bench_child import tell
+from warning.wiring_signals import on_signals
 
 
 async def run(inbox: Inbox) -> None:

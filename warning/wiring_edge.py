@@ -11,7 +11,6 @@ import fcntl
 import gc
 import logging
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,6 +24,7 @@ import msgspec
 from warning import wiring_logging
 from warning.errors import ExitCode, Unavailable
 from warning.site import Listen, Siren, Site
+from warning.wiring_signals import first_of, on_signals
 
 if TYPE_CHECKING:
     from warning.ingest.edge.mqtt import LocalBroker
@@ -67,10 +67,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 async def _until_signalled(site: Site) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await edge(site, stop)
+    await edge(site, on_signals())
 
 
 async def edge(site: Site, stop: asyncio.Event) -> None:
@@ -116,7 +113,7 @@ async def edge(site: Site, stop: asyncio.Event) -> None:
         await control.serve(control.create_app(status, node, uplink, store, sounders), directory, stack)
         log.info("node %s: %d sensors, %d sirens, readings go to %s", site.node, len(site.sensors), len(sounders), site.gateway.url)
         gc.freeze()
-        await _first_of(stop, *works, _watchdog())
+        await first_of(stop, *works, _watchdog())
 
 
 def _broker(site: Site) -> LocalBroker | None:
@@ -186,18 +183,6 @@ async def _again(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> No
         except Exception:
             log.exception("%s failed; begun anew in %g s", name, _AGAIN_S)
         await asyncio.sleep(_AGAIN_S)
-
-
-async def _first_of(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
-    tasks = [asyncio.ensure_future(work) for work in (stop.wait(), *works)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 if __name__ == "__main__":

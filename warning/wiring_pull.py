@@ -17,7 +17,8 @@ from warning.deployment import Deployment
 from warning.errors import ConfigError, InputError, Problem, Unavailable
 from warning.facts import Listener, SourceKnown, nobody
 from warning.region import Region
-from warning.wiring import admitted, clock_ms, first_of, readings_log
+from warning.wiring import admitted, clock_ms, readings_log
+from warning.wiring_signals import first_of
 
 if TYPE_CHECKING:
     from warning.ingest.agency import Mapped

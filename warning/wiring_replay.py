@@ -34,8 +34,9 @@ from warning.stream.broker import free_port
 from warning.stream.feed import Fed, committed, feed
 from warning.stream.replay import LogRecord, log_with_ticks, replay_file
 from warning.stream.topics import ensure_topics
-from warning.wiring import allowed, on_signals
+from warning.wiring import allowed
 from warning.wiring_environment import security_of
+from warning.wiring_signals import on_signals
 from warning.wiring_supervisor import Command, Supervisor, asked
 from warning.wiring_up import commands, page_url, with_broker
 

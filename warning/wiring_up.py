@@ -14,8 +14,8 @@ from warning.errors import Unavailable
 from warning.region import Region
 from warning.stream.broker import EmbeddedBroker
 from warning.stream.topics import ensure_topics
-from warning.wiring import first_of
 from warning.wiring_environment import to_environment
+from warning.wiring_signals import first_of
 from warning.wiring_supervisor import Command, Supervisor
 
 log = logging.getLogger(__name__)

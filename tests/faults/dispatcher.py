@@ -13,11 +13,12 @@ import sys
 from warning import config, wiring, wiring_logging
 from warning.errors import ExitCode, WarningSystemError
 from warning.wiring_environment import from_environment
+from warning.wiring_signals import on_signals
 
 
 async def main(folder: str) -> None:
     region, deployment = config.load(folder), from_environment(os.environ)
-    await wiring.dispatch(region, deployment, wiring.on_signals())
+    await wiring.dispatch(region, deployment, on_signals())
 
 
 if __name__ == "__main__":

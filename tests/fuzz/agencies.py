@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from regions import write_region
 
-from fuzz.inside import Found
+from fuzz.inside import found_by
 from warning import config, config_sources
 from warning.config_agency import Agency, AgencyModel
 from warning.config_sources import Source, Theirs
@@ -223,11 +223,4 @@ def run_agencies(name: str, seed: int) -> Callable[[int, int], dict[str, Any]]:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-agencies-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     fuzz = Agencies(config.load(write_region(folder)), seed)
-
-    def run(number: int, count: int) -> dict[str, Any]:
-        try:
-            return fuzz.chunk(name, count, number)
-        except AssertionError as error:
-            raise Found(f"{name}: {str(error)[:2000]}") from error
-
-    return run
+    return found_by(name, lambda number, count: fuzz.chunk(name, count, number))

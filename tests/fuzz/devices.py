@@ -19,7 +19,7 @@ from test_codecs import _holds as frame_holds
 from test_lorawan import BODIES, NOW_MS, made
 from test_lorawan import _holds as event_holds
 
-from fuzz.inside import Found
+from fuzz.inside import found_by
 from warning import config
 from warning.config_devices import Device
 from warning.deployment import Deployment
@@ -115,11 +115,4 @@ def run_devices(name: str, seed: int) -> Callable[[int, int], dict[str, Any]]:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-devices-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     fuzz = Devices(folder, seed)
-
-    def run(number: int, count: int) -> dict[str, Any]:
-        try:
-            return fuzz.chunk(name, count, number)
-        except AssertionError as error:
-            raise Found(f"{name}: {str(error)[:2000]}") from error
-
-    return run
+    return found_by(name, lambda number, count: fuzz.chunk(name, count, number))

@@ -13,6 +13,7 @@ import random
 import struct
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,18 @@ HEADERS: tuple[list[tuple[str, bytes]], ...] = ([("provider", b"x")], [("", b"")
 
 class Found(AssertionError):
     """Something that must not be. Its words hold what is needed to see it again."""
+
+
+def found_by(name: str, chunk: Callable[[int, int], dict[str, Any]]) -> Callable[[int, int], dict[str, Any]]:
+    """``chunk``: (number, records) -> its tally; for the command, so that what it finds is raised as Found."""
+
+    def run(number: int, count: int) -> dict[str, Any]:
+        try:
+            return chunk(number, count)
+        except AssertionError as error:
+            raise Found(f"{name}: {str(error)[:2000]}") from error
+
+    return run
 
 
 @dataclass

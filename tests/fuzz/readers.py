@@ -18,7 +18,7 @@ import msgspec
 import smpp34
 
 from fuzz.agencies import mutated
-from fuzz.inside import Found
+from fuzz.inside import found_by
 from warning import config
 from warning.config_readers import Reader
 from warning.deployment import Deployment
@@ -279,11 +279,4 @@ def _deliver(chance: random.Random) -> smpp34.DeliverSm:
 def run_readers(name: str, seed: int) -> Any:
     """(chunk, messages) -> its tally, for the command. What it finds is raised as Found."""
     fuzz = Readers(seed)
-
-    def run(number: int, count: int) -> dict[str, Any]:
-        try:
-            return fuzz.chunk(name, count, number)
-        except AssertionError as error:
-            raise Found(f"{name}: {str(error)[:2000]}") from error
-
-    return run
+    return found_by(name, lambda number, count: fuzz.chunk(name, count, number))

@@ -24,7 +24,7 @@ from regions import write_region
 from yarl import URL
 
 from fuzz.agencies import NOW_MS, Kept, mutated
-from fuzz.inside import Found
+from fuzz.inside import found_by
 from warning import config
 from warning.config_datastreams import Datastream
 from warning.config_devices import Device
@@ -171,11 +171,4 @@ def _address(chance: random.Random) -> str:
 def run_things(seed: int) -> Any:
     """(chunk, messages) -> its tally, for the command. What it finds is raised as Found."""
     fuzz = ThingsFuzz(seed)
-
-    def run(number: int, count: int) -> dict[str, Any]:
-        try:
-            return fuzz.chunk(number, count)
-        except AssertionError as error:
-            raise Found(f"sensorthings: {str(error)[:2000]}") from error
-
-    return run
+    return found_by("sensorthings", fuzz.chunk)

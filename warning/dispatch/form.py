@@ -21,7 +21,7 @@ import jmespath
 from warning.config_gateways import NAMED
 from warning.dispatch.channel import OnReceipt, Outcome, Part, PartReceipt, Sending
 from warning.dispatch.pace import Pace
-from warning.dispatch.posted import Poster, refused
+from warning.dispatch.posted import ByPoster, Poster, refused
 from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Words, words_of
 from warning.errors import Unavailable
 from warning.model import DeliveryState
@@ -33,7 +33,7 @@ MOST_KNOWN = 100_000
 Picture = Callable[[Sending], Awaitable[bytes]]  # the card as PNG
 
 
-class FormWay:
+class FormWay(ByPoster):
     """One gateway. ``channel``: sms or card; ``picture``: only asked where the form has a place for it."""
 
     def __init__(
@@ -51,19 +51,6 @@ class FormWay:
         self.pace = Pace(route.most_per_s)
         self._parts: OrderedDict[str, int] = OrderedDict()  # message id -> how many parts it stands for
         self._poster = Poster(fill(route.form.url, {**route.values}), timeout_s, route.window)
-
-    @property
-    def up(self) -> bool:
-        return True
-
-    async def start(self) -> None:
-        await self._poster.start()
-
-    async def stop(self) -> None:
-        await self._poster.stop()
-
-    async def well(self) -> bool:
-        return await self._poster.well()
 
     async def send(self, sending: Sending) -> Outcome:
         text = words_of(self._words, sending)

@@ -16,7 +16,7 @@ import httpx
 from warning.dispatch.channel import OnReceipt, Outcome, Part, PartReceipt, Sending, worst
 from warning.dispatch.letter import message_id
 from warning.dispatch.pace import Pace
-from warning.dispatch.posted import Poster, refused
+from warning.dispatch.posted import ByPoster, Poster, refused
 from warning.dispatch.sms import LEAST_VALIDITY_S, MOST_VALIDITY_S, SOON, Text, Words, reference, words_of
 from warning.model import DeliveryState
 from warning.routes import KannelRoute
@@ -29,7 +29,7 @@ STATES = {1: (DeliveryState.DELIVERED, ""), 2: (DeliveryState.FAILED, "undeliv")
 TAKEN = 202
 
 
-class KannelWay:
+class KannelWay(ByPoster):
     """One smsbox. ``receipts``: URL of our listener for this route."""
 
     def __init__(self, route: KannelRoute, words: Words, on_receipt: OnReceipt, receipts: str, timeout_s: float = 20.0) -> None:
@@ -37,19 +37,6 @@ class KannelWay:
         self._route, self._words, self._on_receipt, self._receipts = route, words, on_receipt, receipts
         self.pace = Pace(route.most_per_s)
         self._poster = Poster(route.url, timeout_s, route.window)
-
-    @property
-    def up(self) -> bool:
-        return True
-
-    async def start(self) -> None:
-        await self._poster.start()
-
-    async def stop(self) -> None:
-        await self._poster.stop()
-
-    async def well(self) -> bool:
-        return await self._poster.well()
 
     async def send(self, sending: Sending) -> Outcome:
         text = words_of(self._words, sending)

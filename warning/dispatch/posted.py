@@ -69,6 +69,25 @@ class Poster:
         return await listens(place.hostname or "", place.port or (443 if place.scheme == "https" else 80))
 
 
+class ByPoster:
+    """What every way over one ``Poster`` has of it."""
+
+    _poster: Poster
+
+    @property
+    def up(self) -> bool:
+        return True
+
+    async def start(self) -> None:
+        await self._poster.start()
+
+    async def stop(self) -> None:
+        await self._poster.stop()
+
+    async def well(self) -> bool:
+        return await self._poster.well()
+
+
 async def _asked(client: httpx.AsyncClient, method: str, url: str, request: dict[str, Any]) -> httpx.Response:
     """The answer, with as much of its body as may be read."""
     async with client.stream(method, url, **request) as response:
