@@ -338,6 +338,12 @@ async def test_published_receipts_leave_the_outbox_by_their_own_number(ledger: L
     rows = await ledger.unpublished(10)
     await ledger.published([rows[1][0]])
     assert await ledger.unpublished(10) == rows[:1]
+    async with ledger.writing():  # what goes, of which there may be thousands
+        done = asyncio.create_task(ledger.published([rows[0][0]]))
+        await asyncio.wait([done], timeout=0.1 if ledger.lease.alone else 10)
+        assert done.done() != ledger.lease.alone, "in PostgreSQL it waits for nobody, and nobody for it"
+    await done
+    assert await ledger.unpublished(10) == []
 
 
 async def test_many_processes_may_open_a_new_ledger_at_once(url: str) -> None:

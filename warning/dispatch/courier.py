@@ -91,6 +91,8 @@ class Courier:
 
     async def take_up(self, items: Sequence[Open], *, first: bool = False) -> None:
         """As ``route``, of contacts that are looked up. Raises Unavailable."""
+        if not items:  # as after nearly every receipt
+            return
         contacts = await self.contacts.many({item.contact for item in items})
         for item in items:
             self.route(item, contacts.get(item.contact), first=first)
