@@ -17,7 +17,9 @@ from test_codes import tell, where_of
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Decision, may_leave
 from warning.errors import InputError
-from warning.model import EventKind, Level
+from warning.model import AlertEvent, EventKind, Level
+from warning.operate.release import Gate
+from warning.operate.view import View
 from warning.proof.authority import Authority
 from warning.proof.decisions import Decisions, approval
 
@@ -42,6 +44,32 @@ async def test_an_automatic_chain_speaks_until_its_correction_is_released(tmp_pa
     await desk.approve(made.identifier, Level.HIGH, "B. Shah", at_ms + M)
     assert await says(at_ms + 2 * M) == "called_off"
     assert await says(at_ms + 2 * H) == "allowed", "the correction ran out"
+    await desk.close()
+    await decisions.close()
+
+
+async def test_what_holds_is_the_automatic_alert_until_its_correction_is_released(tmp_path: Path) -> None:
+    """On the page and in /v1/zones; and what waits for a release is in the list of what waits, also beside a higher one."""
+    where = where_of(tmp_path)
+    await tell(where, MEDIUM, region=STRICT)
+    decisions, gate, view = Decisions(where.database), Gate(STRICT, where), View()
+    desk = Authority(STRICT, where.database, decisions)
+    at_ms = MEDIUM.sent_ms + M
+    made = await desk.correct(MEDIUM.identifier, Level.HIGH, "The bund is breached", 2, "A. Khan", at_ms)
+    for event in (AlertEvent(alert=MEDIUM, cap="", config="", code=""), made):
+        view.alert(event)
+
+    async def holds(now_ms: int) -> str:
+        found = await gate.active(view, now_ms)
+        assert len(gate.holding(view, await gate.decision(), now_ms)) == (2 if found[MEDIUM.zone].alert is MEDIUM else 1)
+        return found[MEDIUM.zone].alert.identifier
+
+    assert await holds(at_ms + M) == MEDIUM.identifier
+    await desk.approve(made.alert.identifier, Level.HIGH, "B. Shah", at_ms + M)
+    assert await holds(at_ms + 2 * M) == made.alert.identifier
+    await desk.approve(made.alert.identifier, Level.HIGH, "C. Mir", at_ms + 3 * M, granted=False)
+    assert await holds(at_ms + 4 * M) == MEDIUM.identifier
+    await gate.close()
     await desk.close()
     await decisions.close()
 

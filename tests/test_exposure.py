@@ -359,7 +359,7 @@ def test_the_hydrograph_says_why_in_every_language_and_what_lies_there() -> None
     view = View()
     view.hazards["IND-GUDDU"] = hazard
 
-    shown = present.hydrograph(region, view, "IND-GUDDU", T0, T0 - H, T0 + H)
+    shown = present.hydrograph(region, view, "IND-GUDDU", view.active(T0), T0 - H, T0 + H)
 
     assert shown.reasons == {"en": ["how sure: likely (70 %)"], "ur": ["یقین: امکان ہے (70 %)"]}
     assert shown.exposure is not None
@@ -375,6 +375,6 @@ def test_the_hydrograph_says_why_in_every_language_and_what_lies_there() -> None
 def test_a_zone_of_which_nothing_is_known_shows_no_exposure(tmp_path: Path) -> None:
     region = config.load(write_region(tmp_path))
 
-    shown = present.hydrograph(region, View(), "A", T0, T0 - H, T0 + H)
+    shown = present.hydrograph(region, View(), "A", {}, T0 - H, T0 + H)
 
     assert (shown.exposure, shown.reasons, shown.forecast) == (None, {}, None)

@@ -49,7 +49,7 @@ def _listed(routes: APIRouter, desk: Desk) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> schema.Alerts:
         if current:
-            identifiers = [event.alert.identifier for event in desk.view.active(desk.now_ms).values()]
+            identifiers = [event.alert.identifier for event in (await desk.gate.active(desk.view, desk.now_ms)).values()]
             found = [document for each in identifiers if (document := await desk.store.get(each)) is not None]
             found = [each for each in found if _wanted(each.event.alert.zone, each.event.alert.level, zone, level)]
             found.sort(key=lambda each: (each.event.alert.level.rank, each.event.alert.sent_ms), reverse=True)
@@ -67,7 +67,8 @@ def _listed(routes: APIRouter, desk: Desk) -> None:
 
 async def _shown(desk: Desk, found: list[Document]) -> list[schema.AlertAnswer]:
     decision, now_ms = await desk.gate.decision(), desk.now_ms
-    return [present.alert(desk.region, desk.view, each, now_ms, desk.gate.withheld(each.event, decision, now_ms)) for each in found]
+    active = await desk.gate.active(desk.view, now_ms)
+    return [present.alert(desk.region, active, each, desk.gate.withheld(each.event, decision, now_ms)) for each in found]
 
 
 def _wanted(zone: str, level: Level, zones: list[str] | None, levels: list[Level] | None) -> bool:

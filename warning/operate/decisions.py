@@ -82,7 +82,7 @@ def _approvals(routes: APIRouter, office: Office) -> None:
     async def approvals() -> decided.Approvals:
         now_ms, rules, decision = desk.now_ms, desk.region.alert, await desk.gate.decision()
         found = []
-        for event in desk.view.active(now_ms).values():
+        for event in desk.gate.holding(desk.view, decision, now_ms):
             verdict = may_leave(event, None, desk.region, decision, now_ms)
             if verdict.held:
                 acts = await office.decisions.acts(subject=chain_of(event.alert.identifier))

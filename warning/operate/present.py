@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from warning.alerts import cap, exposed
@@ -79,8 +80,8 @@ def _words(region: Region, zone: Zone, hazard: Hazard | None) -> list[str]:
     return list(hazard.words) or [words(reason, region, "en", zone.limits.quantity) for reason in hazard.reasons]
 
 
-def zones(region: Region, view: View, now_ms: int) -> schema.Zones:
-    active = view.active(now_ms)
+def zones(region: Region, view: View, active: Mapping[str, AlertEvent]) -> schema.Zones:
+    """``active``: zone -> the alert that holds there now."""
     features = []
     for each in region.zones:
         station = region.station_by_id[each.station]
@@ -159,12 +160,14 @@ def exposure(region: Region, zone: Zone) -> schema.ExposureAnswer | None:
     )
 
 
-def hydrograph(region: Region, view: View, zone_id: str, now_ms: int, since_ms: int, until_ms: int) -> schema.Hydrograph:
+def hydrograph(
+    region: Region, view: View, zone_id: str, active: Mapping[str, AlertEvent], since_ms: int, until_ms: int
+) -> schema.Hydrograph:
     place = region.zone_by_id[zone_id]
     hazard = view.hazards.get(zone_id)
     tracks = [series(*course) for course in courses.of(region, view, place, since_ms, until_ms)]
     return schema.Hydrograph(
-        zone=zone(region, place, hazard, view.active(now_ms).get(zone_id)),
+        zone=zone(region, place, hazard, active.get(zone_id)),
         series=tracks,
         forecast=forecast(hazard),
         reasons=reasons(region, place, hazard),
@@ -173,12 +176,12 @@ def hydrograph(region: Region, view: View, zone_id: str, now_ms: int, since_ms: 
     )
 
 
-def alert(region: Region, view: View, document: Document, now_ms: int, withheld: str) -> schema.AlertAnswer:
+def alert(region: Region, active: Mapping[str, AlertEvent], document: Document, withheld: str) -> schema.AlertAnswer:
     """``withheld``: why its words may not leave the house; "" if they may."""
     event = document.event
     told = event.alert
     known = region.zone_by_id.get(told.zone)
-    holds = view.active(now_ms).get(told.zone)
+    holds = active.get(told.zone)
     return schema.AlertAnswer(
         **head(event).model_dump(),
         zone=told.zone,

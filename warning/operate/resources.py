@@ -90,7 +90,7 @@ def _maps(routes: APIRouter, desk: Desk) -> None:
 def _zones(routes: APIRouter, desk: Desk) -> None:
     @routes.get("/zones", tags=["zones"], summary="All zones with what is known about them now, GeoJSON")
     async def zones() -> schema.Zones:
-        return present.zones(desk.region, desk.view, desk.now_ms)
+        return present.zones(desk.region, desk.view, await desk.gate.active(desk.view, desk.now_ms))
 
     @routes.get("/zones/{zone}", tags=["zones"], summary="Readings, limits, forecast", responses=schema.NOT_FOUND | schema.PROBLEMS)
     async def zone(zone: str, since: Instant | None = None, until: Instant | None = None) -> schema.Hydrograph:
@@ -100,7 +100,7 @@ def _zones(routes: APIRouter, desk: Desk) -> None:
         since_ms = to_ms(since) if since else until_ms - _SPAN_MS
         if since_ms > until_ms:
             raise ProblemError(422, "Wrong parameter", "since is after until.", "since", "a time before until")
-        return present.hydrograph(desk.region, desk.view, zone, desk.now_ms, since_ms, until_ms)
+        return present.hydrograph(desk.region, desk.view, zone, await desk.gate.active(desk.view, desk.now_ms), since_ms, until_ms)
 
 
 def _watch(routes: APIRouter, desk: Desk) -> None:

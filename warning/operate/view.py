@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import nan
@@ -213,24 +214,31 @@ class View:
             if (named := chain_of(reference.identifier)) != chain:
                 self.called_off[named] = max(alert.level, alert.previous_level, key=lambda level: level.rank), chain
 
-    def active(self, now_ms: int) -> dict[str, AlertEvent]:
-        """zone -> the alert that holds there now: the highest class, and of equal ones what a person raised."""
-        held: dict[str, AlertEvent] = {}
-        for event in (*self.newest.values(), *self.manual.values()):
-            alert = event.alert
-            if not alert.active or alert.expires_ms <= now_ms or self._called_off(alert, now_ms):
-                continue
-            before = held.get(alert.zone)
-            if before is None or alert.level >= before.alert.level:
-                held[alert.zone] = event
-        return held
+    def holding(self, now_ms: int) -> list[AlertEvent]:
+        """What has neither ended nor run out: of a zone several, where people raised alerts beside its own."""
+        every = (*self.newest.values(), *self.manual.values())
+        return [event for event in every if event.alert.active and event.alert.expires_ms > now_ms]
 
-    def _called_off(self, alert: Alert, now_ms: int) -> bool:
-        """What was said by hand and ran out calls nothing off any more."""
+    def active(self, now_ms: int) -> dict[str, AlertEvent]:
+        """zone -> the alert that holds there now by the log alone; what people decided, ``release.Gate.active`` knows."""
+        return highest(event for event in self.holding(now_ms) if not self.replaced(event.alert, now_ms))
+
+    def replaced(self, alert: Alert, now_ms: int) -> bool:
+        """Whether a person's alert stands in its place, by the log. What was said by hand and ran out calls nothing off any more."""
         level, chain = self.called_off.get(chain_of(alert.identifier), (None, ""))
         said = self.manual.get(chain)
         ran_out = said is not None and said.alert.expires_ms <= now_ms
         return level is not None and alert.level <= level and not ran_out
+
+
+def highest(events: Iterable[AlertEvent]) -> dict[str, AlertEvent]:
+    """zone -> the alert of the highest class, and of equal ones what a person raised, which come last."""
+    held: dict[str, AlertEvent] = {}
+    for event in events:
+        before = held.get(event.alert.zone)
+        if before is None or event.alert.level >= before.alert.level:
+            held[event.alert.zone] = event
+    return held
 
 
 def _order(event: AlertEvent) -> tuple[int, int]:
