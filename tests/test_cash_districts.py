@@ -79,6 +79,34 @@ async def test_a_district_that_comes_later_gets_its_own_readiness_is_asked_for_a
             await w.book.stop(w.cash, case, "Amna", "too late", w.now_ms)
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_who_approved_before_a_district_joined_did_not_approve_that(tmp_path: Path, waits: bool) -> None:
+    """``waits``: the case waits for its second yes as the district joins; else it was approved ahead, in readiness."""
+    async with world(tmp_path, cash=lambda port: rules(port, trigger(approvals=2)), region=REGION) as w:
+        first = surer(alert(region=REGION), 0.8 if waits else 0.6)
+        await enter(w.where, first, region=REGION)
+        await w.beats(2)
+        case = await w.case()
+        assert case["state"] == ("approval" if waits else "readiness")
+        for name in ("Amna",) if waits else ("Amna", "Bilal"):
+            await w.book.answer(case["id"], name, True, "seen the gauge", w.now_ms)
+        await w.beats(2)
+        later = second(0.6 if waits else 0.8, w.now_ms)
+        await enter(w.where, later, *([] if waits else [surer(first, 0.8)]), region=REGION)
+        await w.beats(1)
+        if waits:
+            assert "gujrat: " in (await w.case())["why"], "who is asked reads what joined"
+            await enter(w.where, surer(later, 0.8), region=REGION)
+            await w.book.answer(case["id"], "Bilal", True, "", w.now_ms)
+        await w.beats(6)
+        assert w.payments.paid() == [7_000], "of gujrat two people have not said yes"
+        assert (await w.case())["state"] == "approval" and (await w.case())["why"].startswith("gujrat too: ")
+        for name in ("Amna", "Bilal"):
+            await w.book.answer(case["id"], name, True, "", w.now_ms)
+        await w.beats(6)
+        assert w.payments.paid() == [7_000, 5_000]
+
+
 async def test_what_is_refused_or_stopped_after_the_first_district_leaves_that_one_alone(tmp_path: Path) -> None:
     for name, ends in (("refused", "answer"), ("stopped", "stop")):
         (tmp_path / name).mkdir()

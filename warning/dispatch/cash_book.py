@@ -94,6 +94,8 @@ class Book(CashLedger):
         """The case lasts as long as the readiness of its last districts; one that had run out goes on."""
         until_ms = turn.now_ms + round(trigger.readiness_for_s * 1000)
         await turn.changed(sql.update(t.cases).where(t.cases.c.id == case.id).values(until_ms=until_ms, changed_ms=turn.now_ms))
+        if case.state == "approval":  # who is asked is told about whom
+            await self.moved(turn, case.id, "approval", f"{case.why}; {why}")
         if case.state == "expired":
             await self.moved(turn, case.id, "activated" if case.ordered else "readiness", why)
 

@@ -186,7 +186,7 @@ def step(trigger: Trigger, case: Case | None, found: Finding, answers: Iterable[
     if waits and now_ms >= case.until_ms:
         return Step("expired", "readiness ended; not activated any more" if case.ordered else "readiness ended without an activation")
     fresh = [one for one in latest.values() if one.granted and one.at_ms > now_ms - trigger.approval_for_s * 1000]
-    return _towards_activation(trigger, case, found, different(fresh), budget, now_ms) if waits or case.state == "activated" else None
+    return _towards_activation(trigger, case, found, fresh, budget, now_ms) if waits or case.state == "activated" else None
 
 
 JOINABLE = ("readiness", "approval", "activated", "expired")
@@ -206,7 +206,8 @@ def _ready(to: str, trigger: Trigger, found: Finding, before: Collection[str]) -
 def _towards_activation(
     trigger: Trigger, case: Case, found: Finding, approved: Sequence[Answer], budget: Budget, now_ms: int
 ) -> Step | None:
-    """A district is activated once in a flood, while its readiness lasts, as far as the caps leave anything."""
+    """A district is activated once in a flood, while its readiness lasts, as far as the caps leave anything; and only by people who
+    ``approved`` when it was of the case already: who had said yes before it joined was not asked about it."""
     lasting_ms = now_ms - round(trigger.readiness_for_s * 1000)
     due = [one for one in found.districts if one not in case.ordered and case.readied.get(one, lasting_ms) > lasting_ms]
     paid = budget.fits(trigger.amounts, due)
@@ -221,10 +222,14 @@ def _towards_activation(
         return None if (case.state, case.why) == (capped.to, capped.why) else capped
     if case.state == "readiness":
         return Step("approval", why)
-    if len(approved) < trigger.approvals:
+    asked = {district: different([one for one in approved if one.at_ms >= case.readied[district]]) for district in due}
+    let_out = [district for district in due if len(asked[district]) >= trigger.approvals]
+    paid = budget.fits(trigger.amounts, let_out)
+    if not paid:
         return None
-    who = f"approved by {', '.join(sorted(one.by for one in approved))}" if trigger.approvals else "no approval is asked for"
-    out = [one for one in due if one not in paid]
+    by = sorted({one.by for district in paid for one in asked[district]})
+    who = f"approved by {', '.join(by)}" if trigger.approvals else "no approval is asked for"
+    out = [one for one in let_out if one not in paid]
     return Step("activated", "; ".join(filter(None, (who, f"capped, not paid: {', '.join(out)}" if out else ""))), paid)
 
 
