@@ -343,10 +343,10 @@ async def test_an_end_or_a_step_down_that_needs_nobody_ends_all_that_waits(tmp_p
 @asynccontextmanager
 async def watched(folder: Path, *contacts: Contact):
     async with reach(folder, *contacts) as of:
-        of.told_operators = list[str]()
+        of.told_operators = list[list[str]]()
 
-        async def tell(event) -> None:
-            of.told_operators.append(event.alert.identifier)
+        async def tell(events) -> None:
+            of.told_operators.append([event.alert.identifier for event in events])
 
         of.escalation.untold.tell, of.escalation.untold.listen = tell, of.facts.append
         yield of
@@ -364,9 +364,9 @@ async def test_a_zone_without_contacts_is_told_of_once_until_it_ends(tmp_path: P
     async with watched(tmp_path, replace(agency, districts=("lower",)), world.contact(2, districts=("lower",))) as of:
         event = await of.warn()
         assert await untold(of) == [event.alert.identifier] == await untold(of)
-        assert of.told_operators == [event.alert.identifier], "once"
         await of.warn(2, EventKind.CLEAR)
         assert await untold(of) == []
+        assert of.told_operators == [[event.alert.identifier]] * 2 + [[]], "how often they are told is the affair of ``lasting``"
 
 
 async def test_a_warning_whose_every_contact_cannot_be_reached_is_told_of_and_one_that_waits_is_not(

@@ -15,6 +15,7 @@
       - cap: {name: cbe, url: https://cbe.example.net/cap, certificate_file: ews.pem, key_file: ews.key}
     card:
       - http: {name: pictures, gateway: signal, sender: "+92300...", values: {host: 127.0.0.1:8090}}
+    operators: {repeat_minutes: 30, sms_per_hour: 6}     # the default; sms_per_hour: 0 is no SMS to those who run it
 """
 
 from __future__ import annotations
@@ -170,6 +171,11 @@ class ReceiptsModel(Strict):
     host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
 
 
+class OperatorsModel(Strict):
+    repeat_minutes: Annotated[float | int, Field(ge=1, le=1440)] = 30
+    sms_per_hour: Annotated[int, Field(ge=0, le=60)] = 6
+
+
 class RoutesModel(Strict):
     receipts: ReceiptsModel | None = None
     sms: list[SmsOne] = Field(default_factory=list)
@@ -178,6 +184,7 @@ class RoutesModel(Strict):
     broadcast: list[BroadcastOne] = Field(default_factory=list)
     card: list[CardOne] = Field(default_factory=list)
     reports: list[ReportModel] = Field(default_factory=list)
+    operators: OperatorsModel = OperatorsModel()
     well_s: Annotated[float | int, Field(ge=0, le=86_400)] = 60.0
 
 
@@ -237,6 +244,7 @@ def _routes(model: RoutesModel, file: Path, environment: Mapping[str, str], prob
         problems,
     )
     found = Routes(sms, email, voice, broadcast, card, told, well_s=float(model.well_s))
+    found = replace(found, repeat_s=60.0 * model.operators.repeat_minutes, operator_sms_per_hour=model.operators.sms_per_hour)
     return _heard(found, model.receipts, file, environment, problems) if model.receipts else found
 
 

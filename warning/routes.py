@@ -155,6 +155,8 @@ class Routes:
     receipts_token: str = field(default="", repr=False)
     receipts_url: str = ""
     well_s: float = 60.0  # so long a route must have been well before it is first again
+    repeat_s: float = 1800.0  # operators are told again of what lasts
+    operator_sms_per_hour: int = 0  # to each of them; 0: none
 
     def receipts(self, route: str) -> str:
         """Where a gateway tells us what became of a message; "" if it cannot."""

@@ -23,6 +23,7 @@ class Sending:
     skip: tuple[int, ...] = ()
     acknowledge: str = ""  # URL where this contact answers this chain; "": the region names no such page
     resent: int = 0  # attempts before an operator had it sent again: a message of its own, and it says so; 0: nobody did
+    text: str = ""  # of an SMS that is no alert's, but a notice to those who run the system
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.lookup import Lookup
 from warning.dispatch.notice import Notices
-from warning.dispatch.operators import OperatorPosts
+from warning.dispatch.operators import ways
 from warning.dispatch.outlet import drain, publish
 from warning.dispatch.planner import People, Planner
 from warning.dispatch.resending import Resends
@@ -108,16 +108,15 @@ class Dispatcher:
         self._texts: dict[tuple[str, str, str, bool], Text] = {}
         self._signed, self._register = Signed(deployment, listen), Register(region, deployment)
         self._webhooks = WebhookChannel(endpoints or {}, allow_loopback, now=lambda: datetime.fromtimestamp(self._wall_ms() / 1000, UTC))
-        operators, told = self._directory.operators, routes.reports
-        self._posts = OperatorPosts(self._webhooks, routes.email, region)
-        self._following = Following(region, deployment, self._people, self._posts, listen, self.now_ms, operators, told)
-        self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen, self._following.announce) if cash else None
         asks = Asks(self._words, self._receipt, lambda name: partial(self._channel_state, name), listen, self._code)
         built = build(region, deployment, routes, asks, sms_per_s)
         self._receipts_in = built.receipts
         self._codes = CodesOut(region, Mailed(self._directory), routes.email) if routes.email else None
-        if not any(channel.name == "sms" for channel in built.channels):
+        if (sms := next((channel for channel in built.channels if channel.name == "sms"), None)) is None:
             log.warning("there is no SMS: neither smpp_user nor a route for it is set")
+        self._posts = ways(self._webhooks, sms, region, deployment, routes, listen, self._wall_ms)
+        self._following = Following(region, deployment, self._people, self._posts, listen, self.now_ms, self._directory, routes)
+        self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen, self._following.announce) if cash else None
         self._channels: dict[str, Channel] = {channel.name: channel for channel in (*built.channels, self._webhooks)}
 
     def _listen(self, fact: Fact) -> None:
@@ -206,7 +205,7 @@ class Dispatcher:
             asyncio.create_task(publish(ledger, deployment, self._listen), name="outlet"),
         ]
         assert self._beating is not None
-        zones = Notices(self._region, deployment, ledger, self._posts, self._listen, self._directory.operators)
+        zones = Notices(self._region, deployment, ledger, self._posts, self._listen, self._following.operators, self._following.lasting)
         loops = [
             asyncio.create_task(stop.wait(), name="stop"),
             asyncio.create_task(self._consume(ledger), name="alerts"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
-from warning.alerts.rules import Verdict
 from warning.deployment import Deployment
 from warning.dispatch.by_hand import ByHand
 from warning.dispatch.decided import Decided
+from warning.dispatch.lasting import Lasting
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.notice import Operators
 from warning.dispatch.operators import OperatorPosts, told
@@ -19,15 +20,16 @@ from warning.dispatch.planner import DECODER, People
 from warning.dispatch.reports import Reports
 from warning.dispatch.resending import Resends
 from warning.dispatch.returned import Returned
-from warning.dispatch.waiting import Waiting
+from warning.dispatch.waiting import Waiting, whoever
 from warning.errors import Unavailable
 from warning.facts import Listener
 from warning.model import AlertEvent
+from warning.people.directory import Directory
 from warning.people.tables import address
 from warning.proof.decisions import Decisions
 from warning.proof.gathered import Gathering
 from warning.region import Contact, Region
-from warning.routes import Report
+from warning.routes import Routes
 
 log = logging.getLogger(__name__)
 
@@ -45,20 +47,24 @@ class Following:
         posts: OperatorPosts,
         listen: Listener,
         now_ms: Callable[[], int],
-        operators: Operators,
-        reports: Sequence[Report] = (),
+        directory: Directory,
+        routes: Routes,
     ) -> None:
         self._region, self._deployment, self._people, self._operator_posts = region, deployment, people, posts
-        self._now_ms, self._listen, self._operators, self._reports = now_ms, listen, operators, reports
+        self._now_ms, self._listen, self._reports = now_ms, listen, routes.reports
+        self.operators: Operators = partial(directory.operators, posts.by_phone)
+        self._repeat_ms = 0 if deployment.replay else round(1000 * routes.repeat_s)
         self._decisions = Decisions(deployment.database, replay=deployment.replay)
         self._gathering = Gathering(address(deployment), deployment.database)
-        self._waiting = Waiting(region, deployment, people, self._decisions, operators, self._tell, listen)
+        self._waiting = Waiting(region, deployment, people, self._decisions, self.operators, self._tell, listen)
         self.resends: Resends | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self, ledger: Ledger) -> None:
         """Raises Unavailable: without what people decided nothing may be sent."""
-        self._told = Reports(self._region, self._reports, ledger, self._listen, self._now_ms, self._operators, self._tell)
+        everyone = partial(whoever, self.operators, self._region)
+        self.lasting = self._waiting.lasting = Lasting(ledger, everyone, self._tell, self._now_ms, self._repeat_ms)
+        self._told = Reports(self._region, self._reports, ledger, self._listen, self._now_ms, self.operators, self._tell)
         self._decided = Decided(self._decisions, self._people, ledger.decisions, self._now_ms)
         self._by_hand = ByHand(self._deployment, ledger, lambda: self._decided.standing.manual, self._now_ms)
         self._returned = Returned(self._region, self._people, self._decisions, ledger, self.resends.courier) if self.resends else None
@@ -85,9 +91,9 @@ class Following:
         except Unavailable as error:  # it stands in its own chain, and follows
             log.warning("what people said waits for the audit: %s", error)
 
-    async def untold(self, event: AlertEvent) -> None:
-        """Operators hear of a warning that nobody is told of."""
-        await self._waiting.tell_all(event, "alert.untold", Verdict(False, False, "untold", "nobody is told of this warning"), 0)
+    async def untold(self, events: Collection[AlertEvent]) -> None:
+        """Operators hear of warnings that nobody is told of."""
+        await self._waiting.untold(events)
 
     async def publish(self) -> None:
         """Alerts by hand; and what the SMS centres report, until it is cancelled."""
@@ -111,7 +117,7 @@ class Following:
         """Tells the live operators of what is no alert. ``once``: the same when it is said again. Raises Unavailable."""
         at = datetime.fromtimestamp(self._now_ms() / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         body = json.dumps({"type": kind, "timestamp": at, "data": dict(data)})
-        for contact in await self._operators():
+        for contact in await self.operators():
             if contact.live:
                 await self._tell(contact, f"{kind}:{once}:{contact.id}".replace(".", "~"), body)
 

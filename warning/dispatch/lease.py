@@ -115,7 +115,7 @@ class Lease:
     async def release(self) -> None:
         """Gives it back, if it is ours: whoever stands by need not wait until the count stood still."""
         try:
-            if self._epoch is not None:
+            if self._epoch is not None and not self.alone:  # a file's lock says so by itself
                 async with self._own.begin() as connection:
                     await connection.execute(update(t.leases).where(MINE, t.leases.c.epoch == self._epoch).values(beat=NOBODY))
         except (DBAPIError, OSError) as error:

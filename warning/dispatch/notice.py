@@ -21,13 +21,15 @@ from sqlalchemy.exc import DBAPIError
 
 from warning.alerts.rules import Decision, may_leave
 from warning.deployment import Deployment
+from warning.dispatch.dressed import dressed
+from warning.dispatch.lasting import Lasting, State
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.operators import Posts, told
 from warning.dispatch.rows import Position
 from warning.dispatch.source import Source
 from warning.errors import Unavailable
 from warning.facts import Listener, OperatorNotice
-from warning.model import Alert, Certainty, EventKind, Hazard, Level, Status
+from warning.model import Level, Status
 from warning.region import Contact, Region
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 SPAN_MS = 60_000
 REPLAY_SPAN_MS = 3_600_000
 QUIET_S = 5.0  # so long nothing new in the log: what was collected is told
+MOST_SHOWN = 200  # zones in a notice that is told again
 MOST_UNDER_WAY = 2_000  # a bound of the memory alone: how many go at once, and that none that hangs counts, is the channel's affair
 
 
@@ -79,32 +82,43 @@ class Collection:
         return ready
 
 
-Operators = Callable[[], Awaitable[list[Contact]]]  # those with a webhook or an e-mail address; raises Unavailable
+Operators = Callable[[], Awaitable[list[Contact]]]  # those whom a way reaches; raises Unavailable
 
 
 class Notices:
-    """Reads ``hazards`` and tells contacts with role operator, by log line, fact, webhook and e-mail."""
+    """Reads ``hazards`` and tells contacts with role operator, by log line, fact, and each way that they have. ``lasting``: again while
+    zones are silent."""
 
     def __init__(
-        self, region: Region, deployment: Deployment, ledger: Ledger, channel: Posts, listen: Listener, operators: Operators
+        self,
+        region: Region,
+        deployment: Deployment,
+        ledger: Ledger,
+        channel: Posts,
+        listen: Listener,
+        operators: Operators,
+        lasting: Lasting | None = None,
     ) -> None:
-        self._operators = operators
+        self._operators, self._lasting = operators, lasting
+        self._silent: dict[str, Observed | None] = {}  # as operators know it; None: from before the start
         self._region, self._deployment, self._ledger, self._channel, self._listen = region, deployment, ledger, channel, listen
         self._span_ms = REPLAY_SPAN_MS if deployment.replay else SPAN_MS
         self._under_way: set[asyncio.Task[None]] = set()
         self._entered: dict[str, int] = {}  # zone -> n
-        self._read_at = 0.0
+        self._read_at = self._reminded_at = 0.0
         self.newest_ms: dict[int, int] = {}  # partition -> the newest hazard's time, by the log
 
     async def run(self) -> None:
         """Until it is cancelled."""
         source = Source(self._deployment, self._deployment.hazards, self._listen, compacted=True)
         known = await self._ledger.observed()
+        self._silent = {zone: None for zone, (unknown, _) in known.items() if unknown}
         try:
             await source.start(await self._ledger.positions(self._deployment.hazards, ""))
             collections: dict[int, Collection] = {}
             read: dict[int, Position] = {}
             async for batch in source.batches():
+                await self._remind()
                 if batch is None:
                     await self._idle(collections, read)
                     continue
@@ -118,6 +132,20 @@ class Notices:
             for task in self._under_way:
                 task.cancel()
             await source.stop()
+
+    async def _remind(self) -> None:
+        """While zones are silent operators hear so again."""
+        if self._lasting is None or time.monotonic() - self._reminded_at < QUIET_S:
+            return
+        self._reminded_at = time.monotonic()
+        silent = [zone for zone in sorted(self._silent) if zone in self._region.zone_by_id]
+        zones = [_row(zone, self._silent[zone]) for zone in silent[:MOST_SHOWN]]
+        newest = Observed(silent[0] if silent else "", max([0, *self.newest_ms.values()]), Level.UNKNOWN)
+        state = State({"region": self._region.id, "zones": zones, "silent": len(silent)}, lambda contact: self._may(contact, newest))
+        try:
+            await self._lasting.look("zones.observed", {self._region.id: state} if silent else {}, begun=True, ends=False)
+        except (DBAPIError, OSError, Unavailable) as error:
+            log.error("the ledger does not answer, operators are not reminded of silent zones: %s", error)
 
     async def _idle(self, collections: dict[int, Collection], read: dict[int, Position]) -> None:
         """Nothing more to read: what was collected is told after a while; the position moves when nothing is left to tell."""
@@ -144,6 +172,9 @@ class Notices:
         back = tuple(observed.zone for observed in changed if observed.level is not Level.UNKNOWN)
         log.warning("zones without observation: %s; observed again: %s", ", ".join(silent) or "none", ", ".join(back) or "none")
         self._listen(OperatorNotice(silent, back))
+        self._silent |= {one.zone: one for one in changed}
+        for zone in back:
+            del self._silent[zone]
         body = body_of(self._region.id, changed)
         name = f"notice:{self._region.id}:{changed[0].zone}:{max(observed.n for observed in changed)}"
         posts = [(contact, f"{name}:{contact.id}".replace(".", "~")) for contact in await self._told() if self._may(contact, changed[0])]
@@ -179,60 +210,27 @@ class Notices:
             return await self._operators()
         except Unavailable as error:
             log.error("the directory does not answer, the operators of contacts.csv are told: %s", error)
-            return [contact for contact in self._region.contacts if contact.role == "operator" and (contact.webhook or contact.email)]
+            return [one for one in self._region.contacts if one.role == "operator" and (one.webhook or one.email or one.phone)]
 
     def _may(self, contact: Contact, observed: Observed) -> bool:
         """Asks the one gate, with the notice dressed as an alert: an exercise does not wake a live operator either."""
         replay, embedded = self._deployment.replay, self._deployment.embedded
         status = Status.EXERCISE if replay and self._region.status is Status.ACTUAL else self._region.status
-        verdict = may_leave(
-            _dressed(self._region, observed, status), contact, self._region, Decision((), (), replay, embedded), observed.at_ms
-        )
-        return verdict.allowed
+        alert = dressed(self._region, observed.zone, str(observed.n), observed.at_ms, status)
+        return may_leave(alert, contact, self._region, Decision((), (), replay, embedded), observed.at_ms).allowed
 
 
 DECODER = msgspec.json.Decoder(Observed)
 
 
+def _row(zone: str, one: Observed | None) -> dict[str, object]:
+    if one is None:
+        return {"zone": zone, "level": Level.UNKNOWN.value}
+    return {"zone": zone, "level": one.level.value, "at_ms": one.at_ms, "silent_since_ms": one.silent_since_ms}
+
+
 def body_of(region: str, changed: list[Observed]) -> str:
     """The webhook's body; ``zones`` sorted by id, ``level`` UNKNOWN where the gauge is silent."""
     at = datetime.fromtimestamp(max(observed.at_ms for observed in changed) / 1000, UTC).isoformat().replace("+00:00", "Z")
-    zones = [{"zone": one.zone, "level": one.level.value, "at_ms": one.at_ms, "silent_since_ms": one.silent_since_ms} for one in changed]
+    zones = [_row(one.zone, one) for one in changed]
     return json.dumps({"type": "zones.observed", "timestamp": at, "data": {"region": region, "zones": zones}})
-
-
-def _dressed(region: Region, observed: Observed, status: Status) -> Alert:
-    hazard = Hazard(
-        region=region.id,
-        zone=observed.zone,
-        at_ms=observed.at_ms,
-        quantity="",
-        value=None,
-        observed_ms=None,
-        level=observed.level,
-        level_confirmed=Level.UNKNOWN,
-        level_cleared=Level.UNKNOWN,
-        level_expected=Level.NORMAL,
-        level_expected_cleared=Level.NORMAL,
-        probability=0.0,
-        arrival_ms=None,
-        silent_since_ms=observed.silent_since_ms,
-    )
-    return Alert(
-        identifier=f"{region.namespace}.{observed.zone}.notice.{observed.n}",
-        region=region.id,
-        zone=observed.zone,
-        revision=0,
-        kind=EventKind.RAISE,
-        event_ids=(),
-        status=status,
-        level=Level.UNKNOWN,
-        previous_level=Level.UNKNOWN,
-        certainty=Certainty.OBSERVED,
-        raised_ms=observed.at_ms,
-        sent_ms=observed.at_ms,
-        expires_ms=observed.at_ms + 3_600_000,
-        arrival_ms=None,
-        told_arrival_ms=None,
-        hazard=hazard,
-    )

@@ -1,4 +1,4 @@
-"""How those who run the system are told of what waits for them: by webhook and by e-mail, whichever they have, each until it took it."""
+"""How those who run the system are told of what waits for them: by webhook, e-mail and SMS, whichever they have, each until it took it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import localtime
 from typing import Any, Protocol
 
-from warning.dispatch.channel import Outcome
+from warning.deployment import Deployment
+from warning.dispatch.channel import Channel, Outcome
+from warning.dispatch.lasting import ENDED
 from warning.dispatch.mail import Relay
+from warning.dispatch.operator_sms import OperatorTexts
+from warning.facts import Listener
 from warning.model import DeliveryState
 from warning.region import Contact, Region, named
-from warning.routes import MailRoute
+from warning.routes import MailRoute, Routes
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +29,14 @@ MOST_KEPT = 10_000  # (identifier, way) that took it: a retry for the other way 
 SUBJECTS = {
     "approval.waiting": "A warning waits for your release",
     "approval.unanswered": "Nobody released a warning in time",
+    "alert.untold": "Nobody at all is told of a warning",
     "zones.observed": "Gauges fell silent, or speak again",
     "report.differs": "An SMS centre's report differs from the ledger",
     "cash.waiting": "A payment waits for your approval",
 }
+
+
+Post = Callable[[Contact, str, str], Awaitable[Outcome]]
 
 
 class Posts(Protocol):
@@ -38,33 +46,45 @@ class Posts(Protocol):
 
 
 class OperatorPosts:
-    """``relays``: routes of e-mail, the best first; without one an operator's e-mail address is no way."""
+    """``relays``: routes of e-mail, the best first; without one an operator's e-mail address is no way, nor his phone without ``texts``."""
 
-    def __init__(self, webhooks: Posts, relays: Sequence[MailRoute], region: Region) -> None:
+    def __init__(self, webhooks: Posts, relays: Sequence[MailRoute], region: Region, texts: OperatorTexts | None = None) -> None:
         self._webhooks, self._region, self._relays = webhooks, region, [Relay(route) for route in relays]
+        self._texts, self.by_phone = texts, texts is not None
         self._took: dict[tuple[str, str], None] = {}
         self._started = False
 
     def reaches(self, contact: Contact) -> bool:
-        return bool(contact.webhook or (contact.email and self._relays))
+        return bool(contact.webhook or (contact.email and self._relays) or (self._texts and self._texts.reaches(contact)))
 
     async def close(self) -> None:
         for relay in self._relays:
             await relay.stop()
 
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
-        """By each way that has not taken it; WAITING if one may still, else DELIVERED if one has, else why not."""
-        outcomes = []
-        for way in ("webhook",) * bool(contact.webhook) + ("email",) * bool(contact.email and self._relays):
-            if (identifier, way) in self._took:
-                outcomes.append(Outcome(DeliveryState.DELIVERED, ""))
-                continue
-            outcomes.append(await (self._webhooks.post if way == "webhook" else self._mail)(contact, identifier, body))
-            if outcomes[-1].state in (DeliveryState.DELIVERED, DeliveryState.ACCEPTED):
-                self._keep(identifier, way)
+        """By each way that has not taken it, at once; WAITING if one may still, else DELIVERED if one has, else why not."""
+        outcomes = await asyncio.gather(
+            *(self._by(way, post, contact, identifier, body) for way, post in self._ways(contact, body).items())
+        )
         order = (DeliveryState.WAITING, DeliveryState.UNKNOWN, DeliveryState.DELIVERED)
         ranked = sorted(outcomes, key=lambda one: order.index(one.state) if one.state in order else len(order))
         return ranked[0] if ranked else Outcome(DeliveryState.FAILED, "endpoint", detail="neither a webhook nor a mail relay")
+
+    def _ways(self, contact: Contact, body: str) -> dict[str, Post]:
+        ways: dict[str, Post] = {"webhook": self._webhooks.post} if contact.webhook else {}
+        if contact.email and self._relays:
+            ways["email"] = self._mail
+        if self._texts and self._texts.reaches(contact) and self._texts.takes(json.loads(body)["type"]):
+            ways["sms"] = self._texts.post
+        return ways
+
+    async def _by(self, way: str, post: Post, contact: Contact, identifier: str, body: str) -> Outcome:
+        if (identifier, way) in self._took:
+            return Outcome(DeliveryState.DELIVERED, "")
+        outcome = await post(contact, identifier, body)
+        if outcome.state in (DeliveryState.DELIVERED, DeliveryState.ACCEPTED):
+            self._keep(identifier, way)
+        return outcome
 
     def _keep(self, identifier: str, way: str) -> None:
         self._took[identifier, way] = None
@@ -85,6 +105,21 @@ class OperatorPosts:
         return Outcome(DeliveryState.DELIVERED, "") if taken else outcome
 
 
+def ways(
+    webhooks: Posts,
+    sms: Channel | None,
+    region: Region,
+    deployment: Deployment,
+    routes: Routes,
+    listen: Listener,
+    wall_ms: Callable[[], int],
+) -> OperatorPosts:
+    """Those of a deployment. ``sms``: its channel, if it has one. A replay wakes nobody by phone."""
+    if sms is None or deployment.replay or not routes.operator_sms_per_hour:
+        return OperatorPosts(webhooks, routes.email, region)
+    return OperatorPosts(webhooks, routes.email, region, OperatorTexts(sms, region, routes.operator_sms_per_hour, listen, wall_ms))
+
+
 async def told(posts: Posts, contact: Contact, identifier: str, body: str) -> None:
     """One operator, with three attempts; the log says if he was not."""
     for delay_s in RETRIES_S:
@@ -101,7 +136,8 @@ def letter(contact: Contact, identifier: str, body: str, region: Region, route: 
     said = json.loads(body)
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"] = route.sender, contact.email
-    mail["Subject"] = f"{named(region.names, 'en')}: {SUBJECTS.get(said['type'], said['type'])}"
+    over, kind = "Over: " if said["type"].endswith(ENDED) else "", said["type"].removesuffix(ENDED)
+    mail["Subject"] = f"{named(region.names, 'en')}: {over}{SUBJECTS.get(kind, kind)}"
     mail["Date"] = localtime()
     name = hashlib.blake2b(identifier.encode(), digest_size=16).hexdigest()
     mail["Message-ID"] = f"<{name}@{route.sender.rpartition('@')[2].rstrip('> ') or 'localhost'}>"

@@ -60,7 +60,9 @@ class Words(Protocol):
 
 
 def words_of(words: Words, sending: Sending) -> Text:
-    """The words of one delivery."""
+    """The words of one delivery, or of a notice."""
+    if sending.text:
+        return text_of(sending.text)
     of = sending.event, sending.language, sending.contact.role
     return words(*of, again=True) if sending.resent else words(*of)
 

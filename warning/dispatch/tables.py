@@ -170,6 +170,18 @@ untold = Table(  # alerts in force that nobody at all is told of now: ``untold``
     Column("since_ms", BigInteger, nullable=False),
 )
 
+notices = Table(  # what lasts and operators were told of: ``lasting``
+    "notices",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("told_ms", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("operators", JSON, nullable=False),  # ids of who heard of it, and hear of its end
+    Column("data", JSON, nullable=False),  # as it was told last
+)
+
 pulses = Table(  # until when something was followed: ``people.standing`` says nothing of what is not
     "pulses",
     metadata,

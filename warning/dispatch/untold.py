@@ -8,7 +8,7 @@ below what every contact of the zone asked for. Looked at every few seconds, in 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from sqlalchemy import Select, delete, exists, insert, select
@@ -31,13 +31,13 @@ MEANT = ("silenced", "called_off", "declined", "live_contact", "dialable_number"
 
 @dataclass
 class Untold:
-    """``tell``: operators; it takes no time, and may be told the same again after a restart."""
+    """``tell``: operators, of all that nobody is told of, at each look; it takes no time."""
 
     planner: Planner
     ledger: Ledger
     directory: Directory
     listen: Listener
-    tell: Callable[[AlertEvent], Awaitable[None]] | None = None
+    tell: Callable[[Collection[AlertEvent]], Awaitable[None]] | None = None
     _said: set[str] = field(default_factory=set)
 
     async def look(self, now_ms: int) -> frozenset[str]:
@@ -54,9 +54,9 @@ class Untold:
         for identifier, event in found.items():
             if identifier not in self._said:
                 log.critical("%s (%s): NOBODY is told of it", identifier, event.alert.level.value)
-                if self.tell is not None:
-                    await self.tell(event)
         self._said = set(found)
+        if self.tell is not None:
+            await self.tell(list(found.values()))
         self.listen(AlertsUntold(len(found)))
         return frozenset(found)
 

@@ -1,13 +1,14 @@
 """What waits for a person's release: operators are told at once, at half and at four fifths of the time, and of what the rule then decided.
 
-Each of these is entered once (``proof.decisions``), so a restart tells nobody twice; what cannot be entered is told again.
+Each of these is entered once (``proof.decisions``), so a restart tells nobody twice; what cannot be entered is told again. ``lasting``:
+again while it waits or is held because nobody answered, and when that is over.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ import msgspec
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Decision, Verdict, asked_ms, may_leave
 from warning.deployment import Deployment
+from warning.dispatch.lasting import Lasting, State
 from warning.dispatch.notice import Operators
 from warning.dispatch.planner import People
 from warning.errors import Unavailable
@@ -45,6 +47,7 @@ class Waiting:
     operators: Operators
     tell: Tell
     listen: Listener
+    lasting: Lasting | None = None
 
     def __post_init__(self) -> None:
         self._newest: dict[str, AlertEvent] = {}  # chain -> its newest revision, while it needs a release
@@ -60,7 +63,7 @@ class Waiting:
 
     async def look(self, now_ms: int, said: frozenset[str]) -> None:
         """``said``: ``Standing.once``. Raises Unavailable."""
-        waiting: list[AlertEvent] = []
+        waiting, held = list[AlertEvent](), dict[str, State]()
         for chain, event in list(self._newest.items()):
             verdict = self._verdict(event, now_ms)
             if verdict.held and verdict.reason not in RULE:
@@ -68,10 +71,27 @@ class Waiting:
                 await self._remind(event, verdict, now_ms, said)
             elif verdict.reason in RULE:
                 await self._ruled(event, verdict, now_ms, said)
-            if not verdict.held and self._newest.get(chain) is event:  # while operators were told a newer revision may have come
+            if verdict.held:
+                held[chain] = self._state(event, verdict, self._left_s(event, now_ms))
+            elif self._newest.get(chain) is event:  # while operators were told a newer revision may have come
                 del self._newest[chain]
         oldest_s = max(((now_ms - self._since_ms(event)) / 1000 for event in waiting), default=0.0)
         self.listen(ApprovalsWaiting(len(waiting), max(0.0, oldest_s)))
+        if self.lasting is not None:
+            await self.lasting.look("approval.waiting", held, begun=True)
+
+    async def untold(self, events: Collection[AlertEvent]) -> None:
+        """Nobody at all is told of these; all of them, at each look."""
+        verdict = Verdict(False, False, "untold", "nobody is told of this warning")
+        states = {event.alert.identifier: self._state(event, verdict, 0) for event in events}
+        if self.lasting is not None:
+            await self.lasting.look("alert.untold", states, of=chain_of)
+
+    def _state(self, event: AlertEvent, verdict: Verdict, left_s: int) -> State:
+        return State(data_of(event, verdict, left_s, self.region.alert.unanswered), lambda contact: self._may(contact, event))
+
+    def _left_s(self, event: AlertEvent, now_ms: int) -> int:
+        return max(0, round((self._since_ms(event) + self.region.alert.approve_within_s * 1000 - now_ms) / 1000))
 
     def _decision(self) -> Decision:
         people, where = self.people, self.deployment
@@ -91,7 +111,7 @@ class Waiting:
         once = f"asked:{alert.identifier}:{number}"
         if number == 0 or once in said or once in self._said:
             return
-        left_s = max(0, round((since_ms + rules.approve_within_s * 1000 - now_ms) / 1000))
+        left_s = self._left_s(event, now_ms)
         log.warning("%s (%s) waits for a release, %d s are left, then: %s", alert.identifier, alert.level.value, left_s, rules.unanswered)
         told = await self.tell_all(event, f"approval.waiting.{number}", verdict, left_s)
         what = {"once": once, "identifier": alert.identifier, "left_s": left_s, "operators": told, "reminder": number}
@@ -114,12 +134,7 @@ class Waiting:
 
     async def tell_all(self, event: AlertEvent, kind: str, verdict: Verdict, left_s: int) -> list[str]:
         """Each operator whom the gate lets hear of it; their ids."""
-        try:
-            operators = await self.operators()
-        except Unavailable as error:
-            log.error("the directory does not answer, the operators of contacts.csv are told: %s", error)
-            operators = [contact for contact in self.region.contacts if contact.role == "operator"]
-        told = [contact for contact in operators if self._may(contact, event)]
+        told = [contact for contact in await whoever(self.operators, self.region) if self._may(contact, event)]
         for contact in told:
             identifier = f"{kind}:{event.alert.identifier}:{contact.id}".replace(".", "~")
             await self.tell(contact, identifier, body_of(event, kind, verdict, left_s, self.region.alert.unanswered))
@@ -132,11 +147,26 @@ class Waiting:
         return may_leave(asked, contact, self.region, decision, event.alert.sent_ms).allowed
 
 
+async def whoever(operators: Operators, region: Region) -> list[Contact]:
+    """Those of the directory; where it is away, of contacts.csv."""
+    try:
+        return await operators()
+    except Unavailable as error:
+        log.error("the directory does not answer, the operators of contacts.csv are told: %s", error)
+        return [contact for contact in region.contacts if contact.role == "operator"]
+
+
 def body_of(event: AlertEvent, kind: str, verdict: Verdict, left_s: int, unanswered: str) -> str:
-    """The webhook's body: what waits, why, how long still, and what happens when nobody answers."""
+    """The webhook's body."""
+    at = datetime.fromtimestamp(event.alert.sent_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
+    data = data_of(event, verdict, left_s, unanswered)
+    return json.dumps({"type": kind.rstrip(".0123456789"), "timestamp": at, "data": data})
+
+
+def data_of(event: AlertEvent, verdict: Verdict, left_s: int, unanswered: str) -> dict[str, object]:
+    """What waits, why, how long still, and what happens when nobody answers."""
     alert = event.alert
-    at = datetime.fromtimestamp(alert.sent_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
-    data = {
+    return {
         "identifier": alert.identifier,
         "zone": alert.zone,
         "level": alert.level.value,
@@ -146,4 +176,3 @@ def body_of(event: AlertEvent, kind: str, verdict: Verdict, left_s: int, unanswe
         "reason": verdict.reason,
         "words": verdict.words,
     }
-    return json.dumps({"type": kind.rstrip(".0123456789"), "timestamp": at, "data": data})

@@ -22,7 +22,7 @@ from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
 from warning.operate.trust import CashMetrics, CodeMetrics, ReportMetrics, SealMetrics
 from warning.operate.verified import VerifiedMetrics
-from warning.people.told import JOINS, Reconciled, SmsJoin
+from warning.people.told import JOINS, TEXTED, OperatorTexted, Reconciled, SmsJoin
 from warning.people.unreached import STEPS, UNREACHABLE
 from warning.region import Region
 
@@ -300,6 +300,8 @@ class Metrics:
     def _waits(self) -> None:
         self._channel = self._make(Gauge, "channel_up", "1 if the channel's gateway answers", ("channel",))
         self._notices = self._make(Counter, "operator_notices_total", "Zones that operators were told of", ("what",), ("silent", "back"))
+        texted = self._make(Counter, "operator_sms_total", "Notices to operators by SMS", ("outcome",), TEXTED)
+        self._told[OperatorTexted] = lambda fact: texted.labels(fact.outcome).inc()
         self._undelivered = self._make(Gauge, "deliveries_waiting", "Deliveries with an attempt still to come")
         self._told[facts.OperatorNotice] = self._operator_notice
         self._told[facts.Undelivered] = lambda fact: self._undelivered.set(fact.waiting)

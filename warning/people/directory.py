@@ -190,12 +190,13 @@ class Directory:
         query = sql.select(contacts.c.id).where(_HEARS, _in_any((EVERYWHERE, *zone.districts))).limit(1)
         return bool(await self.tables.run(query))
 
-    async def operators(self) -> list[Contact]:
-        """Who runs the system, with a webhook or an e-mail address: told of what goes wrong and of what waits, whatever their districts.
+    async def operators(self, by_phone: bool = False) -> list[Contact]:
+        """Who runs the system, with a webhook or an e-mail address (``by_phone``: or a phone): told of what goes wrong and of what waits,
+        whatever their districts.
 
         No agency that subscribed: its role is its own word, and what is not released yet is not for it.
         """
-        way = (contacts.c.webhook != "") | (contacts.c.email != "")
+        way = (contacts.c.webhook != "") | (contacts.c.email != "") | ((contacts.c.phone != "") if by_phone else sql.false())
         query = sql.select(contacts).where(contacts.c.role == "operator", way, _HEARS).order_by(contacts.c.id)
         return [contact_of(row) for row in await self.tables.run(query)]
 

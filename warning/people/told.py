@@ -31,3 +31,13 @@ class Reconciled(Fact):
     unknown: int = 0
     unsettled: int = 0
     error: str = ""
+
+
+TEXTED = ("sent", "failed", "kept_back")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTexted(Fact):
+    """A notice to an operator by SMS; ``outcome``: one of ``TEXTED``. ``kept_back``: he had enough of them this hour."""
+
+    outcome: str
