@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from warning.alerts.rules import Approval, Silence
+from warning.dispatch import bulk
+from warning.dispatch import tables as t
 from warning.dispatch.attempts import Arrived, Claim, Claimed, Close
 from warning.dispatch.audience import Planned
 from warning.dispatch.channel import Outcome, Part, PartReceipt
@@ -344,6 +346,35 @@ async def test_published_receipts_leave_the_outbox_by_their_own_number(ledger: L
         assert done.done() != ledger.lease.alone, "in PostgreSQL it waits for nobody, and nobody for it"
     await done
     assert await ledger.unpublished(10) == []
+
+
+@pytest.mark.parametrize("many", [bulk.MANY - 1, bulk.MANY])
+async def test_rows_by_the_hundred_keep_each_its_own_whatever_they_have_in_common(ledger: Ledger, tmp_path: Path, many: int) -> None:
+    items = await planned(ledger, tmp_path, *(world.contact(number) for number in range(many)))
+    names = ("state", "reason", "next_attempt_ms", "due_ms", "doubled", "parts", "route")
+    same = {
+        "state": "unknown",
+        "reason": 'a "b" {c}, \\ é',
+        "next_attempt_ms": None,
+        "due_ms": NOW,
+        "doubled": True,
+        "parts": 3,
+        "route": "",
+    }
+    for other in ({}, {"next_attempt_ms": NOW + 1}, {"reason": ""}, {"doubled": False, "parts": 1, "route": "b"}):
+        rows = [{**same, "id": item.id} for item in items]
+        rows[-1].update(other)
+        async with ledger.writing() as connection:
+            await bulk.change(connection, t.deliveries, names, rows)
+            found = await bulk.found(connection, t.deliveries, "id", [item.id for item in items])
+        assert [{name: row[name] for name in rows[0]} for row in found] == rows, other
+        assert [row["contact"] for row in found] == [item.contact for item in items], "and what was not set"
+    strays = [{"channel": "sms", "message_id": f"m{number}", "state": "failed", "reason": "", "at_ms": NOW} for number in range(many)]
+    for mixed in (strays, [{**row, "channel": "b", "reason": f"r{number % 2}"} for number, row in enumerate(strays)]):
+        async with ledger.writing() as connection:
+            await bulk.insert(connection, t.strays, mixed)
+            found = await bulk.found(connection, t.strays, "message_id", [row["message_id"] for row in mixed], channel=mixed[0]["channel"])
+        assert sorted(found, key=str) == sorted(mixed, key=str)
 
 
 async def test_many_processes_may_open_a_new_ledger_at_once(url: str) -> None:
