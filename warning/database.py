@@ -34,6 +34,8 @@ class Waiting(AsyncAdaptedQueuePool):
     """A pool that is full for too long is a database that does not answer: SQLAlchemy has an error of its own for it, of no family that
     those who wait for a database know, and it would end them."""
 
+    _sqla_logger_namespace = "sqlalchemy.pool.impl.Waiting"  # with its family in the log: else a line for each engine that is made or closed
+
     def connect(self) -> PoolProxiedConnection:
         """Raises ConnectionError, and what the driver raises."""
         try:
