@@ -68,12 +68,12 @@ def test_a_cause_that_does_not_fit_finds_nothing(monkeypatch: pytest.MonkeyPatch
 def test_the_flood_of_ditwah_as_received_and_with_faults_in_it() -> None:
     known = qc_records.ditwah(CONFIG)
     assert sum(qc_trial.listed(known, name).sum() for name in known.series) > 100  # the list of faults seen is read
-    document = qc_bench.measure(
-        CONFIG, 60, 2, config.load(str(CONFIG / "sri-lanka")), lambda line: None, ("ditwah-2025",), ("step", "drift_twin", "wrong_unit")
-    )
+    region, kinds = config.load(str(CONFIG / "sri-lanka")), ("step", "drift_twin", "wrong_unit")
+    document = qc_bench.measure(CONFIG, 60, 2, region, lambda line: None, ("ditwah-2025",), kinds, (6.0,))
     received, step, twin, unit = document["rows"]
     assert received["rises_failed"] == 0
     assert received["good_flagged"] <= 0.005
+    assert received["rises_waited"].keys() == {"rate_of_rise"} == received["behind"][0]["waited"].keys()
     assert step["left_out"] > 0 and step["detection"] >= 0.85
     assert (twin["detection"], twin["left_out"]) == (1.0, 0)
     assert unit["detection"] >= 0.9

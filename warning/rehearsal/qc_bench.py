@@ -15,6 +15,7 @@ from warning.rehearsal.qc_faults import KINDS, Limits
 from warning.rehearsal.qc_records import Records
 
 SEED = 20_251_128
+BEHIND_H = (3.0, 6.0, 12.0, 18.0)  # a wave's way from the neighbours, as if it took so much longer
 RATE = 5.0  # m/h: the fastest that is taken without waiting for the next reading
 _BELOW, _ABOVE = 2.0, 5.0  # m below the lowest and above the highest that is known, where nobody configured what is plausible
 SETS: dict[str, Callable[[Path], Records]] = {
@@ -48,14 +49,16 @@ def measure(
     say: Say,
     only: Sequence[str] = tuple(SETS),
     kinds: Sequence[str] = tuple(KINDS),
+    behind_h: Sequence[float] = BEHIND_H,
 ) -> dict[str, Any]:
-    """``kinds`` in the sets ``only``: the document of ``--json``. ``by_reference``: so many of each by ``ioos_qc`` too."""
+    """``kinds`` in the sets ``only``: the document of ``--json``. ``by_reference``: so many of each by ``ioos_qc`` too. ``behind_h``:
+    hours by which each series is late behind its neighbours, to see what of its rises has to wait."""
     rows: list[dict[str, Any]] = []
     for name in only:
         records = SETS[name](folder)
         limits = limits_of(records, configured if name == "ditwah-2025" else None)
         clean = qc_trial.as_received(records, limits)
-        rows.append(_as_received(records, limits, clean))
+        rows.append(_as_received(records, limits, clean, behind_h))
         say(sentence(rows[-1]))
         for kind in kinds:
             row = _row(kind, records, limits, clean, many, by_reference)
@@ -64,7 +67,9 @@ def measure(
     return {"faults": many, "seed": SEED, "rows": rows, "figures": _figures(rows)}
 
 
-def _as_received(records: Records, limits: dict[str, Limits], clean: qc_trial.AsReceived) -> dict[str, Any]:
+def _as_received(
+    records: Records, limits: dict[str, Limits], clean: qc_trial.AsReceived, behind_h: Sequence[float]
+) -> dict[str, Any]:
     good = clean.readings - clean.faulty
     row: dict[str, Any] = {
         "set": records.name,
@@ -76,6 +81,10 @@ def _as_received(records: Records, limits: dict[str, Limits], clean: qc_trial.As
         "listed_flagged": clean.faulty_flagged,
         "rises_failed": clean.failed,
         "causes": clean.causes,
+        "rise_readings": clean.rises.readings,
+        "rises_waited": clean.rises.waited,
+        "rises_longest_wait_h": round(clean.rises.longest_h, 2),
+        "behind": [_behind(records, limits, hours) for hours in behind_h],
     }
     try:
         by = [
@@ -85,6 +94,11 @@ def _as_received(records: Records, limits: dict[str, Limits], clean: qc_trial.As
     except ImportError:
         return row
     return row | {"reference_good_flagged": sum(by) / good}
+
+
+def _behind(records: Records, limits: dict[str, Limits], hours: float) -> dict[str, Any]:
+    found = qc_trial.behind(records, limits, hours)
+    return {"hours": hours, "rise_readings": found.readings, "waited": found.waited, "longest_wait_h": round(found.longest_h, 2)}
 
 
 def _row(
@@ -125,7 +139,9 @@ def sentence(row: dict[str, Any]) -> str:
         return (
             f"{row['set']}: {row['readings']} good readings as received, flagged {part('good_flagged')} ({causes}), by ioos_qc "
             f"{part('reference_good_flagged')}; listed as faulty {row['listed_faulty']}, of them flagged {row['listed_flagged']}; "
-            f"readings of rises that FAIL {row['rises_failed']}"
+            f"readings of rises that FAIL {row['rises_failed']}; that do not count at once {row['rises_waited']} "
+            f"of {row['rise_readings']}, {row['rises_longest_wait_h']} h at most"
+            + "".join(f"; with the wave {one['hours']:g} h later {one['waited']} of {one['rise_readings']}" for one in row["behind"])
         )
     words = f"{row['set']:12} {row['kind']:13}{row['faults']:6} faults (left out {row['left_out']}): found {part('detection')}, at once "
     return words + f"{part('on_arrival')}, good flagged {part('good_flagged')}, ioos_qc {part('reference_detection')}; {causes}"

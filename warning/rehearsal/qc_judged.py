@@ -34,11 +34,14 @@ class Course:
 
 @dataclass(slots=True)
 class Judged:
-    """Per reading, in the order of ``courses`` laid end to end: code of flag and cause on arrival, and flagged once all was known."""
+    """Per reading, in the order of ``courses`` laid end to end: code of flag and cause on arrival, and flagged once all was known; the
+    times (s) of the beats in which it came and, 0 for never, first counted."""
 
     flag: NDArray[np.int8]
     cause: NDArray[np.int8]
     flagged: NDArray[np.bool_]
+    came: Ints
+    counted: Ints
     beats: int = 0
     _waiting: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -49,7 +52,9 @@ def judge(region: Region, courses: Sequence[Course]) -> Judged:
     time, received = (np.concatenate([getattr(one, name) for one in courses]) for name in ("time", "received"))
     value = np.concatenate([one.value for one in courses])
     order = np.lexsort((np.arange(len(row)), received))
-    out = Judged(np.zeros(len(row), np.int8), np.zeros(len(row), np.int8), np.zeros(len(row), np.bool_))
+    n = len(row)
+    flags, times = (np.zeros(n, np.int8), np.zeros(n, np.int8), np.zeros(n, np.bool_)), (np.zeros(n, np.int64), np.zeros(n, np.int64))
+    out = Judged(*flags, *times)
     by_key = np.lexsort((time, row))
     keys = row[by_key] << 34 | time[by_key]
     plan = Plan.of(region, 0)
@@ -65,6 +70,9 @@ def judge(region: Region, courses: Sequence[Course]) -> Judged:
         journal.close()
         state.now_ms = now_s * 1000
         _note(out, found, index, keys, by_key, row, time)
+        out.came[index] = now_s
+        counts = by_key[np.searchsorted(keys, found.row << 34 | found.time_s)]
+        out.counted[counts] = np.where(out.counted[counts] > 0, out.counted[counts], now_s)
     return out
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from warning.config_quality import DEFAULTS
 from warning.model import Cause, Parameter, Status
 from warning.region import AlertRules, ForecastRules, Quality, Region, Series, Station
-from warning.rehearsal import qc_faults
+from warning.rehearsal import qc_faults, qc_rises
 from warning.rehearsal.qc_faults import HOUR, KINDS, Excerpt, Limits
 from warning.rehearsal.qc_judged import Course, Judged, judge
 from warning.rehearsal.qc_records import Records
@@ -48,6 +48,7 @@ class AsReceived:
     faulty_flagged: int
     failed: int
     causes: dict[str, int]
+    rises: qc_rises.Rises
     said: dict[str, NDArray[np.int8]]  # station -> per reading: code of the cause it is flagged for, -1: not flagged
 
 
@@ -116,8 +117,26 @@ def as_received(records: Records, limits: dict[str, Limits]) -> AsReceived:
         faulty_flagged=int((faulty & (judged.flagged | (judged.flag >= qc.SUSPECT))).sum()),
         failed=_failed_rises(courses, judged, faulty),
         causes=causes,
+        rises=qc_rises.waiting(courses, judged, faulty, range(len(courses))),
         said=dict(zip(names, np.split(said, ends[:-1]), strict=True)),
     )
+
+
+def behind(records: Records, limits: dict[str, Limits], hours: float) -> qc_rises.Rises:
+    """Every series that has neighbours as if all that it shows came so many hours later: their waves are still upstream of it."""
+    begin = min(time[0] for time, _ in records.series.values())
+    shift, later = T0 - int(begin) // 86_400 * 86_400, int(hours * HOUR)
+    series, courses, faulty, asked = list[Series](), list[Course](), list[NDArray[np.bool_]](), list[int]()
+    for number, name in enumerate(records.series):
+        others = records.near.get(name, ())
+        near = [f"{number}.{place}" for place in range(len(others))]
+        asked += [len(courses)] if others else []
+        for one, of, by in [(str(number), name, later), *((each, other, 0) for each, other in zip(near, others, strict=True))]:
+            time, value = records.series[of]
+            series.append(_series(one, limits[of], _quality(near) if of == name else None))
+            courses.append(Course(len(courses), time + shift + by, value, time + shift + by))
+            faulty.append(listed(records, of))
+    return qc_rises.waiting(courses, judge(region_of(series), courses), np.concatenate(faulty), asked)
 
 
 def listed(records: Records, name: str) -> NDArray[np.bool_]:

@@ -46,6 +46,7 @@ class Course:
     before: tuple[int, float, int]
     pending: tuple[int, float, int]
     pending_cause: Cause
+    within: float = 0.0  # changes up to this are none
     soft_t: int = 0  # newest reading that counts though it is suspect
     counted: list[tuple[int, float]] = field(default_factory=list)
     spikes: list[int] = field(default_factory=list)
@@ -53,30 +54,39 @@ class Course:
     retracted: list[tuple[int, float]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, arrays: dict[str, NDArray[Any]], row: int, rise: float, fall: float, spike: float) -> Course:
+    def of(cls, arrays: dict[str, NDArray[Any]], row: int, rise: float, fall: float, spike: float, within: float = 0.0) -> Course:
         """The course of series ``row`` as the state has it."""
 
         def reading(name: str) -> tuple[int, float, int]:
             return int(arrays[f"{name}_t"][row]), float(arrays[f"{name}_v"][row]), -1
 
         cause = _CAUSES[int(arrays["pending_cause"][row])]
-        soft_t = int(arrays["soft_t"][row])
-        return cls(float(rise), float(fall), float(spike), reading("last"), reading("before"), reading("pending"), cause, soft_t)
+        three, soft_t = (reading("last"), reading("before"), reading("pending")), int(arrays["soft_t"][row])
+        return cls(float(rise), float(fall), float(spike), *three, cause, float(within), soft_t)
 
     def take(
-        self, time_s: int, value: float, flat: bool, where: int, usual: float = math.nan, soft: Cause = Cause.NONE, low: bool = False
+        self,
+        time_s: int,
+        value: float,
+        flat: bool,
+        where: int,
+        usual: float = math.nan,
+        soft: Cause = Cause.NONE,
+        low: bool = False,
+        waits: bool = False,
     ) -> Cause:
         """The next reading; returns why it is suspect, or Cause.NONE.
 
         ``usual``: what a spike departs by, as the series moves now. ``soft``: why others doubt it; ``low``: they say that it shows too
-        little. Then it does not count unless it is above the last one, for nothing is cleared by it; else it counts once the next confirms
-        it, and so do all that follow at once.
+        little. Then it counts if it is above the last one, for there they agree with it, and else not, for nothing is cleared by it.
+        ``waits``: it is this reading that shows too much; it counts once the next confirms it, and so do all that follow at once.
+        ``flat``: it stands as the one before it; a rise in steps of less than ``within`` does not.
         """
-        if flat:
+        if flat and value - self.last[1] <= self.within:
             return Cause.FLAT_LINE
         if low and value <= self.last[1]:
             return soft
-        waits = soft not in (Cause.NONE, Cause.DATUM_SHIFT) and self.soft_t != self.last[0]
+        waits = waits and self.soft_t != self.last[0]
         if self.pending[0]:
             stays_up = value - self.last[1] >= 0.5 * (self.pending[1] - self.last[1]) > 0.0  # a spike is gone by the next reading
             if stays_up or self._rate(self.pending, time_s, value) is Cause.NONE:  # the next reading agrees with it: it was real

@@ -208,7 +208,7 @@ def _in_order(
     accepted = [(row[plain], time_s[plain], value[plain])]
     for place in np.flatnonzero(doubted).tolist():
         span = slice(int(start[place]), int(end[place]) + 1)
-        why = None if further is None else (further.usual[span], further.soft[span], further.low[span])
+        why = None if further is None else (further.usual[span], further.soft[span], further.low[span], further.waits[span])
         of = int(series[place])
         accepted.append(_doubt(found, arrays, limits, place, of, time_s[span], value[span], flat[span], index[span], state, why))
     for name, values in state.items():
@@ -266,14 +266,14 @@ def _doubt(
     flat: NDArray[np.bool_],
     index: NDArray[np.intp],
     state: Arrays,
-    further: tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_]] | None,
+    further: tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_], NDArray[np.bool_]] | None,
 ) -> tuple[NDArray[np.intp], Ints, NDArray[np.float64]]:
     """One series reading by reading; writes its place of ``state``. ``further``: what the tests by its past and by others say."""
-    course = doubt.Course.of(arrays, row, limits.rise[row], limits.fall[row], limits.spike[row])
+    course = doubt.Course.of(arrays, row, limits.rise[row], limits.fall[row], limits.spike[row], limits.flat_within[row])
     columns = [time_s.tolist(), value.tolist(), flat.tolist(), index.tolist()]
     if further is not None:
-        usual, soft, low = further
-        columns += [usual.tolist(), [CAUSES[code] for code in soft.tolist()], low.tolist()]
+        usual, soft, *how = further
+        columns += [usual.tolist(), [CAUSES[code] for code in soft.tolist()], *(each.tolist() for each in how)]
     for each in zip(*columns, strict=True):
         where, verdict = each[3], course.take(*each)
         if verdict is not Cause.NONE:

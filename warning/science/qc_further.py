@@ -19,12 +19,14 @@ _DATUM_SHIFT, _WRONG_UNIT = (tuple(Cause).index(cause) for cause in (Cause.DATUM
 
 @dataclass(slots=True)
 class Further:
-    """Per reading (n): what a spike departs by, too long a standstill, code of the softest doubt, does it show too little."""
+    """Per reading (n): what a spike departs by, too long a standstill, code of the softest doubt, does it show too little; does it wait
+    until the next confirms it: by itself it shows too much. What a series shows over hours its readings have confirmed."""
 
     usual: NDArray[np.float64]
     still: NDArray[np.bool_]
     soft: NDArray[np.int8]
     low: NDArray[np.bool_]
+    waits: NDArray[np.bool_]
     series: NDArray[np.intp]
     fields: Arrays
 
@@ -46,10 +48,12 @@ def further(
     said = suspicion(arrays, more.others, series[asked], now_s)
     past = follow(arrays, more.activity, series[asked], start[asked], count, time_s, value, said.moved)
     soft, low = per_reading(arrays, more.others, row, time_s, value)
+    waits = (soft > 0) & ~low
     for place, (cause, too_low) in enumerate(zip(said.cause.tolist(), said.low.tolist(), strict=True)):
         if cause:
             span = slice(int(start[asked[place]]), int(end[asked[place]]) + 1)
             soft[span], low[span] = cause, too_low
     shifted = past.shifted != 0
     soft[shifted], low[shifted] = np.where(past.unit, _WRONG_UNIT, _DATUM_SHIFT)[shifted], past.shifted[shifted] < 0
-    return Further(past.spike, past.still, soft, low, series[asked], past.fields)
+    waits[shifted] = past.unit[shifted] & ~low[shifted]
+    return Further(past.spike, past.still, soft, low, waits, series[asked], past.fields)

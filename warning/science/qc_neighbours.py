@@ -78,18 +78,19 @@ def suspicion(arrays: Arrays, others: Others, series: Index, now_s: int) -> Susp
     parts = [_part(arrays, rows, ring, now_s) for ring in range(len(windows.RINGS))]
     seen = {name: _moves(parts[ring], *within) for name, (ring, *within) in STRETCHES.items()}
     at = np.searchsorted(rows, mine)
+    own = _with_muted(arrays, mine, {name: seen[name].of(at) for name in ("12h", "24h")}, now_s)
     about = np.where(near >= 0, np.searchsorted(rows, np.maximum(near, 0)), -1)
     six = _of(seen["6h"].range, about)
     moved[asked] = np.fmax.reduce(six, axis=1, initial=np.nan)
-    six_rise, day, rain = seen["6h"].rise[at], seen["24h"].range[at], _rain(arrays, others.rain[mine], now_s)
+    six_rise, rain = seen["6h"].rise[at], _rain(arrays, others.rain[mine], now_s)
     wants = {name: getattr(others, name)[mine] for name in ("attenuated", "while_moving", "alone", "rise", "dry_mm", "wet_mm")}
-    choked = _attenuated(seen, at, about, wants["attenuated"], wants["while_moving"])
+    choked = _attenuated(seen, own, at, about, wants["attenuated"], wants["while_moving"])
     creep = _creep(arrays, mine, seen, at, about, wants["alone"], now_s)
     for where, why, too_low in (
         ((six_rise > wants["rise"]) & (rain < wants["dry_mm"]) & ~(moved[asked] >= 0.25 * six_rise), Cause.RISE_WITHOUT_RAIN, False),
         (creep > 0, Cause.NEIGHBOUR, False),
         (creep < 0, Cause.NEIGHBOUR, True),
-        ((rain > wants["wet_mm"]) & (day < wants["attenuated"]), Cause.RAIN_WITHOUT_RISE, True),
+        ((rain > wants["wet_mm"]) & (own["24h"].range < wants["attenuated"]), Cause.RAIN_WITHOUT_RISE, True),
         (choked, Cause.ATTENUATED, True),
     ):
         cause[asked[where]], low[asked[where]] = _CODE[why], too_low
@@ -105,6 +106,9 @@ class _Moves:
     range: Floats
     rise: Floats
     last: Floats
+
+    def of(self, places: Index) -> _Moves:
+        return _Moves(*(getattr(self, name)[places] for name in _Moves.__slots__))
 
 
 def _part(arrays: Arrays, rows: Index, ring: int, now_s: int) -> Arrays:
@@ -127,33 +131,57 @@ def _moves(part: Arrays, since: int, until: int, fewest: int) -> _Moves:
     return _Moves(number, age, *(np.where(enough, each, np.nan) for each in (greatest - least, last - least, last)))
 
 
+def _with_muted(arrays: Arrays, rows: Index, moves: dict[str, _Moves], now_s: int) -> dict[str, _Moves]:
+    """``moves`` of ``rows``, with what came since the last reading that counted: a series that was called too low moves on all the same,
+    and of that the windows know nothing."""
+    some = np.flatnonzero(arrays["seen_t"][rows] > arrays["last_t"][rows])
+    if not len(some):
+        return moves
+    since = np.maximum(arrays["last_t"][rows[some]].astype(np.int64), now_s - 86_400)
+    muted = arrays["raw_t"][rows[some]] > since[:, None]
+    value = arrays["raw_v"][rows[some]].astype(np.float64)
+    least, greatest = np.where(muted, value, np.inf).min(axis=1), np.where(muted, value, -np.inf).max(axis=1)
+    last = arrays["seen_v"][rows[some]]
+    for each in moves.values():
+        low = each.last[some] - each.rise[some]
+        lowest, highest = np.minimum(low, least), np.maximum(low + each.range[some], greatest)  # NaN where the window knows too little
+        each.range[some], each.rise[some], each.last[some] = highest - lowest, last - lowest, last
+    return moves
+
+
 def _of(values: Floats, about: Index) -> Floats:
     """Of each neighbour (s, K); NaN where there is none."""
     return np.where(about >= 0, values[about], np.nan)
 
 
-def _attenuated(seen: dict[str, _Moves], at: Index, about: Index, dead: Floats, moving: Floats) -> NDArray[np.bool_]:
+def _attenuated(
+    seen: dict[str, _Moves], own: dict[str, _Moves], at: Index, about: Index, dead: Floats, moving: Floats
+) -> NDArray[np.bool_]:
     """In a day or in twelve hours. A series that is not read often wants more for it: in a day no neighbour at its lowest, for then the
-    wave has not come or is over; in twelve hours it is dead."""
-    day, half = seen["24h"], seen["12h"]
-    often = half.number[at] >= OFTEN
-    in_day = _choked(day, seen["before"], at, about, dead, moving, np.where(often, LOST_OFTEN, LOST))
-    soon = _choked(half, seen["before"], at, about, dead, moving, np.where(often, LOST_OFTEN, LOST_SOON))
-    soon &= half.age[at] <= FRESH  # what it called too low counts nowhere: of that the window knows nothing
-    lowest = (_of(day.rise, about) <= 0.0).any(axis=1)
-    return np.asarray((in_day & (often | ~lowest)) | (soon & (often | (half.range[at] <= dead))))
+    wave has not come or is over; in twelve hours it is dead. ``own``: of these series, with what did not count."""
+    often = own["12h"].number >= OFTEN
+    own_before = seen["before"].range[at]
+
+    def choked(stretch: str, lost: float) -> NDArray[np.bool_]:
+        return _choked(own[stretch], own_before, seen[stretch], seen["before"], about, dead, moving, np.where(often, LOST_OFTEN, lost))
+
+    soon = choked("12h", LOST_SOON) & (own["12h"].age <= FRESH)
+    lowest = (_of(seen["24h"].rise, about) <= 0.0).any(axis=1)
+    return np.asarray((choked("24h", LOST) & (often | ~lowest)) | (soon & (often | (own["12h"].range <= dead))))
 
 
-def _choked(now: _Moves, before: _Moves, at: Index, about: Index, dead: Floats, moving: Floats, lost: Floats) -> NDArray[np.bool_]:
+def _choked(
+    mine: _Moves, own_before: Floats, now: _Moves, before: _Moves, about: Index, dead: Floats, moving: Floats, lost: Floats
+) -> NDArray[np.bool_]:
     """Every neighbour that rises now, and moved before with this one, has lost most of what they shared; and this one is dead, or still
     goes the way that they go: what falls while others rise has its own water."""
-    own, own_before = now.range[at], before.range[at]
+    own = mine.range
     theirs, theirs_before, rise = (_of(each, about) for each in (now.range, before.range, now.rise))
     least = MOVED * dead
     tells = (rise > moving[:, None]) & (rise > 0.5 * theirs) & (theirs_before > least[:, None]) & (own_before > least)[:, None]
     share = np.where(tells, own[:, None] * theirs_before / np.where(tells, theirs * own_before[:, None], 1.0), -1.0)
     most = share.max(axis=1, initial=-1.0)
-    gone = (most >= 0.0) & (most < lost) & (own < STILL * moving) & ((own <= dead) | (now.rise[at] >= WITH * own))
+    gone = (most >= 0.0) & (most < lost) & (own < STILL * moving) & ((own <= dead) | (mine.rise >= WITH * own))
     return np.asarray(gone, np.bool_)
 
 

@@ -1,0 +1,136 @@
+"""A rise that begins is never kept from being warned of: the real floods of Ditwah and Texas as received, and as if each gauge's wave were
+still upstream of it. Then the same as stories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pipeline_story import Story, small
+from regions import edit, write_region
+from test_science_qc_further import BREATHING, region
+
+from warning import config
+from warning.model import Cause
+from warning.rehearsal import qc_bench, qc_records, qc_trial
+from warning.rehearsal.qc_faults import Limits
+from warning.rehearsal.qc_records import Records
+
+CONFIG = Path(__file__).parent.parent / "config"
+CHOKED_ONCE = ("URAWA", "THANAMALWILA", "DERANIYAGALA", "KITHULGALA")  # Ditwah: called attenuated while their waves were upstream
+NEED_NOT_WAIT = {Cause.ATTENUATED.value, Cause.DATUM_SHIFT.value, Cause.FLAT_LINE.value, Cause.NEIGHBOUR.value}
+
+
+@pytest.fixture(scope="module")
+def ditwah() -> tuple[Records, Mapping[str, Limits]]:
+    known = qc_records.ditwah(CONFIG)
+    return known, qc_bench.limits_of(known, config.load(str(CONFIG / "sri-lanka")))
+
+
+def read_each(known: Records, minutes: int, only: tuple[str, ...]) -> Records:
+    """Of the stations ``only`` and their neighbours, on straight lines between the readings, to the cm; nothing where they are over three
+    hours apart."""
+    series = {}
+    for name in {*only, *(other for one in only for other in known.near[one])}:
+        time, value = known.series[name]
+        times = np.arange(time[0] // 60 * 60 + 60, time[-1], minutes * 60)
+        after = np.searchsorted(time, times, "right")
+        held = np.diff(time)[after - 1] <= 3 * 3600
+        series[name] = times[held], np.round(np.interp(times, time, value), 2)[held]
+    return replace(known, series=dict(sorted(series.items())), near={name: known.near[name] for name in only})
+
+
+@pytest.mark.parametrize(("minutes", "hours"), [(5, 12.0), (15, 3.0), (15, 18.0), (60, 6.0), (60, 12.0), (60, 18.0)])
+def test_a_gauge_whose_wave_is_still_upstream_is_heard_when_it_comes(
+    ditwah: tuple[Records, dict[str, Limits]], minutes: int, hours: float
+) -> None:
+    known, limits = ditwah
+    found = qc_trial.behind(read_each(known, minutes, CHOKED_ONCE if minutes == 60 else CHOKED_ONCE[:1]), limits, hours)
+    assert found.readings > 40
+    assert not NEED_NOT_WAIT & found.waited.keys(), found
+
+
+def test_the_real_floods_as_received(ditwah: tuple[Records, dict[str, Limits]]) -> None:
+    """What waits is a step too fast to be believed before the next reading, and nothing else."""
+    found = qc_trial.as_received(*ditwah).rises
+    assert found.readings > 1000
+    assert found.waited.keys() <= {Cause.RATE_OF_RISE.value}
+    assert sum(found.waited.values()) <= 0.01 * found.readings
+
+
+# --- stories
+
+
+def cause_of(story: Story, minute: int) -> str:
+    """Of the only reading of this beat that is doubted, if any is."""
+    return next((cause for _, cause in story.tick(minute).flags if cause != "none"), "none")
+
+
+def muted_then(tmp_path: Path, then: Callable[[float], float], every: int = 20) -> list[tuple[float, float, str, float]]:
+    """A and B swing together for 36 h, then B rises by 0.1 m an hour while A breathes, for twelve hours, and goes by ``then`` (m, by the
+    hours since). Of each of A's readings since: hours, m, its cause, and the newest that counts."""
+    story, said = Story(region(tmp_path, "A,stage,m,B", "station,parameter,unit,neighbours")), []
+    for minute in range(0, 54 * 60, every):
+        swing, rise = 0.3 * np.sin(min(minute, 36 * 60) / 360 * np.pi), max(0.0, minute / 60 - 36) / 10
+        story.push("B", minute, 2.0 + swing + rise)
+        since = minute / 60 - 48
+        level = round(1.0 + swing + then(max(since, 0.0)) + (BREATHING[minute // every % 4] if rise else 0.0), 3)
+        story.push("A", minute, level)
+        said.append((since, level, cause_of(story, minute), story.series("last_v", "A")))
+    assert "attenuated" in {cause for since, _, cause, _ in said if since <= 0}
+    return [one for one in said if one[0] > 0]
+
+
+@pytest.mark.parametrize("every", [5, 20])
+def test_what_is_called_attenuated_and_rises_counts_at_once_and_is_said(tmp_path: Path, every: int) -> None:
+    said = muted_then(tmp_path, lambda since: 0.06 * since, every)
+    assert all(last >= level for _, level, _, last in said)  # none is higher than what counts
+    assert "attenuated" in {cause for _, level, cause, last in said if last == level}
+
+
+def test_what_falls_while_it_is_called_attenuated_has_its_own_water_and_is_heard_when_it_rises_again(tmp_path: Path) -> None:
+    said = muted_then(tmp_path, lambda since: -0.15 * min(since, 2.0) + 0.2 * max(0.0, since - 2.5))
+    rising = [one for one in said if one[0] > 2.5]
+    assert rising[-1][3] == max(level for _, level, _, _ in rising) > 1.3
+    assert all(-0.001 <= last - level <= 0.1 for _, level, _, last in said)
+
+
+def test_a_choked_well_that_only_trembles_clears_nothing(tmp_path: Path) -> None:
+    said = muted_then(tmp_path, lambda since: -0.02 * (since > 0))
+    assert sum(cause == "attenuated" and last > level for _, level, cause, last in said) > 6
+
+
+def test_a_slow_rise_in_steps_smaller_than_what_counts_as_a_change_is_no_standstill(tmp_path: Path) -> None:
+    """1 cm every five minutes is 12 cm an hour; ``flat_within`` is 2 cm."""
+    folder = write_region(tmp_path)
+    edit(folder, "series", "A,stage,m,-0.5,20,3,3,1.5,48,0", "A,stage,m,-0.5,20,3,3,1.5,3,0.02")
+    story = Story(small(folder))
+    for reading in range(200):
+        story.push("A", reading * 5, 1.0 + 0.01 * reading).tick(reading * 5)
+        assert 1.0 + 0.01 * reading - story.series("last_v", "A") <= 0.0201
+    assert story.told()[0].startswith("raise")
+
+
+def test_the_next_reading_as_high_confirms_a_leap_though_it_stands(tmp_path: Path) -> None:
+    folder = write_region(tmp_path)
+    edit(folder, "series", "A,stage,m,-0.5,20,3,3,1.5,48,0", "A,stage,m,-0.5,20,0.5,3,1.5,3,0")
+    story = Story(small(folder))
+    for hour, level in ((0, 1.0), (3, 1.1), (6, 4.0), (9, 4.0)):
+        story.push("A", hour * 60, level).tick(hour * 60)
+    assert story.series("last_v", "A") == 4.0
+
+
+def test_a_flood_that_rises_alone_along_a_line_is_said_and_counts_at_once(tmp_path: Path) -> None:
+    """What a series shows over a day its readings have confirmed: no single one of them waits for the next."""
+    story, said = Story(region(tmp_path, "A,stage,m,B", "station,parameter,unit,neighbours")), []
+    for hour in range(108):
+        story.push("B", hour * 60, 2.0 + BREATHING[hour % 4])
+        level = 1.0 + BREATHING[hour % 4] + max(0, hour - 72) / 24.0
+        story.push("A", hour * 60, level)
+        said.append((cause_of(story, hour * 60), level, story.series("last_v", "A")))
+    assert "neighbour" in {cause for cause, *_ in said}
+    assert all(last == pytest.approx(level) for _, level, last in said)
+    assert story.told()[0].startswith("raise")
