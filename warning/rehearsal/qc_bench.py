@@ -67,9 +67,7 @@ def measure(
     return {"faults": many, "seed": SEED, "rows": rows, "figures": _figures(rows)}
 
 
-def _as_received(
-    records: Records, limits: dict[str, Limits], clean: qc_trial.AsReceived, behind_h: Sequence[float]
-) -> dict[str, Any]:
+def _as_received(records: Records, limits: dict[str, Limits], clean: qc_trial.AsReceived, behind_h: Sequence[float]) -> dict[str, Any]:
     good = clean.readings - clean.faulty
     row: dict[str, Any] = {
         "set": records.name,
