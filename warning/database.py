@@ -27,6 +27,7 @@ AGAIN_AFTER_S = 5.0
 CONNECT_S = 5.0
 ALIVE_S = 2.0
 ANSWERED = "answered"  # of a pool's connection: it did once
+NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # of a row: only INTEGER counts up by itself in SQLite
 IDLE_S = 10.0  # in a transaction, without a word of ours; longer for a person who reads a long answer page by page
 
 
@@ -34,7 +35,7 @@ class Waiting(AsyncAdaptedQueuePool):
     """A pool that is full for too long is a database that does not answer: SQLAlchemy has an error of its own for it, of no family that
     those who wait for a database know, and it would end them."""
 
-    _sqla_logger_namespace = "sqlalchemy.pool.impl.Waiting"  # with its family in the log: else a line for each engine that is made or closed
+    _sqla_logger_namespace = "sqlalchemy.pool.impl.Waiting"  # its family in the log: else a line for each engine made or closed
 
     def connect(self) -> PoolProxiedConnection:
         """Raises ConnectionError, and what the driver raises."""

@@ -18,8 +18,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from warning.database import NUMBER
+
 metadata = MetaData()
-NUMBER = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
 
 contacts = Table(
     "contacts",
@@ -50,6 +51,7 @@ alerts = Table(
     Column("digest", String, nullable=False),  # SHA-256 of the value: the same id with another one is an alarm
     Column("value", LargeBinary, nullable=False),
     Index("alerts_chain", "chain", "revision"),
+    Index("alerts_expires", "expires_ms"),  # what holds is few of all that ever was
 )
 
 deliveries = Table(

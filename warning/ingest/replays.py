@@ -13,16 +13,15 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from warning.database import Tables
+from warning.database import NUMBER, Tables
 from warning.errors import InputError
 from warning.ingest.dead_letters import Letter
 
 _METADATA = sql.MetaData()
-_ID = sql.BigInteger().with_variant(sql.Integer, "sqlite")
 _ORDERS = sql.Table(
     "rejected_orders",
     _METADATA,
-    sql.Column("id", _ID, primary_key=True, autoincrement=True),
+    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
     sql.Column("topic", sql.String(249), nullable=False),
     sql.Column("kind", sql.String(10), nullable=False),  # fix | replay
     sql.Column("at_ms", sql.BigInteger, nullable=False),

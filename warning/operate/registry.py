@@ -12,13 +12,12 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from warning.database import Tables
+from warning.database import NUMBER, Tables
 from warning.deployment import Deployment
 from warning.model import Parameter
 
 _MOST_ROWS = 300  # of one statement: below every database's limit of parameters
 _METADATA = sql.MetaData()
-_ID = sql.BigInteger().with_variant(sql.Integer, "sqlite")
 _MEASURES = ("battery_v", "battery_percent", "rssi_dbm", "snr_db", "clock_skew_s")
 _DEVICES = sql.Table(
     "devices",
@@ -34,7 +33,7 @@ _DEVICES = sql.Table(
 _SERVICE = sql.Table(
     "sensor_service",
     _METADATA,
-    sql.Column("id", _ID, primary_key=True, autoincrement=True),
+    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
     sql.Column("station", sql.String(255), nullable=False),
     sql.Column("parameter", sql.String(30), nullable=False),
     sql.Column("out", sql.Boolean, nullable=False),

@@ -12,7 +12,7 @@ import logging
 import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
-from warning.database import Tables
+from warning.database import NUMBER, Tables
 from warning.errors import Unavailable
 from warning.operate.desk import Desk
 from warning.operate.store import address
@@ -27,7 +27,7 @@ _METADATA = sql.MetaData()
 _RELEASED = sql.Table(
     "documents_released",
     _METADATA,
-    sql.Column("place", sql.BigInteger().with_variant(sql.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sql.Column("place", NUMBER, primary_key=True, autoincrement=True),
     sql.Column("identifier", sql.String(255), nullable=False, unique=True),
     sqlite_autoincrement=True,
 )

@@ -15,18 +15,17 @@ from dataclasses import dataclass
 
 import sqlalchemy as sql
 
-from warning.database import Tables
+from warning.database import NUMBER, Tables
 from warning.proof import chain as audit
 
 HOW = ("sms", "link", "api", "person", "voice")
 MOST = 500  # answers read at once
 _METADATA = sql.MetaData()
-_ID = sql.BigInteger().with_variant(sql.Integer, "sqlite")
 _ANSWERS = sql.Table(
     "acknowledgements",
     _METADATA,
-    sql.Column("id", _ID, primary_key=True, autoincrement=True),
-    sql.Column("of", _ID),  # the answer that this one was made from; NULL: it came so
+    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sql.Column("of", NUMBER),  # the answer that this one was made from; NULL: it came so
     sql.Column("contact", sql.String(255), nullable=False),
     sql.Column("phone", sql.String(40), nullable=False),
     sql.Column("chain", sql.String(255), nullable=False),

@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 import sqlalchemy as sql
 
-from warning.database import Tables
+from warning.database import NUMBER, Tables
 from warning.errors import InputError
 from warning.model import AlertEvent, Level
 from warning.people import acts
 from warning.people.interest import Interest
-from warning.people.tables import AT_ONCE, NUMBER
+from warning.people.tables import AT_ONCE
 from warning.proof import chain
 from warning.region import Contact, Zone
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from warning.database import NUMBER
 from warning.deployment import Deployment
 
 METADATA = sql.MetaData()
-NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
 EVERYWHERE = "*"  # the district of who is told of all
 _LOCK = 0x666C6F6F7065  # of PostgreSQL
 AT_ONCE = 500  # rows or names in one statement: below every database's limit of parameters

@@ -30,8 +30,9 @@ from sqlalchemy import (
     text,
 )
 
+from warning.database import NUMBER
+
 metadata = MetaData()
-NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 OPEN_CASES = ("readiness", "approval")
 ENDED_CASES = ("expired", "cancelled", "refused", "stopped")

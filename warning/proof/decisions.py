@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Approval, CallOff, Silence
-from warning.database import Tables
+from warning.database import NUMBER, Tables
 from warning.errors import Unavailable
 from warning.model import Alert, AlertEvent, Level
 from warning.proof import chain
@@ -51,7 +51,7 @@ _METADATA = sql.MetaData()
 _ACTS = sql.Table(
     "decisions",
     _METADATA,
-    sql.Column("id", sql.BigInteger().with_variant(sql.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
     sql.Column("kind", sql.String(20), nullable=False),
     sql.Column("by", sql.String(200), nullable=False),
     sql.Column("key", sql.String(20), nullable=False),  # id of the API key; "": by command
