@@ -206,6 +206,29 @@ def test_four_classes_and_names_with_spaces(tmp_path: Path) -> None:
     assert events == {"Action": 2, "Minor": 2, "Moderate": 2, "Major": 2}  # the gauge whose action level is its minor level counts in both
 
 
+def test_a_silent_station_is_judged_by_what_was_said_from_above(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "limits.csv").write_text(
+        "station,quantity,unit,minor,major\nUP,discharge,m3/s,900,1500\nLOW,discharge,m3/s,900,1500\n"
+    )
+    (tmp_path / "two" / "reaches.csv").write_text("upstream,downstream,travel_h\nUP,LOW,8\n")
+    flow = [100 * (4 + max(0, min(hour, 40 - hour))) for hour in range(40)]
+    lines = [f"UP,discharge,2026-07-{16 + hour // 24}T{hour % 24:02}:00:00Z,{value},m3/s" for hour, value in enumerate(flow)]
+    lines += [f"LOW,discharge,2026-07-{16 + (hour + 8) // 24}T{(hour + 8) % 24:02}:00:00Z,{value},m3/s" for hour, value in enumerate(flow)]
+    (tmp_path / "r.csv").write_text("\n".join(["station,parameter,time,value,unit", *lines]))
+    asked = ("hindcast", tmp_path / "two", "--readings", tmp_path / "r.csv", "--silent")
+    code, _, errors = command(*asked, "LOW", "--json", tmp_path / "a.json")
+    assert code == 0, errors
+    document = json.loads((tmp_path / "a.json").read_text())
+    leads = {one["station"]: one["lead_h"] for one in document["classes"]["HIGH"]["events"]}
+    assert document["silent"] == ["LOW"] and leads.keys() == {"UP", "LOW"}, "it is judged by the readings that nobody heard"
+    assert 3 <= leads["LOW"] <= 8, "from what passed above eight hours before, weakened on the way"
+    code, _, errors = command(*asked, "LOWER")
+    assert code == 78 and "--silent LOWER" in errors and "LOW, UP" in errors
+    code, _, errors = command(*asked, "LOW", "--silent", "UP")
+    assert code == 78 and "nothing is left" in errors
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -46,14 +46,18 @@ def hindcast(
     ] = None,
     within: Annotated[float, typer.Option("--within", min=1, max=240, help="hours before an event in which an alert counts for it")] = 24,
     pool: Annotated[list[Path] | None, typer.Option("--pool", help="JSON of another hindcast to pool the differences with; repeat")] = None,
+    silent: Annotated[
+        list[str] | None, typer.Option("--silent", help="a station that nobody hears: judge what is said of it from around it; repeat")
+    ] = None,
     json_file: Json = None,
 ) -> None:
     """Run the real pipeline over a history, in event order and without looking ahead, and judge its warnings and forecasts."""
     from warning import wiring_hindcast, wiring_logging
 
     wiring_logging.configure("hindcast", "ERROR")
+    left_out = leave_one_out.value if leave_one_out else None
     asked = wiring_hindcast.Asked(
-        region, readings, limits, model, leave_one_out.value if leave_one_out else None, official, round(within * 3600), tuple(pool or ())
+        region, readings, limits, model, left_out, official, round(within * 3600), tuple(pool or ()), tuple(silent or ())
     )
     with progress() as told:
         done = wiring_hindcast.hindcast(asked, told)

@@ -138,7 +138,8 @@ def beside(region: Region, readings: tuple[Reading, ...], zones: set[str]) -> tu
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a hindcast is asked for. ``within_s``: so long before an event an alert counts for it."""
+    """What a hindcast is asked for. ``within_s``: so long before an event an alert counts for it. ``silent``: stations whose readings
+    nobody hears; what was said of them, from what was read around them alone, is judged by these readings all the same."""
 
     region: str
     readings: Path
@@ -148,6 +149,7 @@ class Asked:
     official: Path | None = None
     within_s: int = 24 * 3600
     pool: tuple[Path, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +171,12 @@ def hindcast(asked: Asked, progress: Progress) -> Done:
     region = found.region
     warnings = official.read(asked.official, region) if asked.official else ()
     pooled = [pooling.read(path) for path in asked.pool]
-    listener = _said(asked, found, progress)
+    listener = _said(asked, replace(found, readings=_heard_by_us(asked, found)), progress)
     judged = assess(region, tracks(region, found.readings), listener.zones, found.made.equal, asked.within_s)
     compared = {each.level: official.compare(each, warnings, asked.within_s) for each in judged.classes} if warnings else {}
     about = {"readings": len(found.readings), "refused": found.refused, "files": asked.readings.name}
     about |= {"from_ms": found.readings[0].time_ms, "to_ms": found.readings[-1].time_ms, "leave_one_out": asked.leave_one_out}
+    about |= {"silent": list(asked.silent)}
     shown, document = tables(judged, compared), document_of(judged, compared, about)
     if pooled:
         together = pooling.together(judged, pooled)
@@ -182,6 +185,20 @@ def hindcast(asked: Asked, progress: Progress) -> Done:
     drawn = [summary.Table(each.title, each.columns, each.rows) for each in shown]
     document["raised"] = len(listener.raised)
     return Done(judged, warnings, compared, drawn, document, (*found.notes, *_seen(asked, region), *_raised(listener)), not listener.raised)
+
+
+def _heard_by_us(asked: Asked, found: History) -> tuple[Reading, ...]:
+    """The readings that the pipeline gets: all but those of silent stations."""
+    ids = {config_limits.word(station.id): station.id for station in found.region.stations}
+    silent = {ids.get(config_limits.word(name), "") for name in asked.silent}
+    if "" in silent:
+        unknown = next(name for name in asked.silent if config_limits.word(name) not in ids)
+        fix = f"a station's id, as {', '.join(sorted(ids.values())[:SHOWN])}"
+        raise ConfigError([Problem(f"--silent {unknown}", f"no station of {found.region.id}", fix)])
+    left = tuple(reading for reading in found.readings if reading.station not in silent)
+    if not left:
+        raise ConfigError([Problem("--silent", "with these silent nothing is left to decide upon", "leave a station that speaks")])
+    return left
 
 
 def _seen(asked: Asked, region: Region) -> tuple[str, ...]:
