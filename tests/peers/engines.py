@@ -16,7 +16,6 @@ ROOT = HERE.parent.parent
 CACHE = ROOT / ".services" / "peers"  # git ignores it
 PYTHON = CACHE / "venv" / "bin" / "python"
 JARS = CACHE / "java"
-MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
