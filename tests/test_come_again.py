@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import channel_world as world
+import pytest
 from dispatch_house import T0, H, House
 
+from warning.alerts.rules import Silence
 from warning.deployment import Deployment
 from warning.dispatch.returned import Returned
 from warning.model import EventKind, Level
@@ -123,6 +125,45 @@ async def test_what_was_declined_and_ran_out_is_told_by_the_renewal_that_is_rele
             one.returned = Returned(one.region, one.people, one.decisions, one.ledger, one.courier)
             await settle(one)
             assert heard(one) == after
+
+
+@pytest.mark.parametrize("ends", ["by itself", "early", "of one contact", "as a renewal holds"])
+async def test_what_a_silence_kept_from_going_goes_when_that_ends(tmp_path: Path, ends: str) -> None:
+    """A siren test, and then the water: a warning that holds still is not quietly missing."""
+    async with told(tmp_path) as one:
+        contact = "c1" if ends == "of one contact" else ""
+        wish = Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test", contact)
+        number = await one.authority.silence(wish)
+        await settle(one)
+        over_ms = one.now_ms + (H // 2 if ends == "as a renewal holds" else 20 * H)
+        await one.read(world.event(one.region, "A", sent_ms=one.now_ms, raised_ms=T0, expires_ms=over_ms))
+        await settle(one)
+        before = [("c2", 1, "HIGH")] if contact else []
+        assert heard(one) == before
+        if ends == "as a renewal holds":
+            one.now_ms += 25 * MINUTE
+            await one.read(world.event(one.region, "A", 2, EventKind.RENEW, sent_ms=one.now_ms, raised_ms=T0, previous=Level.HIGH))
+            await settle(one)
+        if ends == "early":
+            await one.authority.end_silence(number, "B. Shah", one.now_ms)
+        else:
+            one.now_ms = wish.until_ms
+        await settle(one)
+        revision = 2 if ends == "as a renewal holds" else 1
+        after = [("c1", revision, "HIGH"), ("c2", revision, "HIGH")]
+        assert heard(one) == after
+        one.returned = Returned(one.region, one.people, one.decisions, one.ledger, one.courier)  # the next dispatcher
+        await settle(one)
+        assert heard(one) == after
+        await one.authority.silence(replace(wish, contact="", from_ms=one.now_ms, until_ms=one.now_ms + H))
+        arrival = world.event(one.region, "A", 3, EventKind.ARRIVAL, sent_ms=one.now_ms, raised_ms=T0, previous=Level.HIGH)
+        await settle(one)
+        await one.read(arrival)
+        await settle(one)
+        assert heard(one) == after
+        one.now_ms += H
+        await settle(one)
+        assert heard(one) == sorted([*after, ("c1", 3, "HIGH"), ("c2", 3, "HIGH")])
 
 
 async def test_what_waits_for_its_plan_as_an_end_by_hand_runs_out_is_told_to_all(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from warning.proof.decisions import Resend
 
 SOME = 500
 NEVER_AGAIN = ("broadcast",)
-DECLINED = "declined"
 ENDS = {
     "overtaken": "contacts were told a newer revision",
     "expired": "it has run out",
@@ -72,6 +71,8 @@ async def meant(connection: AsyncConnection, wish: Resend, at: Stage) -> list[Ro
     query = query.where(_ended(), d.channel.notin_(NEVER_AGAIN))
     for column, value in ((d.contact, wish.contact), (d.channel, wish.channel)):
         query = query.where(column == value) if value else query
+    if wish.refused:
+        query = query.where(d.state == DeliveryState.REFUSED.value, d.reason == wish.refused)
     if wish.undelivered:
         reached = exists().where(
             other.c.alert == d.alert,
@@ -134,20 +135,20 @@ async def _over(connection: AsyncConnection, wish: Resend, now_ms: int, withheld
     return "overtaken" if row.newer else "expired" if row.expires_ms <= now_ms else ""
 
 
-async def declined(connection: AsyncConnection, now_ms: int) -> list[str]:
-    """Identifiers of what holds still and was refused to somebody because a person had declined it."""
+async def kept(connection: AsyncConnection, reason: str, now_ms: int) -> list[str]:
+    """Identifiers of what holds still and was refused to somebody for that reason."""
     d = t.deliveries.c
-    query = select(d.alert).distinct().where(d.state == DeliveryState.REFUSED.value, d.reason == DECLINED, d.expires_ms > now_ms)
+    query = select(d.alert).distinct().where(d.state == DeliveryState.REFUSED.value, d.reason == reason, d.expires_ms > now_ms)
     return list((await connection.execute(query.order_by(d.alert))).scalars())
 
 
-async def declined_before(connection: AsyncConnection, now_ms: int) -> list[tuple[str, int]]:
-    """(chain, the first revision) of what was refused to somebody because a person had declined it and has run out, while its chain still
-    holds by revisions of kinds that nobody hears of."""
+async def kept_before(connection: AsyncConnection, reason: str, now_ms: int) -> list[tuple[str, int]]:
+    """(chain, the first revision) of what was refused to somebody for that reason and has run out, while its chain still holds by
+    revisions of kinds that nobody hears of."""
     a, d, newer = t.alerts.c, t.deliveries.c, t.alerts.alias("newer")
     holds = select(a.chain).where(a.expires_ms > now_ms)
     later = exists().where(newer.c.chain == d.chain, newer.c.revision > d.revision, newer.c.kind.notin_(UNTOLD))
-    refused = (d.state == DeliveryState.REFUSED.value) & (d.reason == DECLINED) & (d.expires_ms <= now_ms)
+    refused = (d.state == DeliveryState.REFUSED.value) & (d.reason == reason) & (d.expires_ms <= now_ms)
     query = select(d.chain, func.min(d.revision).label("first")).where(d.chain.in_(holds), refused, ~later).group_by(d.chain)
     return [(row.chain, row.first) for row in await connection.execute(query)]
 

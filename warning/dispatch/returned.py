@@ -1,22 +1,19 @@
 """What was said by hand in a chain's place runs out: if the water is still above, the alert comes again, to whom it went and to who is new.
 
 What people were told by its newest revision goes again (``resent``); where contacts do not hear of revisions of that kind it is planned for
-them as if they did. Done when both are entered: killed in between, it is done again, and nobody hears twice.
-
-What a person declined and others released since goes to whom it was refused meanwhile, in the same way; where that has run out while a
-renewal holds, which nobody hears of else, they are told by that.
+them as if they did. Done when both are entered: killed in between, it is done again, and nobody hears twice. What other words of people
+kept from going: ``kept``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import Approval, CallOff, Decision, called_off, said_instead
-from warning.dispatch import resent
+from warning.alerts.rules import CallOff, Decision, called_off, said_instead
 from warning.dispatch.courier import Courier
+from warning.dispatch.kept import Kept
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.planner import DECODER, People
 from warning.model import Alert, AlertEvent
@@ -25,7 +22,7 @@ from warning.region import Region
 
 log = logging.getLogger(__name__)
 
-RULE, RELEASED = "rule:call_off_over", "rule:released_after_all"
+RULE = "rule:call_off_over"
 
 
 @dataclass
@@ -41,14 +38,13 @@ class Returned:
     def __post_init__(self) -> None:
         self.planner = self.courier.planner
         self._coming: dict[str, str] = {}  # what runs out -> what comes again
-        self._answers: tuple[Approval, ...] | None = None  # those that were looked at
-        self._renewed: dict[str, str] = {}  # what is to be entered when it is planned -> identifier
+        self._kept = Kept(self.people, self.decisions, self.ledger, self.planner)
 
     async def look(self, standing: Standing, now_ms: int) -> None:
         """Raises Unavailable, DBAPIError: it is done again. Before the log is read to its end nobody knows which revision is the newest."""
         if not self.courier.gate.is_set():
             return
-        await self._released(standing, now_ms)
+        await self._kept.look(standing, now_ms)
         ends = ((off, self._said(off, now_ms)) for off in standing.call_offs)
         over = [(off, said) for off, said in ends if said is not None and said.expires_ms <= now_ms and _once(said) not in standing.once]
         if not over:
@@ -71,47 +67,6 @@ class Returned:
     def _said(self, off: CallOff, now_ms: int) -> Alert | None:
         """What holds in its place, or did to its end: a later correction that nobody released is none."""
         return said_instead(off, self.region.alert, Decision(self.people.approvals, asked=self.people.asked), now_ms)
-
-    async def _released(self, standing: Standing, now_ms: int) -> None:
-        """Looks when people answered something, and at start."""
-        for once, identifier in list(self._renewed.items()):
-            if not self.planner.plans(chain := chain_of(identifier)):
-                await self.decisions.decide("released", RELEASED, now_ms, chain, {"once": once, "identifier": identifier}, once=once)
-                del self._renewed[once]
-        answers = self.people.approvals
-        if answers == self._answers:
-            return
-        async with self.ledger.reading() as connection:
-            refused, before = await resent.declined(connection, now_ms), dict(await resent.declined_before(connection, now_ms))
-        if before:
-            await self._by_renewal(before, standing, now_ms)
-        for identifier in refused:
-            event, chain = DECODER.decode(await self.ledger.alert(identifier)), chain_of(identifier)
-            if not self._approved(event, now_ms):
-                continue
-            last_ms = self._released_ms(chain)
-            what = {"identifier": identifier, "reason": "released after it had been declined", "undelivered": True}
-            await self.decisions.decide("resend", RELEASED, now_ms, chain, what, once=f"resend:released:{identifier}:{last_ms}")
-        self._answers = answers
-
-    async def _by_renewal(self, before: Mapping[str, int], standing: Standing, now_ms: int) -> None:
-        """``before``: chain -> the revision that was declined, and ran out."""
-        newest = {chain_of(event.alert.identifier): event for event in map(DECODER.decode, await self.ledger.in_force(now_ms))}
-        for chain, revision in before.items():
-            last = newest[chain]
-            if last.alert.kind.told or not last.alert.active or not self._approved(last, now_ms):
-                continue
-            once = f"released:{chain}.{revision}:{self._released_ms(chain)}"
-            if once not in standing.once and once not in self._renewed:
-                self.planner.comes_again(last, since=revision)
-                self._renewed[once] = last.alert.identifier
-                log.warning("%s was declined and is released: whoever did not hear of it is told", last.alert.identifier)
-
-    def _approved(self, event: AlertEvent, now_ms: int) -> bool:
-        return self.planner.may(event, None, now_ms, knows=True, stands_in=True).reason == "approved"
-
-    def _released_ms(self, chain: str) -> int:
-        return max(one.at_ms for one in self.people.approvals if one.chain == chain and one.granted)
 
     def _held_back(self, off: CallOff, until_ms: int, event: AlertEvent) -> bool:
         """Whether it is silent because of this alone: not where it rose above it, where nobody had let the correction out, or where

@@ -40,7 +40,7 @@ REPORTED = "reconciliation"
 RESENT = "resend"  # and the number of the decision: a person had it sent again
 AGAIN = frozenset({"accepted", "delivered", "failed", "unknown"})  # what may go again then
 STOPPED = "overtaken"  # and this, where nothing of its chain went in its stead: an end by hand stopped it, and has run out
-NOT_LONGER = frozenset({"called_off", "declined"})  # and what was refused for these: it has run out, or others have said yes
+NOT_LONGER = frozenset({"called_off", "declined", "silenced"})  # and what was refused for these: it has run out, or others have said yes
 CARRIED = "carried_over"  # from a ledger of before the chain: it begins as it stands
 
 LEGAL_PARTS: dict[str, frozenset[str]] = {

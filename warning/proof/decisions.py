@@ -81,7 +81,8 @@ class Act:
 class Resend:
     """A person's wish that a revision is sent again; ``id`` of its row. All that is named must be met, "" is anybody.
 
-    ``district``: contacts that name it; ``undelivered``: contacts that neither a receipt nor an answer came from.
+    ``district``: contacts that name it; ``undelivered``: contacts that neither a receipt nor an answer came from; ``refused``: only
+    what was refused for that reason.
     """
 
     id: int
@@ -91,6 +92,7 @@ class Resend:
     district: str = ""
     channel: str = ""
     undelivered: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,7 @@ def silence_of(act: Act) -> Silence:
 
 def resend_of(act: Act) -> Resend:
     what = act.what
-    wanted = {name: str(what.get(name, "")) for name in ("contact", "district", "channel")}
+    wanted = {name: str(what.get(name, "")) for name in ("contact", "district", "channel", "refused")}
     return Resend(act.id, str(what["identifier"]), act.by, **wanted, undelivered=bool(what.get("undelivered")))
 
 

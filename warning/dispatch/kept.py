@@ -1,0 +1,93 @@
+"""What a person's word kept from going goes when that word holds no longer: others released what he declined, or his silence has ended.
+
+It goes to whom it was refused for that, if it holds still and they were told nothing newer (``resent``, once for each such word); where it
+has run out while a renewal holds, which nobody hears of else, they are told by that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from warning.alerts.lifecycle import chain_of
+from warning.alerts.rules import Approval, Silence, audience_level
+from warning.dispatch import resent
+from warning.dispatch.ledger import Ledger
+from warning.dispatch.planner import DECODER, People, Planner
+from warning.model import AlertEvent
+from warning.proof.decisions import Decisions, Standing
+
+log = logging.getLogger(__name__)
+
+DECLINED, SILENCED = "declined", "silenced"  # ``rules.REASONS``
+RULES: Mapping[str, str] = {DECLINED: "rule:released_after_all", SILENCED: "rule:silence_over"}
+WORDS: Mapping[str, str] = {DECLINED: "released after it had been declined", SILENCED: "the silence has ended"}
+
+
+@dataclass
+class Kept:
+    """``look`` once a second, when the log is read to its end."""
+
+    people: People
+    decisions: Decisions
+    ledger: Ledger
+    planner: Planner
+    _answers: tuple[Approval, ...] | None = field(default=None, init=False)  # those that were looked at
+    _quiet: frozenset[Silence] | None = field(default=None, init=False)
+    _renewed: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)  # what is to be entered when it is planned
+
+    async def look(self, standing: Standing, now_ms: int) -> None:
+        """When people answered something, when a silence has ended, and at start. Raises Unavailable, DBAPIError: it is done again."""
+        for once, (reason, identifier) in list(self._renewed.items()):
+            if not self.planner.plans(chain := chain_of(identifier)):
+                await self.decisions.decide("released", RULES[reason], now_ms, chain, {"once": once, "identifier": identifier}, once=once)
+                del self._renewed[once]
+        answers, silences = self.people.approvals, self.people.silences
+        quiet = frozenset(one for one in silences if one.valid and one.from_ms <= now_ms < one.until_ms)
+        if answers != self._answers:
+            await self._again(DECLINED, quiet, standing, now_ms)
+        if self._quiet is None or self._quiet - quiet:
+            await self._again(SILENCED, quiet, standing, now_ms)
+        self._answers, self._quiet = answers, quiet
+
+    async def _again(self, reason: str, quiet: frozenset[Silence], standing: Standing, now_ms: int) -> None:
+        async with self.ledger.reading() as connection:
+            refused, before = await resent.kept(connection, reason, now_ms), dict(await resent.kept_before(connection, reason, now_ms))
+        for identifier in refused:
+            event, chain = DECODER.decode(await self.ledger.alert(identifier)), chain_of(identifier)
+            if self._free(reason, event, quiet, now_ms):
+                what = {"identifier": identifier, "reason": WORDS[reason], "refused": reason}
+                once = f"resend:{await self._word(reason, event, quiet)}:{identifier}"
+                await self.decisions.decide("resend", RULES[reason], now_ms, chain, what, once=once)
+        if not before:
+            return
+        newest = {chain_of(event.alert.identifier): event for event in map(DECODER.decode, await self.ledger.in_force(now_ms))}
+        for chain, revision in before.items():
+            last = newest[chain]
+            if last.alert.kind.told or not last.alert.active or not self._free(reason, last, quiet, now_ms):
+                continue
+            once = f"released:{await self._word(reason, last, quiet)}:{chain}.{revision}"
+            if once not in standing.once and once not in self._renewed:
+                self.planner.comes_again(last, since=revision)
+                self._renewed[once] = reason, last.alert.identifier
+                log.warning("%s: %s, and whoever did not hear of it is told", last.alert.identifier, WORDS[reason])
+
+    def _free(self, reason: str, event: AlertEvent, quiet: frozenset[Silence], now_ms: int) -> bool:
+        """Whether nobody's word keeps it from all any more. ``resending`` asks for each contact."""
+        verdict, alert = self.planner.may(event, None, now_ms, knows=True, stands_in=True), event.alert
+        if reason == DECLINED:
+            return verdict.reason == "approved"
+        still = any(not one.contact and one.zone == alert.zone and audience_level(alert) <= one.up_to for one in quiet)
+        return verdict.allowed and not still
+
+    async def _word(self, reason: str, event: AlertEvent, quiet: frozenset[Silence]) -> str:
+        """Names the word that lets it go, the same after a restart."""
+        if reason == DECLINED:
+            chain = chain_of(event.alert.identifier)
+            return f"declined:{max(one.at_ms for one in self.people.approvals if one.chain == chain and one.granted)}"
+        zone = event.alert.zone
+        last = await self.decisions.acts(kinds=("silence",), subject=zone, most=1)
+        left = sorted((one.contact, one.up_to.value, one.from_ms, one.until_ms) for one in quiet if one.zone == zone)
+        return f"silenced:{last[0].id if last else 0}:{hashlib.sha256(repr(left).encode()).hexdigest()[:8]}"
