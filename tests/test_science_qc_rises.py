@@ -134,3 +134,14 @@ def test_a_flood_that_rises_alone_along_a_line_is_said_and_counts_at_once(tmp_pa
     assert "neighbour" in {cause for cause, *_ in said}
     assert all(last == pytest.approx(level) for _, level, last in said)
     assert story.told()[0].startswith("raise")
+
+
+def test_what_shows_too_little_beside_its_twin_and_leaps_for_one_reading_waits_and_is_nothing(tmp_path: Path) -> None:
+    story = Story(region(tmp_path, "A,stage,m,B,0.2", "station,parameter,unit,twin,twin_within"))
+    for minute, level in ((0, 2.0), (10, 2.0), (20, 1.0), (30, 1.0), (40, 2.4), (50, 1.0), (60, 1.0)):
+        story.push("B", minute, 3.0 if minute > 10 else 2.0).tick(minute)
+        story.push("A", minute, level).tick(minute + 1)
+        assert story.series("last_v", "A") == 2.0
+    for minute, level in ((70, 2.4), (80, 2.5)):
+        story.push("B", minute, 3.0).push("A", minute, level).tick(minute + 1)
+    assert story.series("last_v", "A") == 2.5

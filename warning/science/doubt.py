@@ -79,7 +79,7 @@ class Course:
 
         ``usual``: what a spike departs by, as the series moves now. ``soft``: why others doubt it; ``low``: they say that it shows too
         little. Then it counts if it is above the last one, for there they agree with it, and else not, for nothing is cleared by it.
-        ``waits``: it is this reading that shows too much; it counts once the next confirms it, and so do all that follow at once.
+        ``waits``: this reading alone is in doubt; it counts once the next confirms it, and so do all that follow at once.
         ``flat``: it stands as the one before it; a rise in steps of less than ``within`` does not.
         """
         if flat and value - self.last[1] <= self.within:

@@ -20,7 +20,7 @@ _DATUM_SHIFT, _WRONG_UNIT = (tuple(Cause).index(cause) for cause in (Cause.DATUM
 @dataclass(slots=True)
 class Further:
     """Per reading (n): what a spike departs by, too long a standstill, code of the softest doubt, does it show too little; does it wait
-    until the next confirms it: by itself it shows too much. What a series shows over hours its readings have confirmed."""
+    until the next confirms it: this reading alone is in doubt. What a series shows over hours, its readings have confirmed."""
 
     usual: NDArray[np.float64]
     still: NDArray[np.bool_]
@@ -48,7 +48,7 @@ def further(
     said = suspicion(arrays, more.others, series[asked], now_s)
     past = follow(arrays, more.activity, series[asked], start[asked], count, time_s, value, said.moved)
     soft, low = per_reading(arrays, more.others, row, time_s, value)
-    waits = (soft > 0) & ~low
+    waits = soft > 0
     for place, (cause, too_low) in enumerate(zip(said.cause.tolist(), said.low.tolist(), strict=True)):
         if cause:
             span = slice(int(start[asked[place]]), int(end[asked[place]]) + 1)

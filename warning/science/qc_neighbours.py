@@ -1,7 +1,8 @@
 """What others say about a series: its twin sensor, its neighbours on the river, the rain above it, the season.
 
-QARTOD's climatology, multi-variate, attenuated signal and neighbour tests. All are SUSPECT at most, and a reading that departs upwards
-counts as soon as the next one confirms it: no flood is thrown away because it is unusual, dry or alone. Neighbours are taken as they stood
+QARTOD's climatology, multi-variate, attenuated signal and neighbour tests. All are SUSPECT at most, and no flood is thrown away because it
+is unusual, dry or alone: what a series shows over hours counts as far as it rises, and a single reading that its twin or the season
+contradicts as soon as the next one confirms it. Neighbours are taken as they stood
 at the tick before; where they have said nothing in the window, the test is not evaluated. S series, s of them asked about, n readings.
 """
 
