@@ -32,6 +32,7 @@ from cryptography.x509.oid import NameOID
 from warning.access_rights import Right, rights
 from warning.deployment import Deployment
 from warning.stream.broker import EmbeddedBroker, end_with_parent, free_port
+from warning.wiring_bench_broker import installed, one_broker, written
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
@@ -45,14 +46,6 @@ def absent(name: str, how: str) -> None:
     pytest.skip(words)
 
 
-def kafka_home() -> Path | None:
-    """Folder with ``libs/*.jar`` of Apache Kafka: WARNING_KAFKA_HOME, else .services/kafka in the checkout."""
-    for home in filter(None, (os.environ.get("WARNING_KAFKA_HOME"), ROOT / ".services" / "kafka")):
-        if any((Path(home) / "libs").glob("kafka_2.13-*.jar")) and shutil.which("java"):
-            return Path(home)
-    return None
-
-
 class ApacheKafka:
     """One KRaft broker on 127.0.0.1, with its own folder; ``kill`` and ``start`` again keep what it holds."""
 
@@ -61,12 +54,8 @@ class ApacheKafka:
         self.port, self.controller = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "log4j2.properties").write_text(
-            "rootLogger.level=WARN\nrootLogger.appenderRef.a.ref=A\nappender.a.type=Console\nappender.a.name=A\n"
-            "appender.a.layout.type=PatternLayout\nappender.a.layout.pattern=%d %p %c{1} %m%n\n"
-        )
         self.properties = folder / "server.properties"
-        self.properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings().items()))
+        written(folder, self._settings())
         self._run("kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(self.properties), *self._format())
 
     def _format(self) -> list[str]:
@@ -74,24 +63,7 @@ class ApacheKafka:
         return []
 
     def _settings(self) -> dict[str, object]:
-        return {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@{HOST}:{self.controller}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "log.dirs": self.folder / "data",
-            "auto.create.topics.enable": "false",
-            "offsets.topic.replication.factor": 1,
-            "offsets.topic.num.partitions": 4,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
-            "share.coordinator.state.topic.replication.factor": 1,
-            "share.coordinator.state.topic.min.isr": 1,
-            "group.initial.rebalance.delay.ms": 0,
+        return one_broker(self.folder, self.port, self.controller) | {
             "group.min.session.timeout.ms": 1000,
             "num.network.threads": 2,
             "num.io.threads": 4,
@@ -172,7 +144,7 @@ def embedded() -> Iterator[EmbeddedBroker]:
 
 
 def _home() -> Path:
-    home = kafka_home()
+    home = installed()
     if home is None:
         absent("Apache Kafka", "make services (Java 17 and Maven), or set WARNING_KAFKA_HOME to a folder with libs/*.jar")
         raise AssertionError  # absent() does not return

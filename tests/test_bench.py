@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from services import ROOT, absent, kafka_home
+from services import ROOT, absent
 
 from warning import config
 from warning.model import Reading, Tick
 from warning.stream.replay import LogRecord, replay_file
+from warning.wiring_bench_broker import installed as kafka_home
 from warning.wiring_bench_log import live
 from warning.wiring_bench_readings import START_MS, records
 from warning.wiring_bench_region import Size, made_up, write

@@ -44,6 +44,7 @@ from warning.stream.decisions import PIPELINE
 from warning.stream.kafka import KafkaLog
 from warning.stream.replay import log_with_ticks
 from warning.stream.state import Book, Frozen, note_of
+from warning.wiring_bench_broker import installed as kafka_home
 
 START_MS = 1_756_684_800_000
 
@@ -67,7 +68,7 @@ class OneOfEach(Fault):
 
 @pytest.mark.timeout(400)
 async def test_each_kind_of_process_killed_and_a_zombie() -> None:
-    home = services.kafka_home()
+    home = kafka_home()
     if home is None:
         services.absent("Apache Kafka", "make services (Java 17 and Maven), or set WARNING_KAFKA_HOME to a folder with libs/*.jar")
         raise AssertionError

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,10 +81,9 @@ async def broker(kafka: str = "") -> AsyncIterator[Broker]:
             yield Broker(embedded.bootstrap, True, f"the embedded broker, in memory: {why}")
 
 
-@asynccontextmanager
-async def _apache(home: Path, folder: Path) -> AsyncIterator[str]:
-    port, controller = free_port(), free_port()
-    settings = {
+def one_broker(folder: Path, port: int, controller: int) -> dict[str, object]:
+    """The properties of a broker that is alone and keeps its log in ``folder``."""
+    return {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{controller}",
@@ -103,11 +102,21 @@ async def _apache(home: Path, folder: Path) -> AsyncIterator[str]:
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
     }
+
+
+def written(folder: Path, settings: Mapping[str, object]) -> None:
+    """``server.properties``, and what its log is to be."""
     (folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     (folder / "log4j2.properties").write_text(
         "rootLogger.level=WARN\nrootLogger.appenderRef.a.ref=A\nappender.a.type=Console\nappender.a.name=A\n"
         "appender.a.layout.type=PatternLayout\nappender.a.layout.pattern=%d %p %c{1} %m%n\n"
     )
+
+
+@asynccontextmanager
+async def _apache(home: Path, folder: Path) -> AsyncIterator[str]:
+    port, controller = free_port(), free_port()
+    written(folder, one_broker(folder, port, controller))
     java = ["java", "-Xmx1g", "-Xms256m", f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", f"{home}/libs/*"]
     formatting = [*java, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(folder / "server.properties")]
     with (folder / "server.log").open("ab") as log:

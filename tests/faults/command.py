@@ -15,6 +15,8 @@ from pathlib import Path
 import channel_postgres
 import services
 
+from warning.wiring_bench_broker import installed as kafka_home
+
 from . import dispatching, results
 from .breaks_field import Field
 from .breaks_processes import Kill9
@@ -22,7 +24,6 @@ from .cluster import Brokers
 from .fault import Fault
 from .registry import FAULTS
 from .run import Plan, as_json, once
-from .world import kafka_home
 
 MOST_PER_S = 2500.0  # readings that a run pushes
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import channel_postgres
-import services
 
 from warning.deployment import Deployment
 from warning.ingest.keys import KeyStore
@@ -211,10 +210,6 @@ def deployed(folder: Path, database_url: str, cluster: Cluster, prefix: str) -> 
         sms_sender="FLOOD",
         rehearsal_url=f"http://127.0.0.1:{free_port()}/hook",
     )
-
-
-def kafka_home() -> Path | None:
-    return services.kafka_home()
 
 
 def is_root() -> bool:

@@ -23,10 +23,11 @@ from compare import compare
 from engines import Engine, engines, install
 from job import BEAT, Scores, records, scores
 from run import Failed, Figures, Place, run
-from services import ApacheKafka, kafka_home
+from services import ApacheKafka
 
 from warning.deployment import Deployment
 from warning.stream.topics import ensure_topics
+from warning.wiring_bench_broker import installed as kafka_home
 
 PREFIX = "replay-peers."
 OURS_AT_MOST = 1.1  # CPU s per million
