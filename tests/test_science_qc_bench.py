@@ -73,7 +73,8 @@ def test_the_flood_of_ditwah_as_received_and_with_faults_in_it() -> None:
     received, step, twin, unit = document["rows"]
     assert received["rises_failed"] == 0
     assert received["good_flagged"] <= 0.005
-    assert received["rises_waited"].keys() == {"rate_of_rise"} == received["behind"][0]["waited"].keys()
+    for rises in (received["rises_waited"], received["behind"][0]["waited"]):  # a step too fast to be believed before the next reading
+        assert rises.keys() == {"rate_of_rise"} and rises["rate_of_rise"] <= 0.01 * received["rise_readings"]
     assert step["left_out"] > 0 and step["detection"] >= 0.85
     assert (twin["detection"], twin["left_out"]) == (1.0, 0)
     assert unit["detection"] >= 0.9

@@ -1,5 +1,4 @@
-"""A rise that begins is never kept from being warned of: the real floods of Ditwah and Texas as received, and as if each gauge's wave were
-still upstream of it. Then the same as stories."""
+"""A rise that begins is never kept from being warned of: the flood of Ditwah as if each gauge's wave were still upstream of it; stories."""
 
 from __future__ import annotations
 
@@ -43,7 +42,7 @@ def read_each(known: Records, minutes: int, only: tuple[str, ...]) -> Records:
     return replace(known, series=dict(sorted(series.items())), near={name: known.near[name] for name in only})
 
 
-@pytest.mark.parametrize(("minutes", "hours"), [(5, 12.0), (15, 3.0), (15, 18.0), (60, 6.0), (60, 12.0), (60, 18.0)])
+@pytest.mark.parametrize(("minutes", "hours"), [(5, 12.0), (15, 3.0), (60, 6.0), (60, 18.0)])
 def test_a_gauge_whose_wave_is_still_upstream_is_heard_when_it_comes(
     ditwah: tuple[Records, dict[str, Limits]], minutes: int, hours: float
 ) -> None:
@@ -51,14 +50,6 @@ def test_a_gauge_whose_wave_is_still_upstream_is_heard_when_it_comes(
     found = qc_trial.behind(read_each(known, minutes, CHOKED_ONCE if minutes == 60 else CHOKED_ONCE[:1]), limits, hours)
     assert found.readings > 40
     assert not NEED_NOT_WAIT & found.waited.keys(), found
-
-
-def test_the_real_floods_as_received(ditwah: tuple[Records, dict[str, Limits]]) -> None:
-    """What waits is a step too fast to be believed before the next reading, and nothing else."""
-    found = qc_trial.as_received(*ditwah).rises
-    assert found.readings > 1000
-    assert found.waited.keys() <= {Cause.RATE_OF_RISE.value}
-    assert sum(found.waited.values()) <= 0.01 * found.readings
 
 
 # --- stories
@@ -84,9 +75,8 @@ def muted_then(tmp_path: Path, then: Callable[[float], float], every: int = 20) 
     return [one for one in said if one[0] > 0]
 
 
-@pytest.mark.parametrize("every", [5, 20])
-def test_what_is_called_attenuated_and_rises_counts_at_once_and_is_said(tmp_path: Path, every: int) -> None:
-    said = muted_then(tmp_path, lambda since: 0.06 * since, every)
+def test_what_is_called_attenuated_and_rises_counts_at_once_and_is_said(tmp_path: Path) -> None:
+    said = muted_then(tmp_path, lambda since: 0.06 * since)
     assert all(last >= level for _, level, _, last in said)  # none is higher than what counts
     assert "attenuated" in {cause for _, level, cause, last in said if last == level}
 
@@ -108,7 +98,7 @@ def test_a_slow_rise_in_steps_smaller_than_what_counts_as_a_change_is_no_standst
     folder = write_region(tmp_path)
     edit(folder, "series", "A,stage,m,-0.5,20,3,3,1.5,48,0", "A,stage,m,-0.5,20,3,3,1.5,3,0.02")
     story = Story(small(folder))
-    for reading in range(200):
+    for reading in range(120):
         story.push("A", reading * 5, 1.0 + 0.01 * reading).tick(reading * 5)
         assert 1.0 + 0.01 * reading - story.series("last_v", "A") <= 0.0201
     assert story.told()[0].startswith("raise")
