@@ -15,6 +15,7 @@ from warning.alerts.rules import Silence
 from warning.deployment import Deployment
 from warning.dispatch.returned import Returned
 from warning.model import EventKind, Level
+from warning.people.imports import CONFIG, merge
 
 MINUTE = 60_000
 
@@ -277,3 +278,24 @@ async def test_who_is_killed_as_a_chain_that_was_called_off_rises_tells_its_step
         finally:
             await next_one.stop()
             await one.start()
+
+
+async def test_what_is_released_at_night_goes_past_what_sleeps_until_morning(tmp_path: Path) -> None:
+    """The lower revision waits for the end of the contact's quiet hours, and stands before the higher one in his queue."""
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        minute = (one.now_ms // MINUTE + one.region.utc_offset_s // 60) % 1440
+        asleep = replace(one.contacts[0], quiet=((minute - 60) % 1440, (minute + 300) % 1440))
+        await merge(one.directory, [asleep], CONFIG, one.now_ms, by=CONFIG)
+        high = world.event(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=T0 + 1000, raised_ms=T0, previous=Level.LOW)
+        for event in (world.event(one.region, "A", 1, EventKind.RAISE, Level.LOW, sent_ms=T0, raised_ms=T0), high):
+            await one.read(event)
+            while not one.planner.idle:
+                await asyncio.sleep(0.002)
+        assert [row[:2] for row in heard(one)] == [("c2", 1)]
+        await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "A. Khan", one.now_ms)
+        await one.decided.refresh()
+        for _ in range(3):  # as each second, in whatever order
+            one.planner.look_again()
+            await one.courier.recheck()
+            await asyncio.sleep(0.3)
+        assert [row[:2] for row in heard(one)] == [("c1", 2), ("c2", 1), ("c2", 2)]

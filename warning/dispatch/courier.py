@@ -17,7 +17,7 @@ from warning.dispatch import retry
 from warning.dispatch.attempts import Answer, Claim, Claimed, Close, Entry
 from warning.dispatch.channel import Channel, Outcome, Sending
 from warning.dispatch.journal import Journal
-from warning.dispatch.lane import Lane, Queue, Work
+from warning.dispatch.lane import Key, Lane, Queue, Work
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.lookup import Lookup
 from warning.dispatch.planner import DECODER, Planner
@@ -68,7 +68,8 @@ class Courier:
         self.lanes: dict[str, Lane] = {}
         self.held: dict[int, Open] = {}
         self._owned: set[int] = set()  # every delivery that stands in a lane, is held, or is under way
-        self._dropped: set[int] = set()  # shared by the lanes' queues
+        self._dropped: set[int] = set()  # shared by the lanes' queues, and what is not due yet
+        self._later: dict[int, tuple[Queue, Key]] = {}
         self._running: list[asyncio.Task[None]] = []
         self._events: OrderedDict[str, AlertEvent] = OrderedDict()
         self._unsealed: dict[str, float] = {}  # of these the document goes out unsigned -> since when
@@ -85,7 +86,7 @@ class Courier:
         name = channel.lane(contact) if contact and channel else "nowhere"
         if name not in self.lanes:
             width, ready = (partial(channel.width, name), channel.ready) if channel and contact else (lambda: 1, _at_once)
-            lane = self.lanes[name] = Lane(name, width, self.prepare, ready, self.gate, self.wall_ms, Queue(self._dropped))
+            lane = self.lanes[name] = Lane(name, width, self.prepare, ready, self.gate, self.wall_ms, Queue(self._dropped, self._later))
             self._running.append(asyncio.create_task(lane.run(), name=f"lane {name}"))
         self.lanes[name].add(item, contact.districts[0] if contact and contact.districts else "", first=first)
 
@@ -102,6 +103,10 @@ class Courier:
         for number in ids:
             if self.held.pop(number, None) is None and number in self._owned:
                 self._dropped.add(number)
+        for number in ids:
+            if (found := self._later.pop(number, None)) is not None:
+                queue, key = found
+                queue.passed(key)
         self._owned.difference_update(ids)
 
     async def resync(self) -> None:

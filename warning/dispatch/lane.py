@@ -36,6 +36,8 @@ class Queue:
     """
 
     dropped: set[int] = field(default_factory=set)
+    later: dict[int, tuple[Queue, Key]] = field(default_factory=dict)  # what is not due yet, of all queues: see ``passed``
+    wake: Callable[[], None] = field(default=lambda: None)
     _lines: dict[Key, Open | deque[Open]] = field(default_factory=dict)  # a line of one, as nearly all are, needs no list
     _districts: dict[Key, str] = field(default_factory=dict)
     _busy: set[Key] = field(default_factory=set)
@@ -82,6 +84,7 @@ class Queue:
                 continue
             self._turn[band] = max(turn, self._turn.get(band, 0))
             self._busy.add(key)
+            self.later.pop(front.id, None)
             self._shift(key)
             return front
         self._turn.clear()  # nobody waits: what was, counts no more
@@ -102,6 +105,12 @@ class Queue:
         else:
             self._districts.pop(key, None)
 
+    def passed(self, key: Key) -> None:
+        """What stood at the front of that line until it is due will not go: what is behind it need not wait."""
+        if key not in self._busy:
+            self._schedule(key)
+            self.wake()
+
     def next_ms(self) -> int | None:
         """When the next one that is not due yet becomes due."""
         return self._later[0][0] if self._later else None
@@ -113,6 +122,7 @@ class Queue:
             if front.id not in self.dropped:
                 return front
             self.dropped.discard(front.id)
+            self.later.pop(front.id, None)
             self._shift(key)
         return None
 
@@ -128,6 +138,7 @@ class Queue:
         if front is None:
             return
         if front.next_attempt_ms:
+            self.later[front.id] = self, key
             heapq.heappush(self._later, (front.next_attempt_ms, next(self._order), key))
         else:
             self._enter(key)
@@ -165,6 +176,7 @@ class Lane:
 
     def __post_init__(self) -> None:
         self._wake = asyncio.Event()
+        self.queue.wake = self._wake.set
         self._under_way: set[asyncio.Task[None]] = set()
         self._going = 0  # deliveries that were taken and are not over
 
