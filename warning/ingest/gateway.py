@@ -15,6 +15,7 @@ from warning.deployment import Deployment
 from warning.errors import InputError
 from warning.ingest.formats import Formats, Item, item
 from warning.ingest.log import Log, Place, Record, TooLarge
+from warning.ingest.refused import Refused
 from warning.ingest.written import Records, Writer
 from warning.model import Rejected, to_json
 from warning.region import Region
@@ -42,16 +43,6 @@ class Part:
 
     source: bytes
     item: Item | InputError
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """One item that was not taken; ``index`` counts from 0 in the request."""
-
-    index: int
-    reason: str
-    field: str
-    detail: str
-    fix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +116,7 @@ class Gateway:
         errors, newest_ms = self._writer.write(items, sender.provider, sender.stations, now_ms, records)
         refused: list[Refused] = []
         for index, error in errors:
-            refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
+            refused.append(Refused.of(index, error))
             kept, one = rejected(source(index), error, sender.provider, now_ms), items[index]
             if whole and isinstance(one, Item):
                 kept = replace(kept, item=_said(one))

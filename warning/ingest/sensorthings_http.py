@@ -21,10 +21,11 @@ from aiohttp import hdrs, web
 from warning.errors import AuthError, InputError, Unavailable
 from warning.facts import DeviceHeard, Listener, Received, nobody
 from warning.ingest.formats import Item
-from warning.ingest.gateway import Gateway, Part, Refused, Sender, Taken
+from warning.ingest.gateway import Gateway, Part, Sender, Taken
 from warning.ingest.http import TooLong, body_of
 from warning.ingest.keys import Key, KeyStore
 from warning.ingest.rate import RATE_LIMITED, Limits
+from warning.ingest.refused import Refused
 from warning.ingest.sensorthings import Things, id_of
 from warning.ingest.sensorthings_entities import COLLECTIONS, Entities, NotFound
 

@@ -17,6 +17,7 @@ from warning.ingest.edge.outbox import Entry, NotTaken
 from warning.ingest.edge.reading import Heard, Readings
 from warning.ingest.edge.siren import Sounder
 from warning.ingest.edge.store import Store
+from warning.ingest.refused import Refused
 from warning.model import Level, Parameter
 from warning.site import Sensor, Site
 
@@ -34,16 +35,6 @@ class Local:
 
     name: str
     stations: frozenset[str] = frozenset()
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """One item that was not taken; ``index`` counts from 0 in the message."""
-
-    index: int
-    reason: str
-    field: str
-    detail: str
-    fix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +142,7 @@ class Node:
             try:
                 heard.append(read(text, now))
             except InputError as error:
-                refused.append(Refused(index, error.reason, error.field, str(error), error.fix))
+                refused.append(Refused.of(index, error))
                 kept.append(_not_taken(bytes(text), error, sender))
                 self.seeing.refused[error.reason] += 1
         rose = before is None and self._judge(heard, now)
