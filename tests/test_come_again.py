@@ -16,6 +16,7 @@ from warning.deployment import Deployment
 from warning.dispatch.returned import Returned
 from warning.model import EventKind, Level
 from warning.people.imports import CONFIG, merge
+from warning.region import Contact
 
 MINUTE = 60_000
 
@@ -280,12 +281,35 @@ async def test_who_is_killed_as_a_chain_that_was_called_off_rises_tells_its_step
             await one.start()
 
 
+def asleep(one: House, until_ms: int) -> Contact:
+    """The first contact, whose quiet hours began an hour ago."""
+    minutes = [(ms // MINUTE + one.region.utc_offset_s // 60) % 1440 for ms in (one.now_ms - H, until_ms)]
+    return replace(one.contacts[0], quiet=(minutes[0], minutes[1]))
+
+
+async def test_what_is_released_at_night_wakes_nobody_whom_it_may_not_wake(tmp_path: Path) -> None:
+    async with told(tmp_path, level=Level.HIGH) as one:
+        morning_ms = one.now_ms // MINUTE * MINUTE + 5 * H
+        await merge(one.directory, [asleep(one, morning_ms)], CONFIG, one.now_ms, by=CONFIG)
+        event = world.event(one.region, "A", 1, EventKind.RAISE, Level.HIGH, sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        while not one.planner.idle:
+            await asyncio.sleep(0.002)
+        await one.authority.approve(event.alert.identifier, Level.HIGH, "A. Khan", one.now_ms)
+        await one.decided.refresh()
+        for now_ms, expected in ((one.now_ms, ["c2"]), (morning_ms - 1000, ["c2"]), (morning_ms, ["c1", "c2"])):
+            one.now_ms = now_ms
+            await one.courier.recheck()
+            for lane in one.courier.lanes.values():
+                lane._wake.set()
+            await asyncio.sleep(0.2)
+            assert [row[0] for row in heard(one)] == expected
+
+
 async def test_what_is_released_at_night_goes_past_what_sleeps_until_morning(tmp_path: Path) -> None:
     """The lower revision waits for the end of the contact's quiet hours, and stands before the higher one in his queue."""
     async with told(tmp_path, level=Level.VERY_HIGH) as one:
-        minute = (one.now_ms // MINUTE + one.region.utc_offset_s // 60) % 1440
-        asleep = replace(one.contacts[0], quiet=((minute - 60) % 1440, (minute + 300) % 1440))
-        await merge(one.directory, [asleep], CONFIG, one.now_ms, by=CONFIG)
+        await merge(one.directory, [asleep(one, one.now_ms + 5 * H)], CONFIG, one.now_ms, by=CONFIG)
         high = world.event(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=T0 + 1000, raised_ms=T0, previous=Level.LOW)
         for event in (world.event(one.region, "A", 1, EventKind.RAISE, Level.LOW, sent_ms=T0, raised_ms=T0), high):
             await one.read(event)

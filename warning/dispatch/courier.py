@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from warning.alerts.languages import told_in
+from warning.alerts.quiet import quiet_until
 from warning.alerts.rules import HELD
 from warning.dispatch import retry
 from warning.dispatch.attempts import Answer, Claim, Claimed, Close, Entry
+from warning.dispatch.audience import MACHINES
 from warning.dispatch.channel import Channel, Outcome, Sending
 from warning.dispatch.journal import Journal
 from warning.dispatch.lane import Key, Lane, Queue, Work
@@ -140,8 +142,16 @@ class Courier:
             some = [item for item in held[first : first + SOME] if item.id in self.held]
             contacts = await self.contacts.many({item.contact for item in some})
             for item in some:
+                contact = contacts.get(item.contact)
+                asleep_ms = self._asleep_ms(item, await self._event(item.alert), contact) if contact else 0
                 if self.held.pop(item.id, None):
-                    self.route(replace(item, next_attempt_ms=0), contacts.get(item.contact))
+                    self.route(replace(item, next_attempt_ms=asleep_ms), contact)
+
+    def _asleep_ms(self, item: Open, event: AlertEvent, contact: Contact) -> int:
+        """When the quiet hours end that a release does not break either; 0: now. In memory alone: the next dispatcher finds it held."""
+        if self.replay or item.channel in MACHINES:
+            return 0
+        return quiet_until(contact, event.alert, self.planner.region, self.wall_ms()) or 0
 
     async def finish(self, within_s: float) -> int:
         """Takes nothing new and waits for what is under way. Returns how many were cut off."""
