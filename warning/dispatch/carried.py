@@ -69,12 +69,14 @@ def _version(connection: Connection) -> int:
 
 
 def _index(connection: Connection) -> None:
-    """The one by chain named no contact once: what is asked for each contact of a chain would read all of them."""
-    [wanted] = [one for one in t.deliveries.indexes if one.name == "deliveries_chain"]
-    for there in inspect(connection).get_indexes(t.deliveries.name):
-        if there["name"] == wanted.name and there["column_names"] != wanted.columns.keys():
-            wanted.drop(connection)
-            wanted.create(connection)
+    """Those that are missing, or name other columns: the one by chain named no contact once, and what is asked for each contact of a chain
+    would read all of them."""
+    for table in (t.alerts, t.deliveries):
+        there = {str(one["name"]): one["column_names"] for one in inspect(connection).get_indexes(table.name)}
+        for wanted in table.indexes:
+            if there.get(str(wanted.name)) != wanted.columns.keys():
+                wanted.drop(connection, checkfirst=True)
+                wanted.create(connection)
 
 
 def _columns(connection: Connection, new: Sequence[Column[Any]]) -> None:

@@ -70,6 +70,15 @@ async def candidates(
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def before(connection: AsyncConnection, now_ms: int) -> int | None:
+    """The number below the first delivery of what holds now: all that ever was told is many, and stands in the order of its numbers.
+    None: nothing holds."""
+    c, a = t.deliveries.c, t.alerts.c
+    first = select(func.min(c.id)).where(c.alert.in_(select(a.identifier).where(a.expires_ms > now_ms, a.kind.notin_(OVER))))
+    found = (await connection.execute(first)).scalar_one()
+    return None if found is None else int(found) - 1
+
+
 async def others(
     connection: AsyncConnection, alert: str, contacts: Collection[str], answered: Collection[str], over: Over
 ) -> tuple[Others, dict[str, set[str]]]:

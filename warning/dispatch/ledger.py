@@ -231,7 +231,8 @@ class Ledger:
     async def unanswered(self, now_ms: int, after_ms: int, long_ms: int, most: int, after_id: int) -> list[Row]:
         """See ``escalated.candidates``."""
         async with self._reads.connect() as connection:
-            return await escalated.candidates(connection, now_ms, after_ms, long_ms, most, after_id, self.withheld())
+            first = after_id or await escalated.before(connection, now_ms)
+            return [] if first is None else await escalated.candidates(connection, now_ms, after_ms, long_ms, most, first, self.withheld())
 
     async def out_since(self, alert: str) -> int:
         """When the first delivery of an alert was planned, ms; 0: none was."""

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
-from sqlalchemy import Select, delete, exists, insert, select
+from sqlalchemy import Select, delete, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.dispatch import tables as t
@@ -77,12 +77,17 @@ def _candidates(now_ms: int, withheld: frozenset[str]) -> Select[tuple[bytes, bo
     later = exists().where(newer.c.chain == a.chain, newer.c.revision > a.revision, newer.c.kind.notin_(UNTOLD))
     its = exists().where(d.chain == a.chain, d.revision >= a.revision, ~d.contact.startswith(SUBSCRIBED, autoescape=True))
     query = select(a.value, its.correlate(t.alerts).label("tried"))
-    holds = exists().where(newer.c.chain == a.chain, newer.c.revision >= a.revision, newer.c.expires_ms > now_ms)  # it, or what renews it
+    chain = newer.c.chain.concat("")  # else SQLite goes through all chains, in the order of their index, to group them
+    alive = (
+        select(chain.label("chain"), func.max(newer.c.revision).label("upto")).where(newer.c.expires_ms > now_ms).group_by(chain).subquery()
+    )
+    query = query.join(alive, (alive.c.chain == a.chain) & (a.revision <= alive.c.upto))  # it, or what renews it, holds
     over = exists().where(newer.c.chain == a.chain, newer.c.revision > a.revision, newer.c.kind.in_(OVER))
-    query = query.where(holds, ~over, a.kind.notin_((*UNTOLD, *OVER)), a.identifier.notin_(withheld))
+    query = query.where(~over, a.kind.notin_((*UNTOLD, *OVER)), a.identifier.notin_(withheld))
     query = query.where(~later.where(newer.c.identifier.notin_(withheld)), ~exists().where(t.plans.c.chain == a.chain))
     query = query.where(~its.where(d.state.notin_(GIVEN_UP)).correlate(t.alerts))
-    return query.where(~its.where(d.state == DeliveryState.REFUSED.value, d.reason.in_(MEANT)).correlate(t.alerts))
+    refused = d.state.in_((DeliveryState.REFUSED.value, ""))  # by its chain: for one state SQLite goes through all refusals there ever were
+    return query.where(~its.where(refused, d.reason.in_(MEANT)).correlate(t.alerts))
 
 
 async def _enter(connection: AsyncConnection, found: frozenset[str], now_ms: int) -> None:
