@@ -13,7 +13,6 @@ import pytest
 import pytest_asyncio
 import services
 
-from warning.operate.registry import _METADATA, Registry
 from warning.region import Region
 from warning.stream.broker import EmbeddedBroker
 
@@ -115,8 +114,10 @@ def registry_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture
-async def registry(registry_server: str, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
-    """An empty registry of devices and sensors, on each of the two databases."""
+async def registry(registry_server: str, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """An empty registry of devices and sensors, on each of the two databases: a ``warning.operate.registry.Registry``."""
+    from warning.operate.registry import _METADATA, Registry
+
     found = Registry(f"{registry_server}/{request.node.name[:20]}.db" if registry_server.startswith("sqlite") else registry_server)
     yield found
     async with found._tables._engine.begin() as connection:
