@@ -16,6 +16,7 @@ from readers_desk import Log
 from warning import config
 from warning.deployment import Deployment
 from warning.errors import InputError, Unavailable
+from warning.facts import Fact
 from warning.ingest import kannel_held
 from warning.ingest.gateway import Gateway
 from warning.ingest.kannel_held import KIND, QUIET_MS, Held
@@ -23,6 +24,7 @@ from warning.ingest.kannel_in import KannelIn
 from warning.ingest.keys import KeyStore
 from warning.ingest.reader_memory import Memory
 from warning.model import Rejected
+from warning.people.told import KannelHeld, KannelLater
 
 ONE = {"from": "+99910000101", "text": "Ø³Ú©Ú¾Ø± 54.2", "charset": "UTF-8", "time": "1756800000"}
 OTHER = ONE | {"text": "Alder 9.5 ft"}
@@ -69,6 +71,25 @@ async def test_it_is_taken_once_when_kannel_is_silent_and_not_before(desk: Desk)
     await desk.held.forget(ONE)
     desk.now_ms += 2 * QUIET_MS
     assert await desk.sweep() == 0 == await desk.memory.count(KIND)
+
+
+async def test_whoever_listens_hears_what_waits_and_what_became_of_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = list[Fact]()
+    desk.held._listen = facts.append
+    for _ in range(2):  # Kannel asks every ten seconds
+        assert await desk.held.keep(ONE)
+    monkeypatch.setattr(kannel_held, "MOST", 1)
+    assert not await desk.held.keep(OTHER)
+    assert facts == [KannelLater("held"), KannelLater("kannel_alone")]
+    await desk.held.tell()
+    desk.now_ms += 2 * QUIET_MS
+    desk.held.sweep_s = 0.01
+    looking = asyncio.create_task(desk.held.run(desk.take))
+    async with asyncio.timeout(20):
+        while facts[-1] != KannelHeld(0):
+            await asyncio.sleep(0.01)
+    looking.cancel()
+    assert facts[2:5] == [KannelHeld(1), KannelLater("taken_late"), KannelHeld(0)]
 
 
 async def test_it_is_of_when_it_came_first_however_often_kannel_asks(desk: Desk) -> None:

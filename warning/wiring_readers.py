@@ -50,7 +50,7 @@ async def readers(
     memory = Memory(deployment.database)
     stack.push_async_callback(memory.close)
     sms = SmsIn(region, known, gateway, memory, clock, listen, _two_way(stack, region, deployment, memory, listen))
-    kannel = KannelIn(sms, gateway, keys, Held(memory, gateway, clock), listen, limits)
+    kannel = KannelIn(sms, gateway, keys, Held(memory, gateway, clock, listen), listen, limits)
     add_routes(kannel.routes())
     _running(stack, kannel.run(), "sms that kannel forgot")
     add_routes(Form(region, known, gateway, keys, deployment.directory / "photos", listen, limits).routes())

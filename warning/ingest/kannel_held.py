@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlencode
 
 from warning.errors import InputError, Unavailable
+from warning.facts import Listener, nobody
 from warning.ingest.gateway import Gateway, Sender
 from warning.ingest.reader_memory import Memory
+from warning.people.told import KannelHeld, KannelLater
 
 KIND = "kannel"
 QUIET_MS = 300_000  # not asked again for so long: Kannel has forgotten it
@@ -34,8 +36,8 @@ Take = Callable[[dict[str, str], int], Awaitable[object]]  # a query, and when i
 class Held:
     """``keep`` what could not be taken, ``forget`` it once it was; ``run`` takes what Kannel does not bring again by ``take``."""
 
-    def __init__(self, memory: Memory, gateway: Gateway, clock: Callable[[], int]) -> None:
-        self._memory, self._gateway, self._clock = memory, gateway, clock
+    def __init__(self, memory: Memory, gateway: Gateway, clock: Callable[[], int], listen: Listener = nobody) -> None:
+        self._memory, self._gateway, self._clock, self._listen = memory, gateway, clock, listen
         self.sweep_s, self.quiet_ms = _SWEEP_S, QUIET_MS
 
     async def keep(self, query: Query) -> bool:
@@ -47,13 +49,17 @@ class Held:
                 return True
             if before is None and await self._memory.count(KIND) >= MOST:
                 _log.warning("%d messages of phones wait for the log; further ones stay with Kannel", MOST)
+                self._listen(KannelLater("kannel_alone"))
                 return False
             came_ms = before[1].get(_CAME, before[0]) if before else now_ms
             await self._memory.put(KIND, name, now_ms, {**query, _CAME: came_ms}, durable=True)
         except Unavailable as error:
             self._memory.drop(KIND, name)
             _log.warning("a message of a phone stays with Kannel alone: %s", error)
+            self._listen(KannelLater("kannel_alone"))
             return False
+        if before is None:
+            self._listen(KannelLater("held"))
         return True
 
     async def since(self, query: Query) -> int | None:
@@ -82,6 +88,14 @@ class Held:
                 _log.info("messages of phones wait: %s", error)
             except Exception:  # what nobody foresaw in one of them must not end the looking: readings wait here
                 _log.exception("messages of phones wait")
+            await self.tell()
+
+    async def tell(self) -> None:
+        """How many are held now, to whoever listens; nothing where SQL cannot say so."""
+        try:
+            self._listen(KannelHeld(await self._memory.count(KIND)))
+        except Unavailable as error:
+            _log.info("how many messages of phones wait is not known: %s", error)
 
     async def sweep(self, take: Take) -> int:
         """How many were taken, or refused and kept. Raises Unavailable."""
@@ -90,6 +104,7 @@ class Held:
             for name, query in rows:
                 await self._taken(query, query.pop(_CAME, self._clock() - self.quiet_ms), take)
                 await self._memory.forget(KIND, name)
+                self._listen(KannelLater("taken_late"))
                 count += 1
         return count
 

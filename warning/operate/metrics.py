@@ -22,7 +22,7 @@ from warning.operate.shown import Shown
 from warning.operate.sources import SourceMetrics
 from warning.operate.trust import CashMetrics, CodeMetrics, ReportMetrics, SealMetrics
 from warning.operate.verified import VerifiedMetrics
-from warning.people.told import JOINS, TEXTED, OperatorTexted, Reconciled, SmsJoin
+from warning.people.told import HELD, JOINS, TEXTED, KannelHeld, KannelLater, OperatorTexted, Reconciled, SmsJoin
 from warning.people.unreached import STEPS, UNREACHABLE
 from warning.region import Region
 
@@ -122,6 +122,10 @@ class Metrics:
         )
         heard = self._make(Counter, "devices_heard_total", "Times that a device spoke, by its way in", ("way",), WAYS)
         self._told[facts.DeviceHeard] = lambda fact: heard.labels(fact.way).inc()
+        held = self._make(Gauge, "kannel_held_messages", "Messages of phones that Kannel was told to bring later, in SQL now")
+        self._told[KannelHeld] = lambda fact: held.set(fact.messages)
+        later = self._make(Counter, "kannel_later_messages_total", "Messages of phones that could not be taken at once", ("outcome",), HELD)
+        self._told[KannelLater] = lambda fact: later.labels(fact.outcome).inc(fact.messages)
         joins = self._make(Counter, "sms_joins_total", "JOINs by SMS, by what became of them", ("outcome",), JOINS)
         self._told[SmsJoin] = lambda fact: joins.labels(fact.outcome).inc()
         self._told[facts.EdgeReported] = EdgeMetrics(self._registry).reported

@@ -33,6 +33,25 @@ class Reconciled(Fact):
     error: str = ""
 
 
+HELD = ("held", "kannel_alone", "taken_late")
+
+
+@dataclass(frozen=True, slots=True)
+class KannelHeld(Fact):
+    """Messages of phones that could not be taken and that SQL holds now, of all gateways."""
+
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class KannelLater(Fact):
+    """What became of messages that Kannel was told to bring later; ``outcome``: one of ``HELD``. ``kannel_alone``: SQL did not take one;
+    ``taken_late``: Kannel did not bring it again, so its phone has no answer."""
+
+    outcome: str
+    messages: int = 1
+
+
 TEXTED = ("sent", "failed", "kept_back")
 
 
