@@ -182,6 +182,10 @@ async def test_a_closed_way_holds_no_mail_up_and_counts_as_none(tmp_path: Path, 
     assert hooks == ["n1"] and len(centre.sent) == 1, "each way once"
     await told(posts, DUTY, "n2", body("report.differs"))
     assert hooks == ["n1", "n2"] and len(centre.sent) == 1, "nobody is woken for a report"
+    made._kept_back.clear()
+    for _ in range(3):  # as for another way that is closed
+        assert (await posts.post(DUTY, "n3", body())).state is DeliveryState.DELIVERED
+    assert hooks[2:] == ["n3"] and made._kept_back == {"c1": 1}, "what was kept back once is not kept back again"
     await posts.close()
 
 

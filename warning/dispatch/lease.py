@@ -136,7 +136,7 @@ class Lease:
         if free and moved:  # its holder lives, and lost nothing but a session
             await self._lock.release()
             seen.lock_from = now + LEFT_S
-        return HUNG if still_s > self.hung_s and beat != NOBODY else ""
+        return HUNG if still_s > self.hung_s else ""
 
     async def _beats(self) -> int:
         async with self._own.execution_options(**{READS: True}).connect() as connection:  # else SQLite's one writer waits for who asks

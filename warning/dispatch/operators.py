@@ -25,7 +25,7 @@ from warning.routes import MailRoute, Routes
 log = logging.getLogger(__name__)
 
 RETRIES_S = (0.0, 5.0, 60.0)
-MOST_KEPT = 10_000  # (identifier, way) that took it: a retry for the other way is no second mail
+MOST_KEPT = 10_000  # (identifier, way) that took it, or never will: a retry for the other way is no second mail
 SUBJECTS = {
     "approval.waiting": "A warning waits for your release",
     "approval.unanswered": "Nobody released a warning in time",
@@ -51,7 +51,7 @@ class OperatorPosts:
     def __init__(self, webhooks: Posts, relays: Sequence[MailRoute], region: Region, texts: OperatorTexts | None = None) -> None:
         self._webhooks, self._region, self._relays = webhooks, region, [Relay(route) for route in relays]
         self._texts, self.by_phone = texts, texts is not None
-        self._took: dict[tuple[str, str], None] = {}
+        self._done: dict[tuple[str, str], Outcome] = {}
         self._started = False
 
     def reaches(self, contact: Contact) -> bool:
@@ -79,17 +79,17 @@ class OperatorPosts:
         return ways
 
     async def _by(self, way: str, post: Post, contact: Contact, identifier: str, body: str) -> Outcome:
-        if (identifier, way) in self._took:
-            return Outcome(DeliveryState.DELIVERED, "")
+        if (done := self._done.get((identifier, way))) is not None:
+            return done
         outcome = await post(contact, identifier, body)
-        if outcome.state in (DeliveryState.DELIVERED, DeliveryState.ACCEPTED):
-            self._keep(identifier, way)
+        if outcome.state in (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.FAILED):
+            self._keep(identifier, way, outcome if outcome.state is DeliveryState.FAILED else Outcome(DeliveryState.DELIVERED, ""))
         return outcome
 
-    def _keep(self, identifier: str, way: str) -> None:
-        self._took[identifier, way] = None
-        if len(self._took) > MOST_KEPT:
-            del self._took[next(iter(self._took))]
+    def _keep(self, identifier: str, way: str, outcome: Outcome) -> None:
+        self._done[identifier, way] = outcome
+        if len(self._done) > MOST_KEPT:
+            del self._done[next(iter(self._done))]
 
     async def _mail(self, contact: Contact, identifier: str, body: str) -> Outcome:
         if not self._started:

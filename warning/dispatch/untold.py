@@ -55,9 +55,9 @@ class Untold:
             if identifier not in self._said:
                 log.critical("%s (%s): NOBODY is told of it", identifier, event.alert.level.value)
         self._said = set(found)
+        self.listen(AlertsUntold(len(found)))
         if self.tell is not None:
             await self.tell(list(found.values()))
-        self.listen(AlertsUntold(len(found)))
         return frozenset(found)
 
     def _public(self, event: AlertEvent, now_ms: int) -> bool:
