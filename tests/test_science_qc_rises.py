@@ -135,3 +135,12 @@ def test_what_shows_too_little_beside_its_twin_and_leaps_for_one_reading_waits_a
     for minute, level in ((70, 2.4), (80, 2.5)):
         story.push("B", minute, 3.0).push("A", minute, level).tick(minute + 1)
     assert story.series("last_v", "A") == 2.5
+
+
+def test_what_comes_late_from_within_a_doubt_clears_nothing_and_a_rise_counts(tmp_path: Path) -> None:
+    story = Story(region(tmp_path, "A,stage,m,B,0.2", "station,parameter,unit,twin,twin_within"))
+    for minute, level in ((0, 2.0), (10, 2.0), (20, 1.0), (40, 1.0)):
+        story.push("B", minute, 2.0).push("A", minute, level).tick(minute + 1)
+    for minute, level, last in ((30, 1.1, 2.0), (35, 2.1, 2.1)):
+        assert story.push("A", minute, level).tick(60).flags == {("NOT_EVALUATED", "none"): 1}
+        assert story.series("last_v", "A") == last

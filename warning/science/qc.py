@@ -102,8 +102,9 @@ def examine(
     late |= ~in_order
     found.fresh, found.fresh_value = index, values
     current = ~late
-    accepted = [(rows[late], times[late], values[late])]
     found.flag[index[late]] = NOT_EVALUATED
+    late &= ~_after_what_counts(arrays, rows, times, values)
+    accepted = [(rows[late], times[late], values[late])]
     accepted += _in_order(found, arrays, limits, rows[current], times[current], values[current], index[current], now_s)
     _late(found, arrays, rows[late], times[late], values[late])
     rows, times, values = (np.concatenate(part) for part in zip(*accepted, strict=True))
@@ -111,6 +112,13 @@ def examine(
     found.row, found.time_s, found.value = rows[order], times[order], values[order]
     _heard(found, arrays, now_s)
     return found
+
+
+def _after_what_counts(arrays: Arrays, row: NDArray[np.intp], time_s: Ints, value: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Late readings (n) of between the newest that counts and one that did not, and lower: that doubt holds for them too, so that none
+    clears what the doubted one may not. Where one waits for the next, nothing is decided yet."""
+    between = (time_s > arrays["last_t"][row]) & (time_s < arrays["seen_t"][row]) & (arrays["pending_t"][row] == 0)
+    return np.asarray(between & (arrays["last_t"][row] > 0) & (value < arrays["last_v"][row]))
 
 
 def _static(
