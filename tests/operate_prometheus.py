@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pytest_httpserver import HTTPServer
 from services import absent, free_port
+from werkzeug import Request, Response
 
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
@@ -136,6 +139,20 @@ def start_alertmanager(webhook: str) -> Iterator[str]:
         ]
         with _running(command, f"http://{address}/-/ready", Path(folder)):
             yield address
+
+
+def fired(httpserver: HTTPServer) -> dict[str, set[str]]:
+    """path -> ``alarm:job`` of all that Alertmanager posts there from now on."""
+    posted: dict[str, set[str]] = {}
+
+    def take(request: Request) -> Response:
+        for alert in request.get_json()["alerts"]:
+            if alert["status"] == "firing":
+                posted.setdefault(request.path, set()).add(alert["labels"]["alertname"] + ":" + alert["labels"].get("job", ""))
+        return Response("")
+
+    httpserver.expect_request(re.compile(".*")).respond_with_handler(take)
+    return posted
 
 
 @contextmanager

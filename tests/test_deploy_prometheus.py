@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from operate_prometheus import HOW, ROOT, RULES, panel_queries, scaled_rules, start_alertmanager, start_prometheus, wait_for
+from operate_prometheus import HOW, ROOT, RULES, fired, panel_queries, scaled_rules, start_alertmanager, start_prometheus, wait_for
 from prometheus_client import CollectorRegistry
 from pytest_httpserver import HTTPServer
 from services import absent, free_port, listening
-from werkzeug import Request, Response
 
 from warning import config
 from warning.deployment import Deployment
@@ -127,15 +126,7 @@ def test_every_panel_has_data_from_a_process_that_was_scraped() -> None:
 
 
 def test_the_dead_man_alarm_fires_when_the_process_is_killed(httpserver: HTTPServer, tmp_path: Path) -> None:
-    posted: dict[str, set[str]] = {}
-
-    def take(request: Request) -> Response:
-        for alert in request.get_json()["alerts"]:
-            if alert["status"] == "firing":
-                posted.setdefault(request.path, set()).add(alert["labels"]["alertname"] + ":" + alert["labels"].get("job", ""))
-        return Response("")
-
-    httpserver.expect_request(re.compile(".*")).respond_with_handler(take)
+    posted = fired(httpserver)
     with (
         process_of_ours() as (worker, at_worker),
         process_of_ours() as (_, at_dispatch),

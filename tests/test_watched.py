@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import secrets
 import signal
 import subprocess
@@ -17,9 +16,8 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-from operate_prometheus import panel_queries, scaled_rules, start_alertmanager, start_prometheus, wait_for
+from operate_prometheus import fired, panel_queries, scaled_rules, start_alertmanager, start_prometheus, wait_for
 from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
 
 from warning import config, wiring_replay
 from warning.deployment import Deployment
@@ -69,15 +67,7 @@ async def sensor(deployment: Deployment) -> list[int]:
 
 
 async def test_every_panel_shows_the_demo_and_a_killed_worker_raises_the_dead_man_alarm(httpserver: HTTPServer, tmp_path: Path) -> None:
-    posted: dict[str, set[str]] = {}
-
-    def take(request: Request) -> Response:
-        for alert in request.get_json()["alerts"]:
-            if alert["status"] == "firing":
-                posted.setdefault(request.path, set()).add(alert["labels"]["alertname"] + ":" + alert["labels"].get("job", ""))
-        return Response("")
-
-    httpserver.expect_request(re.compile(".*")).respond_with_handler(take)
+    posted = fired(httpserver)
     region = config.load("indus")
     async with AsyncExitStack() as stack:
         deployment = Deployment(
