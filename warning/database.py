@@ -82,6 +82,7 @@ def postgresql(url: str, within_s: float) -> AsyncEngine:
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
+        "plan_cache_mode": "force_custom_plan",  # one that was kept from when a table was empty reads all of it when it is not
     }
     bounded = {"timeout": min(CONNECT_S, within_s), "command_timeout": 1.5 * within_s, "server_settings": settings}
     name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
