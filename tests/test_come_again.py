@@ -281,6 +281,28 @@ async def test_who_is_killed_as_a_chain_that_was_called_off_rises_tells_its_step
             await one.start()
 
 
+@pytest.mark.parametrize("level", [None, Level.HIGH])
+async def test_what_ran_out_while_no_dispatcher_ran_is_told_by_the_renewal_that_holds(tmp_path: Path, level: Level | None) -> None:
+    """``level``: it waits for a release, too."""
+    async with told(tmp_path, level=level) as one:
+        one.now_ms = T0 + 4 * H
+        one.contacts = (*one.contacts, world.contact(3, level=Level.VERY_HIGH))
+        await merge(one.directory, one.contacts, CONFIG, one.now_ms, by=CONFIG)
+        await one.read(world.event(one.region, "A", sent_ms=T0, raised_ms=T0, expires_ms=T0 + H))
+        await one.settle()
+        for revision in (2, 3):
+            sent_ms = T0 + revision * H
+            await one.read(world.event(one.region, "A", revision, EventKind.RENEW, sent_ms=sent_ms, raised_ms=T0, previous=Level.HIGH))
+            await settle(one)
+        after = [("c1", 2, "HIGH"), ("c2", 2, "HIGH")]
+        if level is not None:
+            assert heard(one) == []
+            await one.authority.approve(f"{one.region.namespace}.A.{T0 // 1000}.0", level, "A. Khan", one.now_ms)
+            await settle(one)
+            after = [("c1", 3, "HIGH"), ("c2", 3, "HIGH")]
+        assert heard(one) == after
+
+
 def asleep(one: House, until_ms: int) -> Contact:
     """The first contact, whose quiet hours began an hour ago."""
     minutes = [(ms // MINUTE + one.region.utc_offset_s // 60) % 1440 for ms in (one.now_ms - H, until_ms)]

@@ -18,13 +18,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from warning.alerts.rules import Verdict
-from warning.model import AlertEvent, DeliveryState, EventKind, Level
+from warning.model import Alert, AlertEvent, DeliveryState, EventKind, Level
 from warning.people.duty import on_duty
 from warning.people.subscriptions import CONTACT as SUBSCRIBED
 from warning.people.unreached import ENDPOINT_OFF, NO_ADDRESS, NO_CONSENT, NO_ROUTE, NO_WAY
 from warning.people.unreached import MACHINES as MACHINES
 from warning.region import CHANNELS, Contact
 
+EXPIRED = "expired"  # ``rules.REASONS``
 OPEN = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
 MAY_HAVE_HEARD = (DeliveryState.SENDING, DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
 
@@ -42,6 +43,7 @@ class Known:
     due_ms: int
     revision: int = 0  # -1: of another chain, which a person's alert takes the place of
     level: Level = Level.UNKNOWN
+    reason: str = ""
 
     @property
     def may_have_heard(self) -> bool:
@@ -83,7 +85,7 @@ May = Callable[[Contact, bool, bool], Verdict]  # contact, it knows of the chain
 
 def plan(
     event: AlertEvent,
-    addressed: Iterable[Addressed],
+    addressed: Sequence[Addressed],
     history: Sequence[Known],
     ways: Ways,
     may: May,
@@ -107,6 +109,8 @@ def plan(
     gone = {known.id for known in late}
     heard = {known.contact for known in older if _may_have_heard(known, gone)}
     waiting, planned = {(known.contact, known.channel) for known in late}, list[Planned]()
+    lapsed = _lapsed(older, addressed, alert)
+    waiting |= lapsed
     missing = {contact for contact, _ in waiting} if alert.active else set()  # who did not get what this revision replaces
     known_here = {contact for contact, _ in there}
     for one in addressed:
@@ -130,6 +134,21 @@ def plan(
 def _may_have_heard(known: Known, gone: Collection[int]) -> bool:
     """It reached the contact, may have, or still goes."""
     return known.may_have_heard or (known.state in OPEN and known.id not in gone)
+
+
+def _lapsed(older: Iterable[Known], addressed: Iterable[Addressed], alert: Alert) -> set[tuple[str, str]]:
+    """(contact, channel) of what ran out before it went, while no dispatcher ran: who heard nothing since hears by what renews it."""
+    last: dict[str, int] = {}
+    for known in older:
+        if known.may_have_heard:
+            last[known.contact] = max(known.revision, last.get(known.contact, -1))
+    here = {one.contact.id for one in addressed if alert.level >= one.contact.level}
+    ended = (DeliveryState.REFUSED, DeliveryState.FAILED)
+    return {
+        (known.contact, known.channel)
+        for known in older
+        if known.reason == EXPIRED and known.state in ended and known.contact in here and last.get(known.contact, -1) < known.revision
+    }
 
 
 def without_way(contact: Contact, rungs: Sequence[tuple[str, str]], off: Collection[tuple[str, str]]) -> str:

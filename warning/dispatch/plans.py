@@ -17,13 +17,13 @@ from warning.alerts.lifecycle import chain_of
 from warning.alerts.manual import chains_meant
 from warning.dispatch import bulk
 from warning.dispatch import tables as t
-from warning.dispatch.audience import Known, Plan, overtakable
+from warning.dispatch.audience import EXPIRED, Known, Plan, overtakable
 from warning.dispatch.rows import OPEN, Open, Record, alert_row, change, delivery_row
 from warning.dispatch.trail import Row, Trail, taken_up
 from warning.model import Alert, AlertEvent, DeliveryState, Level
 
 Decide = Callable[[list[Known]], Plan]
-_KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision", "level")
+_KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision", "level", "reason")
 AT_ONCE = 1000  # rows of one statement
 
 
@@ -111,11 +111,12 @@ async def overtake(connection: AsyncConnection, trail: Trail, ids: Sequence[int]
 
 
 async def heard(connection: AsyncConnection, event: AlertEvent) -> set[str]:
-    """Contacts in the history of its chain whom this revision may concern: all, or, if contacts do not hear of it, who still waits."""
+    """Contacts in the history of its chain whom this revision may concern: all, or, if contacts do not hear of it, who still waits, or for
+    whom the one before ran out."""
     alert, c = event.alert, t.deliveries.c
     query = select(c.contact).distinct().where(_older(alert))
     if not alert.kind.told:
-        query = query.where(c.state.in_(OPEN))
+        query = query.where(c.state.in_(OPEN) | (c.reason == EXPIRED))
     return set((await connection.execute(query)).scalars())
 
 
