@@ -171,6 +171,10 @@ async def test_a_pool_that_is_full_is_a_database_that_does_not_answer(server: Cl
             await within(20, ledger.positions("alerts", "c"))
         await within(20, ledger.beat())
     assert await ledger.open_deliveries() == []
+    own, ledger.lease._own = ledger.lease._own, database.postgresql("postgresql+asyncpg://postgres@127.0.0.1:9/x", SOON)
+    await within(20, ledger.beat())  # the server takes no new connections
+    ledger.lease._own = own
+    assert await ledger.lease._beats() == 2
     await ledger.close()
     lite = sqlite(f"sqlite+aiosqlite:///{tmp_path / 'one.db'}", pool_size=1, max_overflow=0, pool_timeout=0.1)
     async with lite.connect():

@@ -92,13 +92,22 @@ class Lease:
         """Counts on, once a second. Raises Unavailable if another one has it now."""
         if self._epoch is None:
             return
-        async with self._own.begin() as connection:
-            if not self.alone:  # a disk that is slow to write is no sign of death, and a count that a crash of the server takes back is one
-                await connection.execute(text("SET LOCAL synchronous_commit TO off"))
-            done = await connection.execute(self._counted())
-        if not done.rowcount:
+        try:
+            held = await self._count(self._own)
+        except (DBAPIError, OSError):
+            if self.alone:
+                raise
+            async with asyncio.timeout(BEAT_WITHIN_S):  # a server that takes no new connections may have one of ours still
+                held = await self._count(self._engine)
+        if not held:
             raise _lost()
         await self._lock.acquire()  # the session of PostgreSQL may have ended, or the frozen one before us has let go
+
+    async def _count(self, engine: AsyncEngine) -> bool:
+        async with engine.begin() as connection:
+            if not self.alone:  # a disk that is slow to write is no sign of death, and a count that a crash of the server takes back is one
+                await connection.execute(text("SET LOCAL synchronous_commit TO off"))
+            return bool((await connection.execute(self._counted())).rowcount)
 
     async def fence(self, connection: AsyncConnection) -> None:
         """Raises Unavailable if another dispatcher took the lease; else nobody can take it before this transaction ends."""
