@@ -10,21 +10,28 @@ from typing import Any
 
 import channel_world as world
 import pytest
+from alert_region import T0
 from sqlalchemy.exc import DBAPIError
 from test_dispatch import bootstrap, dispatching, outside  # noqa: F401 - a fixture among them
 from test_ledger import ledger, server, url  # noqa: F401 - fixtures: SQLite and PostgreSQL
+from test_waiting import FIRST
+from test_waiting import Desk as Waits
+from test_waiting import event as waits
 
 from warning import config_routes
 from warning.alerts.lifecycle import chain_of
+from warning.alerts.rules import Approval
+from warning.deployment import Deployment
 from warning.dispatch import lasting as lasting_module
 from warning.dispatch.channel import Outcome, Part, Sending
 from warning.dispatch.lasting import Lasting, State
 from warning.dispatch.ledger import Ledger
+from warning.dispatch.notice import Notices, Observed
 from warning.dispatch.operator_sms import OperatorTexts, text_of
 from warning.dispatch.operators import OperatorPosts, told
 from warning.errors import ConfigError
 from warning.facts import nobody
-from warning.model import DeliveryState, Status
+from warning.model import DeliveryState, Level, Status
 from warning.people.told import OperatorTexted
 from warning.region import Contact
 from warning.routes import Routes
@@ -103,6 +110,55 @@ async def test_a_ledger_that_is_away_lets_nobody_hear_it_twice_and_loses_nothing
     assert [kind for _, kind, _ in desk.told] == [], "told at the first look, and not at the second"
     assert await desk.look(2, "A") == []
     assert await Desk(ledger).look(3, "A") == [], "it stands there now"
+
+
+async def test_what_waits_for_a_release_or_is_held_for_want_of_an_answer_is_told_again_until_it_is_over(
+    ledger: Ledger,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    desk, at = Waits(tmp_path), [T0 + 1000]
+    desk.waiting.region = replace(desk.waiting.region, alert=replace(desk.waiting.region.alert, unanswered="hold"))
+    desk.waiting.lasting = Lasting(ledger, desk._operators, desk._tell, lambda: at[0], 20 * M)
+    desk.waiting.see(waits(FIRST))
+    for minute in range(1, 61):
+        at[0] = T0 + minute * M
+        await desk.look(at[0])
+    reminders, ruled = ["approval~waiting~1", "approval~waiting~2", "approval~waiting~3"], ["approval~unanswered"]
+    assert desk.told == [*reminders, *ruled, "approval~waiting", "approval~waiting"], "of a quarter of an hour, then every twenty minutes"
+    desk.waiting.people.approvals = (Approval(chain_of(FIRST.identifier), Level.EXCEPTIONAL, "A. Khan", at[0], True),)
+    for minute in range(61, 70):
+        at[0] = T0 + minute * M
+        await desk.look(at[0])
+    assert desk.told[6:] == ["approval~waiting~ended"]
+    await desk.decisions.close()
+
+
+async def test_silent_zones_are_told_of_again_and_not_when_they_speak(
+    ledger: Ledger,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("warning.dispatch.notice.QUIET_S", 0.0)
+    desk = Desk(ledger)
+    made = Notices(world.region(tmp_path), Deployment(directory=tmp_path), ledger, Quiet(), nobody, desk.operators, desk.lasting)
+    await made._tell([Observed("A", desk.at_ms, Level.UNKNOWN, desk.at_ms, 7), Observed("B", desk.at_ms, Level.UNKNOWN, None, 8)])
+    for minute, silent in ((0, 0), (29, 0), (30, 2)):
+        desk.told.clear()
+        desk.at_ms = 1_756_260_000_000 + minute * M
+        await made._remind()
+        assert [data["silent"] for _, _, data in desk.told] == [silent] * bool(silent)
+    assert [zone["zone"] for zone in desk.told[0][2]["zones"]] == ["A", "B"] and desk.told[0][1] == "zones.observed"
+    await made._tell([Observed("A", desk.at_ms, Level.LOW, None, 9), Observed("B", desk.at_ms, Level.LOW, None, 9)])
+    desk.told.clear()
+    desk.at_ms += 60 * M
+    await made._remind()
+    await asyncio.gather(*made._under_way)
+    assert desk.told == [] and made._silent == {}
+
+
+class Quiet:
+    async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
+        return Outcome(DeliveryState.DELIVERED)
 
 
 # --- by SMS
