@@ -108,9 +108,7 @@ def plan(
     late = [known for known in older if known.state in OPEN and overtakable(known, event, replay=replay, withheld=withheld)]
     gone = {known.id for known in late}
     heard = {known.contact for known in older if _may_have_heard(known, gone)}
-    waiting, planned = {(known.contact, known.channel) for known in late}, list[Planned]()
-    lapsed = _lapsed(older, addressed, alert)
-    waiting |= lapsed
+    waiting, planned = {(known.contact, known.channel) for known in late} | _lapsed(older, addressed, alert), list[Planned]()
     missing = {contact for contact, _ in waiting} if alert.active else set()  # who did not get what this revision replaces
     known_here = {contact for contact, _ in there}
     for one in addressed:
