@@ -25,7 +25,7 @@ from warning.dispatch.channel import Outcome, Part, PartReceipt
 from warning.dispatch.journal import Journal
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.rows import Open, Position, Record
-from warning.errors import StateError, Unavailable
+from warning.errors import StateError
 from warning.model import DeliveryState as State
 from warning.model import EventKind, Level, Receipt, to_json
 
@@ -226,83 +226,6 @@ async def test_the_position_moves_with_the_plan_and_another_log_is_refused(ledge
     assert await ledger.newest_ms("alerts") == NOW + 1000
     with pytest.raises(StateError, match="belongs to topic alerts of cluster 'cluster 1'"):
         await ledger.positions("alerts", "cluster 2")
-
-
-async def test_one_dispatcher_works_and_the_other_takes_over_when_it_is_gone(ledger: Ledger, url: str) -> None:
-    stop, waited = asyncio.Event(), list[str]()
-    assert await ledger.lease.take(stop)
-    other = await Ledger.open(url, "oak")
-    taking = asyncio.create_task(other.lease.take(stop, lambda: waited.append("stands by")))
-    await world.until(lambda: waited, what="the second one waits")
-    await ledger.beat()
-    await ledger.close()
-    assert await taking is True and waited == ["stands by"]
-    await other.beat()
-    await other.close()
-
-
-async def test_who_stands_by_asks_without_waiting_for_the_one_that_writes(ledger: Ledger, url: str) -> None:
-    assert await ledger.lease.take(asyncio.Event())
-    other = await Ledger.open(url, "oak")
-    try:
-        async with ledger._engine.begin():
-            assert await asyncio.wait_for(other.lease._beats(), 5) == 0
-    finally:
-        await other.close()
-
-
-async def test_one_that_hangs_is_overtaken_and_then_writes_nothing(ledger: Ledger, url: str, tmp_path: Path) -> None:
-    stop = asyncio.Event()
-    assert await ledger.lease.take(stop)
-    (item,) = await planned(ledger, tmp_path, world.contact(1))
-    other = await Ledger.open(url, "oak")
-    other.lease.hung_s = 0.6
-    assert await other.lease.take(stop), "its count stood still, though it holds the lock"
-    with pytest.raises(Unavailable, match="another dispatcher has taken the ledger over"):
-        await ledger.write([Claim(item.id, NOW)])
-    with pytest.raises(Unavailable, match="another dispatcher"):
-        await ledger.beat()
-    assert await other.write([Claim(item.id, NOW)]) == [Claimed(1, (), False)]
-    await other.beat()
-    await other.close()
-
-
-async def test_one_that_counts_keeps_its_lease(ledger: Ledger, url: str) -> None:
-    stop = asyncio.Event()
-    assert await ledger.lease.take(stop)
-    other = await Ledger.open(url, "oak")
-    other.lease.hung_s = 0.6
-    taking = asyncio.create_task(other.lease.take(stop))
-    for _ in range(10):
-        await ledger.beat()
-        await asyncio.sleep(0.2)
-    stop.set()
-    assert await taking is False
-    await ledger.beat()
-    await other.close()
-
-
-async def test_one_whose_transaction_lasts_keeps_its_lease(ledger: Ledger, url: str) -> None:
-    """It lasted twice as long as a holder may stand still, and its beats waited behind it: two took turns at a slow PostgreSQL."""
-    stop = asyncio.Event()
-    assert await ledger.lease.take(stop)
-    other = await Ledger.open(url, "oak")
-    other.lease.hung_s = 0.4
-    taking = asyncio.create_task(other.lease.take(stop))
-
-    async def beats() -> None:
-        while True:
-            await asyncio.sleep(0.1)
-            await ledger.beat()
-
-    beating = asyncio.create_task(beats())
-    async with ledger.writing():
-        await asyncio.sleep(0.9)
-    assert not beating.done() and not taking.done()
-    beating.cancel()
-    await asyncio.gather(beating, return_exceptions=True)
-    assert await asyncio.wait_for(taking, 20) is True, "frozen: its lock is held, and it counts no more"
-    await other.close()
 
 
 async def test_410_is_remembered_with_the_address(ledger: Ledger, tmp_path: Path) -> None:
