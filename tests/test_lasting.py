@@ -29,6 +29,7 @@ from warning.dispatch.ledger import Ledger
 from warning.dispatch.notice import Notices, Observed
 from warning.dispatch.operator_sms import OperatorTexts, text_of
 from warning.dispatch.operators import OperatorPosts, told
+from warning.dispatch.sms import reference
 from warning.errors import ConfigError
 from warning.facts import nobody
 from warning.model import DeliveryState, Level, Status
@@ -206,6 +207,7 @@ async def test_a_storm_fills_no_night_and_leaves_room_for_what_wakes_rightly(tmp
     assert (await made.post(DUTY, "later", body())).state is DeliveryState.DELIVERED
     assert [facts.count(OperatorTexted(what)) for what in ("sent", "kept_back", "failed")] == [6, 6, 0]
     assert len({sending.delivery for sending in centre.sent}) == 6 and all(sending.delivery < 0 for sending in centre.sent)
+    assert len({reference(sending) for sending in centre.sent}) > 1, "parts of two messages are not put together on the phone"
 
 
 async def test_nobody_but_an_operator_of_this_kind_of_deployment_gets_one(tmp_path: Path) -> None:
@@ -251,8 +253,11 @@ def test_an_sms_says_what_where_and_since_when_in_two_parts(tmp_path: Path) -> N
     text = text_of(region, said, 2)
     assert text.startswith("OPERATOR ") and "still, since 27 Aug 07:00: NOBODY is told of this warning, HIGH Alder" in text
     assert text.endswith("ews.oak.A.1.1 (+2 notices by mail or log)")
-    over = text_of(region, json.loads(body("alert.untold.ended", lasted_s=4200, times=3, since="2025-08-27T02:00:00Z")))
-    assert "over after 70 min: NOBODY is told" in over
+    waits_for = text_of(region, json.loads(body("approval.waiting", left_s=720, unanswered="send")))
+    assert "waits for your release, HIGH Alder, 12 min left, then: send" in waits_for
+    ended = {"lasted_s": 4200, "times": 3, "since": "2025-08-27T02:00:00Z", "ended": "x", "left_s": 720, "unanswered": "send"}
+    over = text_of(region, json.loads(body("approval.waiting.ended", **ended)))
+    assert "over after 70 min: waits for your release, HIGH Alder, ews.oak" in over
     zones = [{"zone": f"zone-{number:03}" * 9, "level": "UNKNOWN"} for number in range(40)] + [{"zone": "A", "level": "LOW"}]
     many = text_of(region, json.loads(body("zones.observed", zones=zones)), 12)
     assert len(many) <= 300 and "gauges, 40 silent: zone-000" in many and many.endswith("(+12 notices by mail or log)")
@@ -264,12 +269,12 @@ async def test_an_operators_phone_hears_that_nobody_is_told_and_that_it_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Through the dispatcher and SMPP; by default of a deployment with routes alone."""
-    monkeypatch.setattr(lasting_module, "QUIET_MS", 500)
+    monkeypatch.setattr(lasting_module, "QUIET_MS", 100)
     duty, far = world.contact(9, role="operator", districts=("lower",)), world.contact(1, districts=("lower",))
     region = world.region(tmp_path, [duty, far])
     region = replace(region, alert=replace(region.alert, escalate_after_s=1))  # looked at twice a second
     where = await world.deployment(bootstrap, tmp_path, "texted")
-    routes = Routes(operator_sms_per_hour=6, repeat_s=2.0)
+    routes = Routes(operator_sms_per_hour=6, repeat_s=0.6)
     async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver, routes=routes):
         event = world.event(region, "A", sent_ms=world.now_ms())
         await world.publish(where, [event])

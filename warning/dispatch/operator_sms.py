@@ -102,7 +102,8 @@ class OperatorTexts:
         """A number that no delivery of the ledger has: it stands in gateways' receipts."""
         now_ms = self.wall_ms()
         name = hashlib.blake2b(identifier.encode(), digest_size=8).hexdigest()
-        event = AlertEvent(alert=dressed(self.region, "", name, now_ms, self.region.status), cap="", config="", code="")
+        alert = dressed(self.region, name, "sms", now_ms, self.region.status)  # the zone's name is what tells parts of two messages apart
+        event = AlertEvent(alert=alert, cap="", config="", code="")
         return Sending(-(now_ms * 1000 + next(self._number) % 1000), event, contact, contact.language, 1, VALID_MS, text=text)
 
 
@@ -128,7 +129,7 @@ def _details(region: Region, kind: str, data: Mapping[str, Any]) -> list[str]:
         return [f"{number} {word}: {_zones(region, zones)}" for number, word, zones in counts if number]
     if kind == "cash.waiting":
         return [str(data.get("case", ""))]
-    left = [f"{int(data['left_s']) // 60} min left, then: {data['unanswered']}"] if data.get("left_s") else []
+    left = [f"{int(data['left_s']) // 60} min left, then: {data['unanswered']}"] if data.get("left_s") and "ended" not in data else []
     return [f"{data.get('level', '')} {_zones(region, [data.get('zone', '')])}", *left, str(data.get("identifier", ""))]
 
 
