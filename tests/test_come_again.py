@@ -14,7 +14,7 @@ from dispatch_house import T0, H, House
 from warning.alerts.rules import Silence
 from warning.deployment import Deployment
 from warning.dispatch.returned import Returned
-from warning.model import EventKind, Level
+from warning.model import AlertEvent, EventKind, Level
 from warning.people.imports import CONFIG, merge
 from warning.region import Contact
 
@@ -43,6 +43,17 @@ async def settle(one: House) -> None:
     await one.settle()
     await one.returned.look(one.decided.standing, one.now_ms)
     await one.settle()
+
+
+async def called_off(one: House) -> AlertEvent:
+    """Told of a flood, then of its cancel by hand: the cancel."""
+    event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+    await one.read(event)
+    await settle(one)
+    made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+    await one.read(made)
+    await settle(one)
+    return made
 
 
 def heard(one: House) -> list[tuple[str, int, str]]:
@@ -171,12 +182,7 @@ async def test_what_a_silence_kept_from_going_goes_when_that_ends(tmp_path: Path
 async def test_what_waits_for_its_plan_as_an_end_by_hand_runs_out_is_told_to_all(tmp_path: Path) -> None:
     """The planner is busy with a flood elsewhere: the newest revision, of a kind that nobody hears of, is entered and not planned."""
     async with told(tmp_path) as one:
-        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
-        await one.read(event)
-        await settle(one)
-        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
-        await one.read(made)
-        await settle(one)
+        made = await called_off(one)
         before = len(heard(one))
         one.loops[1].cancel()
         one.now_ms = made.alert.expires_ms - 500
@@ -230,12 +236,7 @@ async def test_a_correction_that_nobody_releases_moves_no_end_of_the_one_before(
 async def test_what_went_by_itself_as_an_end_by_hand_had_run_out_does_not_come_again(tmp_path: Path) -> None:
     """No dispatcher ran then: it reads first what people hear of, and after it a revision of a kind that they do not."""
     async with told(tmp_path) as one:
-        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
-        await one.read(event)
-        await settle(one)
-        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
-        await one.read(made)
-        await settle(one)
+        made = await called_off(one)
         before, one.now_ms = len(heard(one)), made.alert.expires_ms + 10 * MINUTE
         for revision, kind in ((2, EventKind.ARRIVAL), (3, EventKind.CERTAINTY)):
             sent_ms = made.alert.expires_ms + revision * MINUTE
@@ -248,11 +249,7 @@ async def test_what_went_by_itself_as_an_end_by_hand_had_run_out_does_not_come_a
 async def test_who_is_killed_as_a_chain_that_was_called_off_rises_tells_its_step_down(tmp_path: Path) -> None:
     """It rose above the end by hand and was told; the next dispatcher begins when that has expired, and finds a step down in the log."""
     async with told(tmp_path) as one:
-        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
-        await one.read(event)
-        await settle(one)
-        await one.read(await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms))
-        await settle(one)
+        await called_off(one)
         one.now_ms += MINUTE
         rose = world.event(
             *(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH),
