@@ -9,7 +9,7 @@ from pathlib import Path
 
 import channel_world as world
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from test_ledger import NOW, accepted, ledger, planned, receipt, server, told, url  # noqa: F401 - fixtures among them
 
@@ -175,7 +175,7 @@ async def test_a_head_that_was_put_back_stops_no_warning_and_shows(ledger: Ledge
     assert "seq 3 removed" in audit.verify(await exported_lines(url)).faults[0]
 
 
-@pytest.mark.parametrize("how", ["changed", "removed", "inserted", "cut"])
+@pytest.mark.parametrize("how", ["changed", "removed", "inserted", "cut", "gone"])
 async def test_whatever_is_done_to_the_database_shows(ledger: Ledger, url: str, tmp_path: Path, how: str) -> None:  # noqa: F811
     for item in await planned(ledger, tmp_path, world.contact(1), world.contact(2)):
         await ledger.write([Claim(item.id, NOW)])
@@ -187,8 +187,11 @@ async def test_whatever_is_done_to_the_database_shows(ledger: Ledger, url: str, 
         "inserted": "INSERT INTO transitions SELECT seq + 100, delivery, part, was, became, at_ms, why, route, attempt, digest "
         "FROM transitions WHERE seq = 4",
         "cut": "DELETE FROM transitions WHERE seq > 6",
+        "gone": "DELETE FROM deliveries WHERE contact = 'c2'",
     }
     async with ledger._engine.begin() as connection:
+        if how == "gone":
+            await connection.execute(text("DELETE FROM parts"))
         await connection.execute(text(statements[how]))
         if how == "inserted":
             await connection.execute(text("UPDATE chain_heads SET seq = 104"))
@@ -198,6 +201,7 @@ async def test_whatever_is_done_to_the_database_shows(ledger: Ledger, url: str, 
         "removed": "seq 4 removed before seq 5",
         "inserted": "before seq 104",
         "cut": "cut: the head is seq 8",
+        "gone": "seq 2 removed before seq 3",
     }[how] in words
 
 
@@ -223,6 +227,20 @@ async def test_a_ledger_of_before_is_carried_over_and_its_open_messages_go(tmp_p
         assert not audit.verify(await exported_lines(address)).faults
         assert len(await opened.unpublished(100)) == 5 and len((await opened.decisions())[0]) == 1
         await opened.close()
+
+
+async def test_a_ledger_whose_lines_had_a_foreign_key_loses_it_and_goes_on(ledger: Ledger, url: str, tmp_path: Path) -> None:  # noqa: F811
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    if not ledger.lease.alone:
+        async with ledger._engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE transitions ADD FOREIGN KEY (delivery) REFERENCES deliveries (id)"))
+    for _ in range(2):
+        again = await Ledger.open(url, "oak")
+        async with again._engine.connect() as connection:
+            assert await connection.run_sync(lambda sync: inspect(sync).get_foreign_keys("transitions")) == []
+        assert (await again.write([Claim(item.id, NOW)]))[0].attempt == _ + 1
+        await again.close()
+    assert not audit.verify(await exported_lines(url)).faults
 
 
 async def test_a_ledger_of_a_version_to_come_is_refused_and_left_alone(tmp_path: Path) -> None:
