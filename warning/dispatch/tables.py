@@ -144,9 +144,7 @@ transitions = Table(  # every change of state, in the order of the chain (``proo
     "transitions",
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column(
-        "delivery", NUMBER, nullable=False
-    ),  # no foreign key: that is looked up for each line again; one that is gone shows in the chain
+    Column("delivery", NUMBER, nullable=False),  # no foreign key: it is looked up for each line; a delivery that is gone shows in the chain
     Column("part", Integer, nullable=False),  # from 1; 0: the message
     Column("was", String, nullable=False),  # "" at its beginning
     Column("became", String, nullable=False),
