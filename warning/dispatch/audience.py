@@ -114,15 +114,16 @@ def plan(
     for one in addressed:
         contact, first = one.contact, True
         wanted = told(contact, event, heard, near=one.near) or (anew and one.near and alert.active and alert.level >= contact.level)
+        concerned = alert.active and (contact.id in heard or alert.level >= contact.level)  # who never heard of more need not hear of less
         rungs = ladder(contact, ways) if contact.consent else []
         for channel, address in rungs:
             machine, way = channel in MACHINES, (contact.id, channel)
-            due = (wanted and (machine or first)) or (alert.active and way in waiting)
+            due = (wanted and (machine or first)) or (concerned and way in waiting)
             if due and way not in there:
                 verdict = may(contact, contact.id in heard, anew or way in waiting)
                 planned.append(_permitted(one, channel, address, verdict, off))
             first = first and machine
-        if (wanted or contact.id in missing) and contact.id not in known_here and (why := without_way(contact, rungs, off)):
+        if (wanted or (concerned and contact.id in missing)) and contact.id not in known_here and (why := without_way(contact, rungs, off)):
             verdict = may(contact, contact.id in heard, contact.id in missing)
             if verdict.allowed or verdict.held:
                 planned.append(Planned(contact, NO_WAY, DeliveryState.REFUSED, why, deadline_ms=one.deadline_ms))
