@@ -300,6 +300,33 @@ async def test_what_ran_out_while_no_dispatcher_ran_is_told_by_the_renewal_that_
         assert heard(one) == after
 
 
+@pytest.mark.parametrize("released", [None, False, True])
+async def test_an_end_by_hand_that_still_waits_does_not_go_after_the_rise_above_it(tmp_path: Path, released: bool | None) -> None:
+    """The queue is long: most had not heard of the end when the water rose. ``released``: the higher class needs a release."""
+    async with told(tmp_path, level=None if released is None else Level.VERY_HIGH) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        before = heard(one)
+        one.courier.gate.clear()
+        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        rose = ("A", 2, EventKind.UPGRADE, Level.VERY_HIGH)
+        high = world.event(one.region, *rose, sent_ms=one.now_ms + 1000, raised_ms=T0, previous=Level.HIGH)
+        for each in (made, high):
+            await one.read(each)
+            await one.decided.refresh()
+            while not one.planner.idle:
+                await asyncio.sleep(0.002)
+        one.now_ms += MINUTE
+        if released:
+            await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "A. Khan", one.now_ms)
+            await one.decided.refresh()
+        one.courier.gate.set()
+        await settle(one)
+        last = (0, "NORMAL") if released is False else (2, "VERY_HIGH")
+        assert heard(one) == sorted([*before, ("c1", *last), ("c2", *last)])
+
+
 def asleep(one: House, until_ms: int) -> Contact:
     """The first contact, whose quiet hours began an hour ago."""
     minutes = [(ms // MINUTE + one.region.utc_offset_s // 60) % 1440 for ms in (one.now_ms - H, until_ms)]

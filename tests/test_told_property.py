@@ -53,6 +53,7 @@ class Story:
         self.hand: list[Alert] = []
         self.answers: list[tuple[int, str, Level, str, bool]] = []  # when, chain, level, who, yes
         self.off: dict[str, tuple[int, Level, str]] = {}  # chain -> (when, up to, the chain in its place)
+        self.places: dict[str, set[str]] = {}  # chain -> all that ever spoke in its place
         self.quiet_ms = 0  # a silence lasts until then
         self.unread: list[AlertEvent] = []  # while no dispatcher runs
 
@@ -182,6 +183,7 @@ class Story:
         if any(chain_of(one.identifier) == chain for one in self.gauge):
             top = max((made.alert.level, alert.level), key=lambda one: one.rank)
             self.off[chain] = (house.now_ms, top, chain_of(made.alert.identifier))
+            self.places.setdefault(chain, set()).add(chain_of(made.alert.identifier))
         self.hand.append(made.alert)
         self.hears(made)
         self.judge()
@@ -251,9 +253,20 @@ class Story:
             )
             said = [one for one in self.hand if chain_of(one.identifier) == place and self.let_out(one)]
             spoken = [one for one in free if rose_ms is not None and one.sent_ms >= rose_ms]
+            if spoken and said and said[-1].active and said[-1].expires_ms > now_ms:
+                return None  # both speak, each for itself: whoever spoke last was heard last
             if spoken or (said and said[-1].expires_ms > now_ms):
                 return spoken[-1] if spoken else said[-1]
+            if len(self.places[chain]) > 1:
+                return None  # what was said in its place before this may hold still
         return free[-1] if free else None
+
+    def beside(self, chain: str, told: Alert) -> bool:
+        if chain not in self.off or told not in self.hand or not told.active or told.expires_ms > self.house.now_ms:
+            return False
+        when_ms, top, place = self.off[chain]
+        own = (one for one in self.gauge if chain_of(one.identifier) == chain and one.sent_ms >= when_ms // 1000 * 1000)
+        return chain_of(told.identifier) == place and any(one.level > top for one in own)
 
     def judge(self) -> None:
         if not self.house.loops:
@@ -266,19 +279,27 @@ class Story:
             if truth is None:
                 continue
             self.judged += 1
-            about = {chain, *(place for name, (_, _, place) in self.off.items() if name == chain)}
+            about = {chain, *self.places.get(chain, ())}
             for contact in self.house.contacts:
                 told = [
                     event.alert
                     for _, event, who in self.house.sink.sent
                     if who.id == contact.id and chain_of(event.alert.identifier) in about
                 ]
+                if truth in self.gauge:  # what a person said beside a chain that has risen since, and ran out, is over
+                    told = [one for one in told if not self.beside(chain, one)]
                 last = (told[-1].level if told[-1].active else Level.NORMAL) if told else None
                 must = truth.level if truth.active else Level.NORMAL
                 if truth.active and truth.level >= contact.level:
                     assert last is must, (contact.id, "was not told", truth.identifier, must, last)
                 if told and told[-1].expires_ms <= self.house.now_ms and told[-1] in self.hand:
                     continue  # nothing renews what a person said: that has run out for him, as he was told
+                if contact.level is not Level.LOW:
+                    assert not told or told[0].level >= contact.level, (
+                        contact.id,
+                        "was told of less than he asked for",
+                        told[0].identifier,
+                    )
                 assert last is None or last <= must, (contact.id, "believes more than", truth.identifier, must, last)
 
 

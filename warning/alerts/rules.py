@@ -28,6 +28,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.persons import different
 from warning.model import Alert, AlertEvent, EventKind, Level, Status
@@ -83,7 +85,8 @@ class Approval:
 class CallOff:
     """A person's word that an automatic chain is wrong: nothing of it goes out up to a class, from ``at_ms`` on.
 
-    ``resumed_ms``: sent time of the revision that rose above that class; from it on the chain speaks for itself again. ``instead``: what
+    ``resumed_ms``: sent time of the revision that rose above that class, to ``rose``; from it on the chain speaks for itself again, and
+    what was said before that and has not gone does not go after it. ``instead``: what
     was said by hand in its place, in order: what nobody released, or what ran out, calls nothing off.
     """
 
@@ -93,6 +96,7 @@ class CallOff:
     at_ms: int
     resumed_ms: int | None = None
     instead: tuple[Alert, ...] = ()
+    rose: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,8 @@ def may_leave(event: AlertEvent | Alert, contact: Contact | None, region: Region
     off = called_off(alert, region.alert, decision, by_ms, now_ms)
     if off is not None:
         return _verdict("called_off", off.by)
+    if contact is not None and _risen_above(alert, region.alert, decision, now_ms):
+        return _verdict("overtaken")
     silence = _silence(alert, contact, region.alert, decision, now_ms)
     if silence is not None:
         return _verdict("silenced", f"{silence.by}: {silence.reason}")
@@ -247,6 +253,18 @@ def _stands(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int, now
 def said_instead(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int) -> Alert | None:
     """The newest that was said in the chain's place and that people let out."""
     return next((one for one in reversed(off.instead) if _approval(one, rules, decision, by_ms).allowed), None)
+
+
+def _risen_above(alert: Alert, rules: AlertRules, decision: Decision, now_ms: int) -> bool:
+    """Whether it is what a person said in the place of a chain that has risen above that since, if people let that rise out: an end by hand
+    that still waits must not be the last that somebody hears."""
+    for off in decision.call_offs:
+        if off.resumed_ms is None or off.rose is None or alert.sent_ms > off.resumed_ms or alert.level > off.rose:
+            continue
+        if any(one.identifier == alert.identifier for one in off.instead):
+            names = {"identifier": f"{off.chain}.0", "kind": EventKind.UPGRADE, "level": off.rose, "sent_ms": off.resumed_ms}
+            return _approval(msgspec.structs.replace(alert, **names), rules, decision, now_ms).allowed
+    return False
 
 
 def said_level(alert: Alert) -> Level:

@@ -83,4 +83,7 @@ class Decided:
         known = self._resumed.get(off.chain)
         if known is None or known[0].at_ms != off.at_ms:
             return off
-        return replace(off, resumed_ms=min(known[1].alert.sent_ms, off.resumed_ms or known[1].alert.sent_ms))
+        alert = known[1].alert
+        if off.resumed_ms is not None and off.resumed_ms <= alert.sent_ms:
+            return off
+        return replace(off, resumed_ms=alert.sent_ms, rose=alert.level)

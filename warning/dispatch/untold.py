@@ -26,7 +26,7 @@ from warning.people.subscriptions import CONTACT as SUBSCRIBED
 log = logging.getLogger(__name__)
 
 GIVEN_UP = (DeliveryState.REFUSED.value, DeliveryState.FAILED.value, DeliveryState.OVERTAKEN.value)
-MEANT = ("silenced", "called_off", "declined", "live_contact", "dialable_number", "routable_address", "exercise_broadcast")
+MEANT = ("silenced", "called_off", "overtaken", "declined", "live_contact", "dialable_number", "routable_address", "exercise_broadcast")
 
 
 @dataclass

@@ -240,7 +240,7 @@ def fold(acts: Iterable[Act]) -> Standing:
             elif act.kind == "resend":
                 resends.append(resend_of(act))
             elif act.kind == "resumed" and act.subject in offs:
-                offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]))
+                offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]), Level(what["level"]))
             elif act.kind in ("asked", "unanswered", "call_off_over", "released"):
                 once.add(what["once"])
                 if act.kind == "asked" and "sent_ms" in what:
@@ -273,10 +273,10 @@ def approval(identifier: str, level: Level, granted: bool) -> tuple[str, str, di
     return ("approve" if granted else "refuse"), chain_of(identifier), {"level": level.value, "identifier": identifier}
 
 
-def _resumed(off: CallOff, sent_ms: int) -> CallOff:
+def _resumed(off: CallOff, sent_ms: int, level: Level) -> CallOff:
     if sent_ms < off.at_ms // 1000 * 1000 or (off.resumed_ms is not None and off.resumed_ms <= sent_ms):
         return off
-    return replace(off, resumed_ms=sent_ms)
+    return replace(off, resumed_ms=sent_ms, rose=level)
 
 
 def _act(row: Any) -> Act:
