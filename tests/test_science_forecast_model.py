@@ -42,6 +42,16 @@ def test_the_order_of_addition_does_not_matter() -> None:
     np.testing.assert_array_equal(member(table)[:7], member(table[:7]))
 
 
+def test_rows_are_the_same_bits_however_many_are_asked_for() -> None:
+    for member in (*MODEL.fan_members, *MODEL.exceedance_members):
+        table = np.random.default_rng(3).normal(0.0, 3.0, (2 * network.BLOCK + 7, len(member.least)))
+        whole = member(table)
+        assert whole.shape == (len(table), len(member.biases[-1]))
+        for place in (0, 1, network.BLOCK - 1, network.BLOCK, 2 * network.BLOCK, len(table) - 1):
+            np.testing.assert_array_equal(member(table[place : place + 1])[0], whole[place])
+        assert member(table[:0]).shape == (0, whole.shape[1])
+
+
 def test_quantiles_rise_and_a_farther_limit_is_no_likelier_in_a_shorter_time() -> None:
     table = replay(flood(40), 600).table.astype(np.float64)
     assert (np.diff(MODEL.fan(table), axis=2) >= 0.0).all()

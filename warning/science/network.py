@@ -26,6 +26,7 @@ LEADS_H = (1, 2, 3, 4, 6, 9, 12, 18, 24, 36, 48)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 ACTIVE, WEIGHT = 1024.0, 4096.0  # steps to one
 MOST_ACTIVE, MOST_WEIGHT, MOST_INPUT = 64.0, 7.99, 8.0
+BLOCK = 512  # rows gone through at once: what is in between stays in the cache of a core, which halves the time of 5,000
 LEAK = 1.0 / 16.0  # of the rectifier, a power of two
 FORMAT = 1
 Numbers = NDArray[np.float64]
@@ -47,6 +48,11 @@ class Layered:
 
     def __call__(self, table: Numbers) -> Numbers:
         """(N, F) to (N, outputs)."""
+        if len(table) <= BLOCK:
+            return self._of(table)
+        return np.concatenate([self._of(table[first : first + BLOCK]) for first in range(0, len(table), BLOCK)])
+
+    def _of(self, table: Numbers) -> Numbers:
         inputs = np.clip(table, self.least, self.greatest)
         inputs -= self.centre
         inputs /= self.scale
