@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
-from test_ledger import NOW, accepted, ledger, planned, server, told, url  # noqa: F401 - fixtures among them
+from test_ledger import NOW, accepted, ledger, planned, receipt, server, told, url  # noqa: F401 - fixtures among them
 from typer.testing import CliRunner
 
 from warning import config_routes
@@ -25,6 +25,7 @@ from warning.dispatch import tables as t
 from warning.dispatch.attempts import Claim, Close
 from warning.dispatch.database import reading
 from warning.dispatch.dispatcher import Dispatcher
+from warning.dispatch.lasting import Lasting
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.reports import STILL_S, YOUNGEST_MS, Reports
 from warning.errors import ConfigError
@@ -113,6 +114,35 @@ async def test_what_differs_is_corrected_kept_and_told_and_never_twice(house: Ho
     assert [row["name"] for row in await house.rows()] == ["night.csv", "late.csv"]
     assert await house.ledger.counts() == {("sms", "delivered"): 2, ("sms", "failed"): 1}
     assert house.facts[-1] == Reconciled("jazz", house.now_ms, 1, 1, 0, 0)
+
+
+async def test_a_route_whose_newest_report_differs_is_told_of_twice_a_day_until_one_does_not(house: House, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        await house.ledger.write([receipt(f"jazz/{name}")])
+
+    async def operators() -> list[Contact]:
+        return [world.contact(9, hook="desk")]
+
+    async def tell(contact: Contact, identifier: str, body: str) -> None:
+        house.notices.append(json.loads(body))
+
+    def started() -> Reports:
+        lasting = Lasting(house.ledger, operators, tell, lambda: house.now_ms, 60_000)
+        return Reports(house.region, [house.report], house.ledger, house.facts.append, lambda: house.now_ms, operators, tell, lasting)
+
+    reports, hour = started(), 3_600_000
+    drop(tmp_path / "in", "1.csv", HEAD + "x;OK\n", house.now_ms)
+    for hours in (0, 11, 1):
+        house.now_ms += hours * hour
+        await reports.round()
+    assert [(one["type"], one["data"].get("times")) for one in house.notices] == [("report.differs", None), ("report.differs", 2)]
+    assert house.notices[1]["data"]["counts"]["unknown"] == 1
+    drop(tmp_path / "in", "2.csv", HEAD + "a;OK\n", house.now_ms)
+    reports = started()
+    for _ in range(3):
+        await reports.round()
+        house.now_ms += 60_000
+    assert [one["type"] for one in house.notices[2:]] == ["report.differs.ended"]
 
 
 async def test_the_reports_of_quiet_nights_are_the_same_and_each_is_one(house: House, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Following:
         """Raises Unavailable: without what people decided nothing may be sent."""
         everyone = partial(whoever, self.operators, self._region)
         self.lasting = self._waiting.lasting = Lasting(ledger, everyone, self._tell, self._now_ms, self._repeat_ms)
-        self._told = Reports(self._region, self._reports, ledger, self._listen, self._now_ms, self.operators, self._tell)
+        self._told = Reports(self._region, self._reports, ledger, self._listen, self._now_ms, self.operators, self._tell, self.lasting)
         self._decided = Decided(self._decisions, self._people, ledger.decisions, self._now_ms)
         self._by_hand = ByHand(self._deployment, ledger, lambda: self._decided.standing.manual, self._now_ms)
         self._returned = Returned(self._region, self._people, self._decisions, ledger, self.resends.courier) if self.resends else None

@@ -23,6 +23,7 @@ from warning.region import Contact
 log = logging.getLogger(__name__)
 
 QUIET_MS = 60_000
+SELDOM_MS = {"report.differs": 12 * 3_600_000}  # a report is of a day
 ENDED = ".ended"
 Tell = Callable[[Contact, str, str], Awaitable[None]]  # operator, identifier, body
 
@@ -88,7 +89,7 @@ class Lasting:
         self._gone.pop(key, None)
         if old is None:
             new = Said(now_ms, now_ms, 1, frozenset(), dict(state.data))
-        elif self.repeat_ms and abs(now_ms - old.told_ms) >= self.repeat_ms:  # also by a clock that was set back
+        elif self.repeat_ms and abs(now_ms - old.told_ms) >= SELDOM_MS.get(key[0], self.repeat_ms):  # also by a clock that was set back
             new = replace(old, told_ms=now_ms, times=old.times + 1, data=dict(state.data))
         else:
             return

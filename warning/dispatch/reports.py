@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from warning.dispatch import tables as t
+from warning.dispatch.lasting import Lasting, State
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.reconcile import CHUNK, Difference, Found, Said, hold
 from warning.dispatch.report_file import said_in
@@ -74,9 +75,10 @@ class Reports:
         now_ms: Callable[[], int],
         operators: Callable[[], Awaitable[list[Contact]]],
         tell: Tell,
+        lasting: Lasting | None = None,
     ) -> None:
         self._region, self._reports, self._ledger, self._listen, self._now_ms = region, reports, ledger, listen, now_ms
-        self._operators, self._tell = operators, tell
+        self._operators, self._tell, self._lasting = operators, tell, lasting
         self._seen: set[str] = set()
         self._again_ms: dict[str, int] = {}  # route -> not asked before
 
@@ -94,6 +96,25 @@ class Reports:
         for report in self._reports:
             if self._now_ms() >= self._again_ms.get(report.route, 0):
                 await self.look(report)
+        await self._remind()
+
+    async def _remind(self) -> None:
+        """While a route's newest report differs operators hear so again, and when one does not."""
+        if self._lasting is None:
+            return
+        try:
+            async with self._ledger.reading() as connection:
+                rows = [dict(row) for row in (await connection.execute(newest())).mappings()]
+            routes = {report.route for report in self._reports}
+            rows = [row for row in rows if row["route"] in routes and _differs(row["counts"])]
+            states = {row["route"] or "own": State(data_of(self._region.id, row), self._may) for row in rows}
+            await self._lasting.look("report.differs", states, begun=True)
+        except (DBAPIError, OSError, Unavailable) as error:
+            log.error("the ledger does not answer, operators are not reminded of reports: %s", error)
+
+    def _may(self, contact: Contact) -> bool:
+        """An exercise wakes nobody who works on floods."""
+        return contact.live is (self._region.status is Status.ACTUAL)
 
     async def _tell_newest(self) -> None:
         """What is known of the newest report of each route; where there was none, it is waited for from now on."""
@@ -224,19 +245,16 @@ class Reports:
             return dict((await connection.execute(sql.select(t.reports).where(t.reports.c.id == number))).mappings().one())
 
     async def _tell_operators(self, row: dict[str, Any]) -> None:
-        """Once, best as it can: the ledger, the metric and its alarm have it, too."""
-        counts = row["counts"]
-        if not (counts.get("corrected") or counts.get("unknown") or counts.get("unsettled")):
+        """At once, best as it can: the ledger, the metric and its alarm have it, too."""
+        if not _differs(row["counts"]):
             return
         try:
             told = await self._operators()
         except Unavailable as error:
             log.error("operators are not told of the report: %s", error)
             return
-        body, live = body_of(self._region.id, row), self._region.status is Status.ACTUAL
-        for contact in told:
-            if contact.live is not live:  # an exercise wakes nobody who works on floods
-                continue
+        body = body_of(self._region.id, row)
+        for contact in filter(self._may, told):
             await self._tell(contact, f"report:{row['route']}:{row['digest'][:16]}:{contact.id}".replace(".", "~"), body)
 
 
@@ -285,8 +303,17 @@ def _fact(route: str, row: dict[str, Any]) -> Reconciled:
     return Reconciled(route, row["at_ms"], lines, corrected, unknown, unsettled)
 
 
+def _differs(counts: dict[str, Any]) -> bool:
+    return bool(counts.get("corrected") or counts.get("unknown") or counts.get("unsettled"))
+
+
 def body_of(region: str, row: dict[str, Any]) -> str:
-    """The webhook's body: how much differs, and the first of it. No numbers of phones stand in a report's differences."""
+    """The webhook's body."""
     at = datetime.fromtimestamp(row["at_ms"] / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"type": "report.differs", "timestamp": at, "data": data_of(region, row)})
+
+
+def data_of(region: str, row: dict[str, Any]) -> dict[str, object]:
+    """How much differs, and the first of it. No numbers of phones stand in a report's differences."""
     data = {"region": region, "route": row["route"], "report": row["name"].partition("?")[0], "counts": row["counts"]}
-    return json.dumps({"type": "report.differs", "timestamp": at, "data": data | {"differences": row["differences"][:MOST_TOLD]}})
+    return data | {"differences": row["differences"][:MOST_TOLD]}
