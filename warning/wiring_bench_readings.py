@@ -41,11 +41,9 @@ def senders(size: Size, load: str) -> Iterator[tuple[int, int]]:
 def records(size: Size, load: str = "uniform", per_beat: int = 0, start_ms: int = START_MS) -> Iterator[Record]:
     """(key, value) in order of time, without end: a reading a minute of each gauge that sends, a tick after each ``per_beat`` of them
     (0: none)."""
-    gauges = [(name, basin.encode()) for name, _, basin in size.gauges]
     for number, (minute, gauge) in enumerate(senders(size, load)):
-        name, basin = gauges[gauge]
         at = start_ms + minute * MINUTE_MS
-        yield basin, reading(name, at, value_of(gauge, minute, number), at + 900)
+        yield size.basin(gauge).encode(), reading(size.gauge(gauge), at, value_of(gauge, minute, number), at + 900)
         if per_beat and number % per_beat == per_beat - 1:
             yield None, tick(at + 1000)
 

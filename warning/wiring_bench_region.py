@@ -39,17 +39,21 @@ class Size:
 
     @property
     def gauges(self) -> list[tuple[str, str, str]]:
-        """(id, river, basin)"""
-        load = [(f"G{number:07d}", f"R{number // GAUGES_PER_RIVER:06d}", self.basin(number)) for number in range(self.series)]
+        """(id, river, basin). What is the same is one string, not one for each gauge."""
+        rivers = [(f"R{river:06d}", self.basin(river * GAUGES_PER_RIVER)) for river in range(-(-self.series // GAUGES_PER_RIVER))]
+        load = [(self.gauge(number), *rivers[number // GAUGES_PER_RIVER]) for number in range(self.series)]
         return load + [(self.probe(number), f"P{number:05d}", "b00000") for number in range(self.probes)]
+
+    def gauge(self, number: int) -> str:
+        return f"G{number:07d}"
 
     def probe(self, number: int) -> str:
         return f"P{number:05d}"
 
-    def below(self, number: int) -> str | None:
+    def below(self, number: int) -> int | None:
         """The gauge downstream of gauge ``number``; None for the last one of a river."""
         last = number % GAUGES_PER_RIVER == GAUGES_PER_RIVER - 1 or number + 1 >= self.series
-        return None if last else f"G{number + 1:07d}"
+        return None if last else number + 1
 
 
 def made_up(size: Size) -> Region:
@@ -57,7 +61,7 @@ def made_up(size: Size) -> Region:
     gauges = size.gauges
     stations = tuple(_station(number, *gauge) for number, gauge in enumerate(gauges))
     limits = Limits("discharge", LIMITS, "made up", "2025", "1")
-    below = {gauges[number][0]: down for number in range(size.series) if (down := size.below(number))}
+    below = {gauges[number][0]: gauges[down][0] for number in range(size.series) if (down := size.below(number)) is not None}
     return Region(
         id="load",
         names={"en": "Load"},
@@ -132,7 +136,9 @@ def write(size: Size, folder: Path) -> Path:
         folder / "reaches.csv",
         "upstream,downstream,travel_low_h,travel_high_h,basis,districts",
         (
-            f"{name},{down},2,4,assumed,PK-PB" if number < size.series and (down := size.below(number)) else f"{name},,,,,PK-PB"
+            f"{name},{size.gauge(down)},2,4,assumed,PK-PB"
+            if number < size.series and (down := size.below(number)) is not None
+            else f"{name},,,,,PK-PB"
             for number, (name, _, _) in enumerate(gauges)
         ),
     )
