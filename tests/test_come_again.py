@@ -300,6 +300,22 @@ async def test_what_ran_out_while_no_dispatcher_ran_is_told_by_the_renewal_that_
         assert heard(one) == after
 
 
+async def test_what_was_silenced_and_then_declined_goes_when_others_release_it(tmp_path: Path) -> None:
+    async with told(tmp_path, level=Level.HIGH) as one:
+        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        await settle(one)
+        event = world.event(one.region, "A", sent_ms=one.now_ms, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        await one.authority.approve(event.alert.identifier, Level.HIGH, "A. Khan", one.now_ms, granted=False)
+        one.now_ms += 2 * H
+        await settle(one)
+        assert heard(one) == []
+        await one.authority.approve(event.alert.identifier, Level.HIGH, "B. Shah", one.now_ms)
+        await settle(one)
+        assert heard(one) == [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]
+
+
 @pytest.mark.parametrize("released", [None, False, True])
 async def test_an_end_by_hand_that_still_waits_does_not_go_after_the_rise_above_it(tmp_path: Path, released: bool | None) -> None:
     """The queue is long: most had not heard of the end when the water rose. ``released``: the higher class needs a release."""

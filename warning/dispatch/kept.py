@@ -46,10 +46,9 @@ class Kept:
                 del self._renewed[once]
         answers, silences = self.people.approvals, self.people.silences
         quiet = frozenset(one for one in silences if one.valid and one.from_ms <= now_ms < one.until_ms)
-        if answers != self._answers:
-            await self._again(DECLINED, quiet, standing, now_ms)
-        if self._quiet is None or self._quiet - quiet:
-            await self._again(SILENCED, quiet, standing, now_ms)
+        if answers != self._answers or self._quiet is None or self._quiet - quiet:
+            for reason in RULES:  # what was silenced may have been declined since, and the other way round
+                await self._again(reason, quiet, standing, now_ms)
         self._answers, self._quiet = answers, quiet
 
     async def _again(self, reason: str, quiet: frozenset[Silence], standing: Standing, now_ms: int) -> None:
@@ -57,37 +56,33 @@ class Kept:
             refused, before = await resent.kept(connection, reason, now_ms), dict(await resent.kept_before(connection, reason, now_ms))
         for identifier in refused:
             event, chain = DECODER.decode(await self.ledger.alert(identifier)), chain_of(identifier)
-            if self._free(reason, event, quiet, now_ms):
+            if self._free(event, quiet, now_ms):
                 what = {"identifier": identifier, "reason": WORDS[reason], "refused": reason}
-                once = f"resend:{await self._word(reason, event, quiet)}:{identifier}"
+                once = f"resend:{reason}:{await self._word(event, quiet)}:{identifier}"
                 await self.decisions.decide("resend", RULES[reason], now_ms, chain, what, once=once)
         if not before:
             return
         newest = {chain_of(event.alert.identifier): event for event in map(DECODER.decode, await self.ledger.in_force(now_ms))}
         for chain, revision in before.items():
             last = newest[chain]
-            if last.alert.kind.told or not last.alert.active or not self._free(reason, last, quiet, now_ms):
+            if last.alert.kind.told or not last.alert.active or not self._free(last, quiet, now_ms):
                 continue
-            once = f"released:{await self._word(reason, last, quiet)}:{chain}.{revision}"
+            once = f"released:{reason}:{await self._word(last, quiet)}:{chain}.{revision}"
             if once not in standing.once and once not in self._renewed:
                 self.planner.comes_again(last, since=revision)
                 self._renewed[once] = reason, last.alert.identifier
                 log.warning("%s: %s, and whoever did not hear of it is told", last.alert.identifier, WORDS[reason])
 
-    def _free(self, reason: str, event: AlertEvent, quiet: frozenset[Silence], now_ms: int) -> bool:
+    def _free(self, event: AlertEvent, quiet: frozenset[Silence], now_ms: int) -> bool:
         """Whether nobody's word keeps it from all any more. ``resending`` asks for each contact."""
         verdict, alert = self.planner.may(event, None, now_ms, knows=True, stands_in=True), event.alert
-        if reason == DECLINED:
-            return verdict.reason == "approved"
         still = any(not one.contact and one.zone == alert.zone and audience_level(alert) <= one.up_to for one in quiet)
         return verdict.allowed and not still
 
-    async def _word(self, reason: str, event: AlertEvent, quiet: frozenset[Silence]) -> str:
-        """Names the word that lets it go, the same after a restart."""
-        if reason == DECLINED:
-            chain = chain_of(event.alert.identifier)
-            return f"declined:{max(one.at_ms for one in self.people.approvals if one.chain == chain and one.granted)}"
-        zone = event.alert.zone
+    async def _word(self, event: AlertEvent, quiet: frozenset[Silence]) -> str:
+        """Names the words that let it go, the same after a restart."""
+        zone, chain = event.alert.zone, chain_of(event.alert.identifier)
+        released_ms = max((one.at_ms for one in self.people.approvals if one.chain == chain and one.granted), default=0)
         last = await self.decisions.acts(kinds=("silence",), subject=zone, most=1)
         left = sorted((one.contact, one.up_to.value, one.from_ms, one.until_ms) for one in quiet if one.zone == zone)
-        return f"silenced:{last[0].id if last else 0}:{hashlib.sha256(repr(left).encode()).hexdigest()[:8]}"
+        return f"{released_ms}:{last[0].id if last else 0}:{hashlib.sha256(repr(left).encode()).hexdigest()[:8]}"
