@@ -187,8 +187,7 @@ def _shift(
     now_said = watched & ~said & stays & (number >= SHIFT_READINGS) & (age >= SHIFT_S) & ~shared
     back = np.abs(value - old["shift_from"]) < 0.5 * np.abs(by)
     beyond = (by < 0) & (value >= old["shift_from"])
-    early = old["shift_n"] < SHIFT_READINGS  # a unit is named at once: what does not stay was none
-    over = said & (back | beyond | (age > SHIFT_HELD_S) | (early & ~stays))
+    over = said & (back | beyond | (age > SHIFT_HELD_S) | ((old["shift_n"] < SHIFT_READINGS) & ~stays))  # a unit at once: else it was none
     left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
     keeps = watched & ~over & ~left
     returns = taken & (np.abs(change + by) <= near)
