@@ -126,7 +126,12 @@ async def test_operators_are_asked_once_for_each_time_that_a_case_waits(tmp_path
             asked.append((once, kind, data))
 
         await w.desk.close()
-        w.desk = CashDesk(w.cash, w.region, w.where, lambda: w.decision, lambda: w.now_ms, w.facts.append, announce)
+        waits: list[list[str]] = []
+
+        async def waiting(cases: Mapping[str, Mapping[str, object]]) -> None:
+            waits.append(list(cases))
+
+        w.desk = CashDesk(w.cash, w.region, w.where, lambda: w.decision, lambda: w.now_ms, w.facts.append, announce, waiting)
         await enter(w.where, alert())
         await w.beats(6)
         [(_, kind, data)] = asked
@@ -138,6 +143,7 @@ async def test_operators_are_asked_once_for_each_time_that_a_case_waits(tmp_path
         await w.book.answer(case, "Amna", True, "", w.now_ms)
         await w.beats(4)
         assert w.payments.paid() == [12_000] and len(asked) == 2
+        assert waits[-1] == [] and [case] in waits, "all that wait, at each look: whoever listens tells of the end"
 
 
 @pytest.mark.parametrize("approvals", [0, 1])

@@ -157,6 +157,19 @@ async def test_silent_zones_are_told_of_again_and_not_when_they_speak(
     assert desk.told == [] and made._silent == {}
 
 
+async def test_that_a_payment_waits_no_more_is_told_and_how_often_is_not_our_affair(ledger: Ledger) -> None:  # noqa: F811
+    desk = Desk(ledger)
+
+    async def waits(minute: int, *cases: str) -> list[str]:
+        desk.told.clear()
+        desk.at_ms = 1_756_260_000_000 + minute * M
+        await desk.lasting.look("cash.waiting", {case: State({"case": case}, lambda contact: True) for case in cases}, begun=True)
+        return [kind for _, kind, _ in desk.told]
+
+    assert [await waits(minute, "oak:1") for minute in (0, 31, 600)] == [[], [], []]
+    assert [await waits(minute) for minute in (601, 603)] == [[], ["cash.waiting.ended"]]
+
+
 class Quiet:
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         return Outcome(DeliveryState.DELIVERED)

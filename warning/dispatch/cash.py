@@ -34,6 +34,7 @@ BEAT_S = 1.0
 LEASE_MS = round(3 * TIMEOUT_S * 1000)  # whoever did not answer for so long has died, or may wake up: its outcome is unknown
 WAITS_S = (5.0, 30.0, 120.0, 600.0)
 Announce = Callable[[str, str, Mapping[str, object]], Awaitable[None]]  # name, kind, data: to the operators
+Waits = Callable[[Mapping[str, Mapping[str, object]]], Awaitable[None]]  # case -> what was announced of it, of all that wait now
 _EVENT = msgspec.json.Decoder(AlertEvent)
 _alerts = sql.table("alerts", *map(sql.column, ("identifier", "chain", "revision", "expires_ms", "value")))
 
@@ -55,6 +56,7 @@ class CashDesk:
         now_ms: Callable[[], int],
         listen: Listener,
         announce: Announce | None = None,
+        waits: Waits | None = None,
     ) -> None:
         self._cash, self._region, self._decision, self._now_ms, self._listen = cash, region, decision, now_ms, listen
         self._runs = runs(region, deployment)
@@ -63,7 +65,7 @@ class CashDesk:
         self._ledger = Tables(deployment.database, sql.MetaData(), "alerts")
         self._events: dict[str, AlertEvent] = {}
         self._owner = secrets.token_hex(8)
-        self._announce, self._announced = announce, set[str]()
+        self._announce, self._waits, self._announced = announce, waits, set[str]()
 
     async def close(self) -> None:
         await self._payer.close()
@@ -101,20 +103,26 @@ class CashDesk:
                 await self._settle(order, self._now_ms())
         waiting, unsettled = await self.book.counts()
         self._listen(CashWaiting(waiting, unsettled))
-        if waiting and self._announce is not None:
+        if self._announce is not None and (waiting or self._waits is not None):
             await self._ask_people(self._announce, moves, now_ms)
 
     async def _ask_people(self, announce: Announce, moves: Collection[str], now_ms: int) -> None:
         """Operators hear of each case that waits, at once and after 1, 2, 4 ... hours (a relay may have been away), and again after a
-        restart: under one name, so that webhooks know it. Not of one that ``moves``: approved ahead, or for no approval, it goes on."""
+        restart: under one name, so that webhooks know it. Not of one that ``moves``: approved ahead, or for no approval, it goes on.
+        ``waits`` tells of the end."""
+        asked = dict[str, Mapping[str, object]]()
         for case in await self.book.rows(sql.select(t.cases).where(t.cases.c.state == "approval", ~t.cases.c.over)):
             times = max(0, (now_ms - case["changed_ms"]) // 3_600_000).bit_length()
             once = f"{case['id']}:{case['changed_ms']}" + (f":{times}" if times else "")
-            if case["trigger"] not in moves and once not in self._announced:
-                said = {"case": case["id"], "trigger": case["trigger"], "why": case["why"]}
-                answer = f"warning cash approve --region {self._region.id} '{case['id']}' --by NAME, or POST /v1/cash/{case['id']}/answer"
-                await announce(once, "cash.waiting", {**said, "answer": answer})
+            if case["trigger"] in moves:
+                continue
+            answer = f"warning cash approve --region {self._region.id} '{case['id']}' --by NAME, or POST /v1/cash/{case['id']}/answer"
+            asked[case["id"]] = said = {"case": case["id"], "trigger": case["trigger"], "why": case["why"], "answer": answer}
+            if once not in self._announced:
+                await announce(once, "cash.waiting", said)
                 self._announced.add(once)
+        if self._waits is not None:
+            await self._waits(asked)
 
     async def _newest(self, now_ms: int) -> list[AlertEvent]:
         """The newest revision of each chain of which any is unexpired: a Cancel or EXPIRE stands in the place of what it ends."""

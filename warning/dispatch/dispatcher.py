@@ -116,7 +116,8 @@ class Dispatcher:
             log.warning("there is no SMS: neither smpp_user nor a route for it is set")
         self._posts = ways(self._webhooks, sms, region, deployment, routes, listen, self._wall_ms)
         self._following = Following(region, deployment, self._people, self._posts, listen, self.now_ms, self._directory, routes)
-        self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen, self._following.announce) if cash else None
+        tell = self._following.announce, self._following.cash_waits
+        self._cash = CashDesk(cash, region, deployment, self._decision, self._wall_ms, listen, *tell) if cash else None
         self._channels: dict[str, Channel] = {channel.name: channel for channel in (*built.channels, self._webhooks)}
 
     def _listen(self, fact: Fact) -> None:

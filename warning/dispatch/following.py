@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
+from sqlalchemy.exc import DBAPIError
+
 from warning.deployment import Deployment
 from warning.dispatch.by_hand import ByHand
 from warning.dispatch.decided import Decided
-from warning.dispatch.lasting import Lasting
+from warning.dispatch.lasting import Lasting, State
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.notice import Operators
 from warning.dispatch.operators import OperatorPosts, told
@@ -94,6 +96,14 @@ class Following:
     async def untold(self, events: Collection[AlertEvent]) -> None:
         """Operators hear of warnings that nobody is told of."""
         await self._waiting.untold(events)
+
+    async def cash_waits(self, cases: Mapping[str, Mapping[str, object]]) -> None:
+        """Payments that wait for an approval; that one waits no more is told. Raises Unavailable."""
+        states = {case: State(data, lambda contact: contact.live) for case, data in cases.items()}
+        try:
+            await self.lasting.look("cash.waiting", states, begun=True)
+        except (DBAPIError, OSError) as error:
+            raise Unavailable(f"the ledger does not answer: {error}", reason="database") from error
 
     async def publish(self) -> None:
         """Alerts by hand; and what the SMS centres report, until it is cancelled."""

@@ -23,7 +23,7 @@ from warning.region import Contact
 log = logging.getLogger(__name__)
 
 QUIET_MS = 60_000
-SELDOM_MS = {"report.differs": 12 * 3_600_000}  # a report is of a day
+SELDOM_MS = {"report.differs": 12 * 3_600_000, "cash.waiting": 1 << 60}  # a report is of a day; who waits for cash says so himself
 ENDED = ".ended"
 Tell = Callable[[Contact, str, str], Awaitable[None]]  # operator, identifier, body
 
