@@ -10,7 +10,8 @@ In order, the first that applies:
 3. **Whether it says anything.** EXPIRE has no document; an expired or overtaken revision says nothing; RENEW and CERTAINTY are for
    feeds, not for phones, unless they stand in for an earlier revision that this contact never got; no end is told of what was never told.
 4. **Silences.** A person may silence a zone, with name, reason and an end within 24 h, up to a class. A silence never holds back the
-   classes of ``AlertRules.at_once`` (but their DOWNGRADE), and never an end (CLEAR). Feeds are not silenced.
+   classes of ``AlertRules.at_once`` (but their DOWNGRADE), and never an end (CLEAR). Feeds are not silenced. What holds still when it
+   ends goes then (``dispatch.kept``).
 5. **Approval.** From ``approve_from`` on a person releases a chain up to a class. Until then it is held, feeds included; after
    ``approve_within_s`` without an answer ``unanswered`` decides: hold on, or send. Ends need none. Whoever declined a class has not
    declined a higher one: that is asked again. Where ``approve_persons`` is 2, two different people (by name, and by key if both
