@@ -143,11 +143,12 @@ async def test_silent_zones_are_told_of_again_and_not_when_they_speak(
     desk = Desk(ledger)
     made = Notices(world.region(tmp_path), Deployment(directory=tmp_path), ledger, Quiet(), nobody, desk.operators, desk.lasting)
     await made._tell([Observed("A", desk.at_ms, Level.UNKNOWN, desk.at_ms, 7), Observed("B", desk.at_ms, Level.UNKNOWN, None, 8)])
-    for minute, silent in ((0, 0), (29, 0), (30, 2)):
+    for minute, silent in ((0, 0), (29, 0), (30, 2), (60, 0), (89, 0), (90, 2), (209, 0), (210, 2)):  # a gauge may be broken for weeks
         desk.told.clear()
         desk.at_ms = 1_756_260_000_000 + minute * M
         await made._remind()
         assert [data["silent"] for _, _, data in desk.told] == [silent] * bool(silent)
+    assert [desk.lasting._pause_ms("zones.observed", times) // M for times in (1, 2, 6, 7, 999)] == [30, 60, 960, 1440, 1440]
     assert [zone["zone"] for zone in desk.told[0][2]["zones"]] == ["A", "B"] and desk.told[0][1] == "zones.observed"
     await made._tell([Observed("A", desk.at_ms, Level.LOW, None, 9), Observed("B", desk.at_ms, Level.LOW, None, 9)])
     desk.told.clear()
@@ -253,7 +254,8 @@ async def test_a_closed_way_holds_no_mail_up_and_counts_as_none(tmp_path: Path, 
     assert hooks == ["n1"] and len(centre.sent) == 1, "each way once"
     await told(posts, DUTY, "n2", body("report.differs"))
     assert hooks == ["n1", "n2"] and len(centre.sent) == 1, "nobody is woken for a report"
-    made._kept_back.clear()
+    await told(posts, DUTY, "n4", body("zones.observed", zones=[{"zone": "A", "level": "UNKNOWN"}], times=2))
+    assert hooks.pop() == "n4" and len(centre.sent) == 1 and not made._kept_back, "nor, at night, for what was said before"
     for _ in range(3):  # as for another way that is closed
         assert (await posts.post(DUTY, "n3", body())).state is DeliveryState.DELIVERED
     assert hooks[2:] == ["n3"] and made._kept_back == {"c1": 1}, "what was kept back once is not kept back again"

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 QUIET_MS = 60_000
 SELDOM_MS = {"report.differs": 12 * 3_600_000, "cash.waiting": 1 << 60}  # a report is of a day; who waits for cash says so himself
+SLOWER = ("zones.observed",)  # a gauge that is broken for weeks: each time after twice as long, at last once ...
+DAY_MS = 86_400_000  # ... a day
 ENDED = ".ended"
 Tell = Callable[[Contact, str, str], Awaitable[None]]  # operator, identifier, body
 
@@ -89,7 +91,7 @@ class Lasting:
         self._gone.pop(key, None)
         if old is None:
             new = Said(now_ms, now_ms, 1, frozenset(), dict(state.data))
-        elif self.repeat_ms and abs(now_ms - old.told_ms) >= SELDOM_MS.get(key[0], self.repeat_ms):  # also by a clock that was set back
+        elif self.repeat_ms and abs(now_ms - old.told_ms) >= self._pause_ms(key[0], old.times):  # also by a clock that was set back
             new = replace(old, told_ms=now_ms, times=old.times + 1, data=dict(state.data))
         else:
             return
@@ -98,6 +100,11 @@ class Lasting:
             await self._tell(key, key[0], heard, new)
         said[key] = replace(new, operators=new.operators | {contact.id for contact in heard})
         self._owed.add(key)
+
+    def _pause_ms(self, kind: str, times: int) -> int:
+        if kind in SLOWER:
+            return max(self.repeat_ms, min(self.repeat_ms << min(times - 1, 12), DAY_MS))
+        return SELDOM_MS.get(kind, self.repeat_ms)
 
     async def _over(self, said: dict[tuple[str, str], Said], key: tuple[str, str], *, ends: bool) -> None:
         now_ms = self.now_ms()

@@ -64,8 +64,10 @@ class OperatorTexts:
         """An operator alone; in an exercise, and of an exercise, none who works on floods."""
         return contact.role == "operator" and bool(contact.phone) and contact.live is (self.region.status is Status.ACTUAL)
 
-    def takes(self, kind: str) -> bool:
-        return kind.removesuffix(ENDED) not in BY_MAIL
+    def takes(self, said: Mapping[str, Any]) -> bool:
+        """Of what is not urgent only that it began."""
+        kind = said["type"].removesuffix(ENDED)
+        return kind in URGENT or (kind not in BY_MAIL and int(said["data"].get("times", 1)) == 1)
 
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         """WAITING if the way is closed now; FAILED ``limit`` if he had enough of them."""

@@ -74,7 +74,7 @@ class OperatorPosts:
         ways: dict[str, Post] = {"webhook": self._webhooks.post} if contact.webhook else {}
         if contact.email and self._relays:
             ways["email"] = self._mail
-        if self._texts and self._texts.reaches(contact) and self._texts.takes(json.loads(body)["type"]):
+        if self._texts and self._texts.reaches(contact) and self._texts.takes(json.loads(body)):
             ways["sms"] = self._texts.post
         return ways
 
