@@ -224,6 +224,17 @@ async def test_a_storm_fills_no_night_and_leaves_room_for_what_wakes_rightly(tmp
     assert len({reference(sending) for sending in centre.sent}) > 1, "parts of two messages are not put together on the phone"
 
 
+async def test_what_waited_for_a_closed_way_is_bounded_too_when_it_opens(tmp_path: Path) -> None:
+    centre, opens = Centre(), asyncio.Event()
+    centre.ready = opens.wait  # type: ignore[method-assign,assignment]
+    made, facts, _ = texts(tmp_path, centre)
+    posts = [asyncio.create_task(made.post(DUTY, f"n{number}", body())) for number in range(50)]
+    await asyncio.sleep(0.05)
+    opens.set()
+    states = [outcome.state for outcome in await asyncio.gather(*posts)]
+    assert len(centre.sent) == states.count(DeliveryState.DELIVERED) == 4 and facts.count(OperatorTexted("kept_back")) == 46
+
+
 async def test_nobody_but_an_operator_of_this_kind_of_deployment_gets_one(tmp_path: Path) -> None:
     centre = Centre()
     made, _, _ = texts(tmp_path, centre)

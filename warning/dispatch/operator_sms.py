@@ -73,15 +73,15 @@ class OperatorTexts:
         """WAITING if the way is closed now; FAILED ``limit`` if he had enough of them."""
         said = json.loads(body)
         urgent = said["type"].removesuffix(ENDED) in URGENT
-        if not self.reaches(contact) or not self._room(contact.id, urgent=urgent):
-            self._kept_back[contact.id] += 1
-            self.listen(OperatorTexted("kept_back"))
-            return Outcome(DeliveryState.FAILED, "limit", detail=f"{self.per_hour} SMS an hour")
+        if not self.reaches(contact):
+            return self._keep_back(contact)
         try:
             async with asyncio.timeout(OPEN_S):
                 await self.channel.ready()
         except TimeoutError:
             return Outcome(DeliveryState.WAITING, "no_route", detail="no route for SMS is open")
+        if not self._room(contact.id, urgent=urgent):  # asked last: all that waited for the way go on at once when it opens
+            return self._keep_back(contact)
         entry = self.clock(), urgent
         self._sent[contact.id].append(entry)
         kept_back = self._kept_back.pop(contact.id, 0)
@@ -93,6 +93,11 @@ class OperatorTexts:
         taken = outcome.state in (DeliveryState.ACCEPTED, DeliveryState.DELIVERED)
         self.listen(OperatorTexted("sent" if taken else "failed"))
         return Outcome(DeliveryState.DELIVERED, "") if taken else outcome
+
+    def _keep_back(self, contact: Contact) -> Outcome:
+        self._kept_back[contact.id] += 1
+        self.listen(OperatorTexted("kept_back"))
+        return Outcome(DeliveryState.FAILED, "limit", detail=f"{self.per_hour} SMS an hour")
 
     def _room(self, contact: str, *, urgent: bool) -> bool:
         sent, now = self._sent[contact], self.clock()
