@@ -51,6 +51,28 @@ async def test_a_join_that_comes_again_after_the_stop_enrols_nobody(indus: Regio
         assert not await at.enrolment.stopped(VILLAGER)
 
 
+@pytest.mark.parametrize("other", ["help", "join Nowhere at all", "the water is coming"])
+async def test_the_answer_to_something_else_does_not_say_that_the_centre_knows_we_have_the_join(
+    indus: Region, tmp_path: Path, other: str
+) -> None:
+    """The line broke before the JOIN of before the stop was acknowledged; what he wrote then was answered over the next one."""
+    async with house(indus, tmp_path) as at:
+        await say(at, "join Sukkur")
+        at.desk.now_ms += MINUTE
+        await say(at, "STOP")
+        at.desk.now_ms += MINUTE
+        assert REPLIES["en"]["stopped"] in await say(at, "join Sukkur")
+        at.desk.now_ms += MINUTE
+        assert await say(at, other)
+        await at.desk.sms.delivered(VILLAGER)
+        at.desk.now_ms += MINUTE
+        assert REPLIES["en"]["stopped"] in await say(at, "join Sukkur"), "once more, for it was never acknowledged"
+        assert await at.enrolment.stopped(VILLAGER)
+        await at.desk.sms.delivered(VILLAGER)
+        at.desk.now_ms += MINUTE
+        assert "warnings for Sukkur" in await say(at, "join Sukkur")
+
+
 @pytest.mark.parametrize(("hours", "taken"), [(1, False), (30, False), (6 * 24, False), (8 * 24, True)])
 async def test_a_join_without_a_time_long_after_the_stop_is_asked_about_too(indus: Region, tmp_path: Path, hours: int, taken: bool) -> None:
     """A centre brings an unacknowledged message again when its own timer runs out, hours later; a week later none does."""

@@ -43,15 +43,20 @@ class Twice:
 
     async def delivered(self, phone: str, now_ms: int) -> None:
         """What he was told is with the centre, and so is our word that we have what he wrote."""
-        if (before := await self._memory.get(_KIND, _asked(phone))) is not None and not before[1]["sure"]:
+        if (before := await self._memory.get(_KIND, _asked(phone))) is not None and before[1].get("sure") is False:
             await self._memory.put(_KIND, _asked(phone), now_ms, {"sure": True})
+
+    async def another(self, phone: str) -> None:
+        """He wrote something else: that its answer is with the centre says nothing of what he was told before."""
+        if (before := await self._memory.get(_KIND, _asked(phone))) is not None and before[1].get("sure") is False:
+            await self._memory.put(_KIND, _asked(phone), 0, {})
 
     async def meant(self, phone: str, stopped_ms: int, now_ms: int) -> bool:
         """Whether what comes now without a time was written after a stop."""
         if now_ms - stopped_ms > STOPPED_MS:
             return True
         before = await self._memory.get(_KIND, _asked(phone))
-        return before is not None and bool(before[1]["sure"]) and stopped_ms <= before[0] <= now_ms - _READ_MS
+        return before is not None and bool(before[1].get("sure")) and stopped_ms <= before[0] <= now_ms - _READ_MS
 
     async def done(self, phone: str, text: str) -> None:
         """It was answered with no: the same words again are a new message. Raises Unavailable."""

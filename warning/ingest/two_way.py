@@ -68,6 +68,7 @@ class TwoWay:
         contacts = await self._enrolment.known(phone)
         if found.kind == "acknowledge" and not contacts:
             return None
+        await self._twice.another(phone)
         role = contacts[0].role if contacts else "public"
         replies = Replies(self._region, spoken(contacts, found.languages, self._region), role)
         came_ms = now_ms if came_ms is None else came_ms
@@ -88,6 +89,7 @@ class TwoWay:
     async def not_understood(self, phone: str, text: str, now_ms: int) -> str:
         """What one who writes no command is told: how to write one. He was heard elsewhere."""
         contacts = await self._enrolment.known(phone)
+        await self._twice.another(phone)
         replies = Replies(self._region, spoken(contacts, (script_of(text, self._region),), self._region))
         return await self._limited(phone, replies.say("help"), bool(contacts), now_ms)
 
