@@ -93,6 +93,16 @@ def test_a_choked_well_that_only_trembles_clears_nothing(tmp_path: Path) -> None
     assert sum(cause == "attenuated" and last > level for _, level, cause, last in said) > 6
 
 
+def test_a_choked_well_that_leaps_for_one_reading_is_not_believed_and_one_that_comes_free_is_with_the_next(tmp_path: Path) -> None:
+    """Over the hours since it counted last 2.5 m are no fast rise; over the 20 minutes since the reading before they are."""
+    said = muted_then(tmp_path / "spikes", lambda since: -0.02 + 2.5 * (abs(since - 4.0) < 0.01 or abs(since - 5.0) < 0.01))
+    assert [cause for _, level, cause, _ in said if level > 3.0] == ["rate_of_rise"] * 2
+    assert all(last < 1.05 for *_, last in said)
+    free = muted_then(tmp_path / "free", lambda since: -0.02 + 2.5 * (since > 3.9))
+    assert [last for since, _, _, last in free if 3.9 < since < 4.5] == [pytest.approx(last, abs=0.05) for last in (0.99, 3.48)]
+    assert all(last > 3.4 for since, *_, last in free if since > 4.3)
+
+
 def test_a_slow_rise_in_steps_smaller_than_what_counts_as_a_change_is_no_standstill(tmp_path: Path) -> None:
     """1 cm every five minutes is 12 cm an hour; ``flat_within`` is 2 cm."""
     folder = write_region(tmp_path)
@@ -132,7 +142,11 @@ def test_what_shows_too_little_beside_its_twin_and_leaps_for_one_reading_waits_a
         story.push("B", minute, 3.0 if minute > 10 else 2.0).tick(minute)
         story.push("A", minute, level).tick(minute + 1)
         assert story.series("last_v", "A") == 2.0
-    for minute, level in ((70, 2.4), (80, 2.5)):
+    for minute, level in ((70, 2.4), (80, 1.0)):  # a leap as high as the one that was none does not confirm it
+        story.push("B", minute, 3.0).tick(minute)
+        story.push("A", minute, level).tick(minute + 1)
+        assert story.series("last_v", "A") == 2.0
+    for minute, level in ((90, 2.4), (100, 2.5)):
         story.push("B", minute, 3.0).push("A", minute, level).tick(minute + 1)
     assert story.series("last_v", "A") == 2.5
 

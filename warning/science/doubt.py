@@ -48,6 +48,7 @@ class Course:
     pending_cause: Cause
     within: float = 0.0  # changes up to this are none
     soft_t: int = 0  # newest reading that counts though it is suspect
+    seen: tuple[int, float, int] = (0, 0.0, -1)  # newest reading, whether it counts or not
     counted: list[tuple[int, float]] = field(default_factory=list)
     spikes: list[int] = field(default_factory=list)
     confirmed: list[int] = field(default_factory=list)
@@ -62,7 +63,7 @@ class Course:
 
         cause = _CAUSES[int(arrays["pending_cause"][row])]
         three, soft_t = (reading("last"), reading("before"), reading("pending")), int(arrays["soft_t"][row])
-        return cls(float(rise), float(fall), float(spike), *three, cause, float(within), soft_t)
+        return cls(float(rise), float(fall), float(spike), *three, cause, float(within), soft_t, reading("seen"))
 
     def take(
         self,
@@ -78,14 +79,18 @@ class Course:
         """The next reading; returns why it is suspect, or Cause.NONE.
 
         ``usual``: what a spike departs by, as the series moves now. ``soft``: why others doubt it; ``low``: they say that it shows too
-        little. Then it counts if it is above the last one, for there they agree with it, and else not, for nothing is cleared by it.
+        little. Then it counts if it is above the last one, for there they agree with it, and else not, for nothing is cleared by it, and
+        what waits above it was none. How fast it rises is asked of the reading before too: what counts last may be of hours ago.
         ``waits``: this reading alone is in doubt; it counts once the next confirms it, and so do all that follow at once.
         ``flat``: it stands as the one before it; a rise in steps of less than ``within`` does not.
         """
+        ahead, self.seen = self.seen, (time_s, value, where)
         if flat and value - self.last[1] <= self.within:
             return Cause.FLAT_LINE
         if low and value <= self.last[1]:
+            self.pending = (0, 0.0, -1)
             return soft
+        leaps = low and ahead[0] > self.last[0] and self._rate(ahead, time_s, value) is Cause.RATE_OF_RISE
         waits = waits and self.soft_t != self.last[0]
         if self.pending[0]:
             stays_up = value - self.last[1] >= 0.5 * (self.pending[1] - self.last[1]) > 0.0  # a spike is gone by the next reading
@@ -98,7 +103,7 @@ class Course:
             else:
                 return self._wait(time_s, value, where)
             self.pending = (0, 0.0, -1)
-        elif self._rate(self.last, time_s, value) is not Cause.NONE and not self._is_back(time_s, value, usual):
+        elif leaps or (self._rate(self.last, time_s, value) is not Cause.NONE and not self._is_back(time_s, value, usual)):
             return self._wait(time_s, value, where)
         elif waits:
             self.pending, self.pending_cause = (time_s, value, where), soft
@@ -133,10 +138,8 @@ class Course:
         return Cause.RATE_OF_RISE if rate > self.rise else Cause.RATE_OF_FALL if -rate > self.fall else Cause.NONE
 
     def _wait(self, time_s: int, value: float, where: int) -> Cause:
-        against = self.last
-        self.pending_cause = self._rate(against, time_s, value)
-        if self.pending_cause is Cause.NONE:
-            self.pending_cause = Cause.SPIKE
+        against = self._rate(self.last, time_s, value)
+        self.pending_cause = Cause.RATE_OF_RISE if against is Cause.NONE else against  # of the reading before, which did not count
         self.pending = (time_s, value, where)
         return self.pending_cause
 
