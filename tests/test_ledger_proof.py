@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections import defaultdict
@@ -241,6 +242,24 @@ async def test_a_ledger_whose_lines_had_a_foreign_key_loses_it_and_goes_on(ledge
         assert (await again.write([Claim(item.id, NOW)]))[0].attempt == _ + 1
         await again.close()
     assert not audit.verify(await exported_lines(url)).faults
+
+
+async def test_a_report_that_is_being_read_holds_up_neither_a_start_nor_what_goes(ledger: Ledger, url: str, tmp_path: Path) -> None:  # noqa: F811
+    """To drop the foreign key PostgreSQL has the tables for itself: who waited for that held up all that came after him, 96 s long."""
+    (item,) = await planned(ledger, tmp_path, world.contact(1))
+    keys = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'transitions'::regclass AND contype = 'f'"
+    if not ledger.lease.alone:
+        async with ledger._engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE transitions ADD FOREIGN KEY (delivery) REFERENCES deliveries (id)"))
+    async with ledger.reading() as reading:
+        await reading.execute(select(t.deliveries.c.id))
+        again = await asyncio.wait_for(Ledger.open(url, "oak"), 10)
+        assert ledger.lease.alone or (await reading.execute(text(keys))).scalar_one() == 1
+        assert (await asyncio.wait_for(again.write([Claim(item.id, NOW)]), 10))[0].attempt == 1
+    await again.close()
+    await (await Ledger.open(url, "oak")).close()
+    async with ledger.reading() as reading:
+        assert ledger.lease.alone or (await reading.execute(text(keys))).scalar_one() == 0, "when nobody reads it goes"
 
 
 async def test_a_ledger_of_a_version_to_come_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, delete, insert, inspect, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateColumn
 
@@ -81,13 +82,22 @@ def _index(connection: Connection) -> None:
 
 
 def _loosen(connection: Connection) -> None:
-    """The chain's lines had a foreign key to their deliveries, a third of what PostgreSQL did for a message. SQLite drops none."""
+    """The chain's lines had a foreign key to their deliveries, a third of what PostgreSQL did for a message. SQLite drops none.
+
+    Where somebody has the tables now it stays, until the ledger is opened the next time: who waited to have them alone, as for a report
+    that is being read, would hold up this start and all that goes.
+    """
     table = t.transitions.name
     keys = [] if connection.dialect.name == "sqlite" else inspect(connection).get_foreign_keys(table)
-    if keys:
-        connection.exec_driver_sql(f"LOCK TABLE {t.deliveries.name}, {table} IN ACCESS EXCLUSIVE MODE")  # as who writes takes them
-    for key in keys:
-        connection.exec_driver_sql(f'ALTER TABLE {table} DROP CONSTRAINT "{key["name"]}"')
+    if not keys:
+        return
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f"LOCK TABLE {t.deliveries.name}, {table} IN ACCESS EXCLUSIVE MODE NOWAIT")
+            for key in keys:
+                connection.exec_driver_sql(f'ALTER TABLE {table} DROP CONSTRAINT "{key["name"]}"')
+    except DBAPIError as error:
+        log.warning("the ledger is slower than it could be until it is opened with nobody at it: a foreign key stays: %s", error.orig)
 
 
 def _columns(connection: Connection, new: Sequence[Column[Any]]) -> None:
