@@ -395,6 +395,10 @@ async def test_by_kannels_route(indus: Region, tmp_path: Path) -> None:
                     True,
                     False,
                 ]
+                for ahead_s, stopped in ((0, True), (7200, True), (7200, False)):  # whose clock is ahead can begin again, when asked
+                    at.desk.now_ms += 60_000
+                    time_s = str(at.desk.now_ms // 1000 + ahead_s - (0 if ahead_s else 90))  # the first was written before the stop
+                    assert (await client.get(kannel_in.PATH, params=asked | {"time": time_s})).status == 200
+                    assert await at.enrolment.stopped(VILLAGER) is stopped
         finally:
             await keys.close()
-        assert await at.enrolment.stopped(VILLAGER)

@@ -84,8 +84,8 @@ class KannelIn:
         time_s = query.get("time", "")
         sent_ms = int(time_s) * 1000 if time_s.isdecimal() and len(time_s) < 12 else None
         answer = await self._readers.take(phone, text, sent_ms, came_ms)
-        if sent_ms is None:  # a get-url of somebody's own, without %T: nothing tells when Kannel has the answer
-            await self._readers.delivered(phone)
+        # a get-url of somebody's own, without %T, or a clock that is ahead: nothing tells when Kannel has the answer
+        await self._readers.delivered(phone, sent_ms)
         return _reply(answer)
 
 

@@ -115,10 +115,14 @@ class SmsIn:
         answer = sms_words.taken(self._region, reader, understood, confirmed=asked.said.confirmed, refused=first)
         return self._answer(phone, answer)
 
-    async def delivered(self, sender: str) -> None:
-        """What ``take`` answered is with the centre, which has therefore our acknowledgement, too. Raises Unavailable."""
-        if self._two_way is not None:
-            await self._two_way.delivered(e164(sender, self._region.country), self._clock())
+    async def delivered(self, sender: str, sent_ms: int | None = None) -> None:
+        """What ``take`` answered is with the centre, which has therefore our acknowledgement, too. Raises Unavailable.
+
+        ``sent_ms``: by the centre; where that can be, it alone says what was written when.
+        """
+        now_ms = self._clock()
+        if self._two_way is not None and (sent_ms is None or sent_ms - now_ms > _AHEAD_MS):
+            await self._two_way.delivered(e164(sender, self._region.country), now_ms)
 
     async def keep(self, sender: str, raw: bytes, error: InputError) -> str:
         """A message that could not even be read as text. The answer to it. Raises Unavailable."""
