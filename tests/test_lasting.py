@@ -158,6 +158,31 @@ async def test_silent_zones_are_told_of_again_and_not_when_they_speak(
     assert desk.told == [] and made._silent == {}
 
 
+async def test_one_that_falls_silent_beside_a_gauge_that_is_broken_for_weeks_is_told_of_again_soon(
+    ledger: Ledger,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or a webhook that is away for a minute loses it for a day."""
+    monkeypatch.setattr("warning.dispatch.notice.QUIET_S", 0.0)
+    desk = Desk(ledger)
+    made = Notices(world.region(tmp_path), Deployment(directory=tmp_path), ledger, Quiet(), nobody, desk.operators, desk.lasting)
+    await made._tell([Observed("A", desk.at_ms, Level.UNKNOWN, desk.at_ms, 7)])
+    for day in range(10):
+        desk.at_ms = 1_756_260_000_000 + day * 1440 * M
+        await made._remind()
+    await made._tell([Observed("B", desk.at_ms, Level.UNKNOWN, desk.at_ms, 8)])
+    desk.told.clear()
+    seen = list[tuple[int, int]]()
+    for minute in range(0, 100, 10):
+        desk.at_ms = 1_756_260_000_000 + (9 * 1440 + minute) * M
+        await made._remind()
+        seen += [(minute, data["silent"]) for _, _, data in desk.told]
+        desk.told.clear()
+    await asyncio.gather(*made._under_way)
+    assert seen == [(30, 2), (90, 2)]
+
+
 async def test_that_a_payment_waits_no_more_is_told_and_how_often_is_not_our_affair(ledger: Ledger) -> None:  # noqa: F811
     desk = Desk(ledger)
 

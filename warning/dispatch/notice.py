@@ -101,6 +101,7 @@ class Notices:
     ) -> None:
         self._operators, self._lasting = operators, lasting
         self._silent: dict[str, Observed | None] = {}  # as operators know it; None: from before the start
+        self._fell = False  # a zone fell silent since operators were reminded
         self._region, self._deployment, self._ledger, self._channel, self._listen = region, deployment, ledger, channel, listen
         self._span_ms = REPLAY_SPAN_MS if deployment.replay else SPAN_MS
         self._under_way: set[asyncio.Task[None]] = set()
@@ -143,6 +144,9 @@ class Notices:
         newest = Observed(silent[0] if silent else "", max([0, *self.newest_ms.values()]), Level.UNKNOWN)
         state = State({"region": self._region.id, "zones": zones, "silent": len(silent)}, lambda contact: self._may(contact, newest))
         try:
+            if self._fell:  # told of seldom is what has been silent for long: from now on half an hour counts again
+                await self._lasting.look("zones.observed", {}, ends=False)
+                self._fell = False
             await self._lasting.look("zones.observed", {self._region.id: state} if silent else {}, begun=True, ends=False)
         except (DBAPIError, OSError, Unavailable) as error:
             log.error("the ledger does not answer, operators are not reminded of silent zones: %s", error)
@@ -173,6 +177,7 @@ class Notices:
         log.warning("zones without observation: %s; observed again: %s", ", ".join(silent) or "none", ", ".join(back) or "none")
         self._listen(OperatorNotice(silent, back))
         self._silent |= {one.zone: one for one in changed}
+        self._fell |= bool(silent)
         for zone in back:
             del self._silent[zone]
         body = body_of(self._region.id, changed)
