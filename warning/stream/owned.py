@@ -19,7 +19,7 @@ from warning.stream.ports import Fatal, Group, Log, Sent
 from warning.stream.state import Frozen, Generation, key_of, note_of
 
 EVERY_RECORDS = 1_000_000  # a checkpoint at the latest after so many records
-RESTS = 3  # times as long as the last checkpoint took, before the next: of a large state they never are more than a quarter of the work
+RESTS = 3  # times as long as the last checkpoint took (or the interval, if that is less) until the next: a quarter of the time
 KEPT = 3  # generations
 TURN_S = 0.002  # of beats, then whoever else waits for the event loop has a turn
 IN_FLIGHT = 8  # chunks handed to the producer and not confirmed
