@@ -151,6 +151,17 @@ def test_what_shows_too_little_beside_its_twin_and_leaps_for_one_reading_waits_a
     assert story.series("last_v", "A") == 2.5
 
 
+def test_a_spike_that_counted_is_taken_back_though_what_follows_it_shows_too_little(tmp_path: Path) -> None:
+    """Too little clears nothing, but that the water never was there it shows, as the next reading of every other gauge."""
+    story = Story(region(tmp_path, "A,stage,m,B,0.2", "station,parameter,unit,twin,twin_within"))
+    for minute in range(0, 80, 10):
+        story.push("B", minute, 3.0 if minute > 60 else 1.0).push("A", minute, 1.0 + BREATHING[minute // 10 % 4]).tick(minute)
+    levels = (1.05, 1.1, 1.12, 1.5, 1.02, 1.01)  # three that each confirm the one before, a spike slow enough to count, and back
+    for minute, level in zip(range(80, 140, 10), levels, strict=True):
+        story.push("B", minute, 3.0).push("A", minute, level).tick(minute)
+    assert story.series("last_v", "A") == 1.12
+
+
 def test_what_comes_late_from_within_a_doubt_clears_nothing_and_a_rise_counts(tmp_path: Path) -> None:
     story = Story(region(tmp_path, "A,stage,m,B,0.2", "station,parameter,unit,twin,twin_within"))
     for minute, level in ((0, 2.0), (10, 2.0), (20, 1.0), (40, 1.0)):

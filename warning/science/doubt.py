@@ -79,19 +79,16 @@ class Course:
         """The next reading; returns why it is suspect, or Cause.NONE.
 
         ``usual``: what a spike departs by, as the series moves now. ``soft``: why others doubt it; ``low``: they say that it shows too
-        little. Then it counts if it is above the last one, for there they agree with it, and else not, for nothing is cleared by it, and
-        what waits above it was none. How fast it rises is asked of the reading before too: what counts last may be of hours ago.
-        ``waits``: this reading alone is in doubt; it counts once the next confirms it, and so do all that follow at once.
-        ``flat``: it stands as the one before it; a rise in steps of less than ``within`` does not.
+        little. Then it counts if it is above the last one, for there they agree with it, and else not, for nothing is cleared by it. How
+        fast it rises is asked of the reading before too: what counts last may be of hours ago. ``waits``: this reading alone is in doubt;
+        it counts once the next confirms it, and so do all that follow at once. ``flat``: stands as the one before, by ``within``.
         """
         ahead, self.seen = self.seen, (time_s, value, where)
         if flat and value - self.last[1] <= self.within:
             return Cause.FLAT_LINE
-        if low and value <= self.last[1]:
-            self.pending = (0, 0.0, -1)
+        if low and self._adds_nothing(ahead[0], value, usual):
             return soft
         leaps = low and ahead[0] > self.last[0] and self._rate(ahead, time_s, value) is Cause.RATE_OF_RISE
-        waits = waits and self.soft_t != self.last[0]
         if self.pending[0]:
             stays_up = value - self.last[1] >= 0.5 * (self.pending[1] - self.last[1]) > 0.0  # a spike is gone by the next reading
             if stays_up or self._rate(self.pending, time_s, value) is Cause.NONE:  # the next reading agrees with it: it was real
@@ -105,15 +102,23 @@ class Course:
             self.pending = (0, 0.0, -1)
         elif leaps or (self._rate(self.last, time_s, value) is not Cause.NONE and not self._is_back(time_s, value, usual)):
             return self._wait(time_s, value, where)
-        elif waits:
+        elif waits and self.soft_t != self.last[0]:
             self.pending, self.pending_cause = (time_s, value, where), soft
             return soft
         if self.before[0] and self._exposes(value, usual):
             self._retract()
         self._count((time_s, value, where))
-        if soft is not Cause.NONE:
-            self.soft_t = time_s
+        self.soft_t = self.soft_t if soft is Cause.NONE else time_s
         return soft
+
+    def _adds_nothing(self, ahead_s: int, value: float, usual: float) -> bool:
+        """Whether what shows too little is not above what counts. What waits is none then, and a spike just before is taken back."""
+        if self.before[0] and ahead_s == self.last[0] and self._exposes(value, usual):
+            self._retract()
+        if value > self.last[1]:
+            return False
+        self.pending = (0, 0.0, -1)
+        return True
 
     def _is_back(self, time_s: int, value: float, usual: float) -> bool:
         """From a spike that was slow enough to count, to where the water was before it."""
