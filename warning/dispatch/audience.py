@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from warning.alerts.rules import Verdict
-from warning.model import Alert, AlertEvent, DeliveryState, EventKind, Level
+from warning.model import AlertEvent, DeliveryState, EventKind, Level
 from warning.people.duty import on_duty
 from warning.people.subscriptions import CONTACT as SUBSCRIBED
 from warning.people.unreached import ENDPOINT_OFF, NO_ADDRESS, NO_CONSENT, NO_ROUTE, NO_WAY
@@ -108,7 +108,7 @@ def plan(
     late = [known for known in older if known.state in OPEN and overtakable(known, event, replay=replay, withheld=withheld)]
     gone = {known.id for known in late}
     heard = {known.contact for known in older if _may_have_heard(known, gone)}
-    waiting, planned = {(known.contact, known.channel) for known in late} | _lapsed(older, addressed, alert), list[Planned]()
+    waiting, planned = {(known.contact, known.channel) for known in late} | _lapsed(older), list[Planned]()
     missing = {contact for contact, _ in waiting} if alert.active else set()  # who did not get what this revision replaces
     known_here = {contact for contact, _ in there}
     for one in addressed:
@@ -135,18 +135,17 @@ def _may_have_heard(known: Known, gone: Collection[int]) -> bool:
     return known.may_have_heard or (known.state in OPEN and known.id not in gone)
 
 
-def _lapsed(older: Iterable[Known], addressed: Iterable[Addressed], alert: Alert) -> set[tuple[str, str]]:
+def _lapsed(older: Sequence[Known]) -> set[tuple[str, str]]:
     """(contact, channel) of what ran out before it went, while no dispatcher ran: who heard nothing since hears by what renews it."""
     last: dict[str, int] = {}
     for known in older:
         if known.may_have_heard:
             last[known.contact] = max(known.revision, last.get(known.contact, -1))
-    here = {one.contact.id for one in addressed if alert.level >= one.contact.level}
     ended = (DeliveryState.REFUSED, DeliveryState.FAILED)
     return {
         (known.contact, known.channel)
         for known in older
-        if known.reason == EXPIRED and known.state in ended and known.contact in here and last.get(known.contact, -1) < known.revision
+        if known.reason == EXPIRED and known.state in ended and last.get(known.contact, -1) < known.revision
     }
 
 

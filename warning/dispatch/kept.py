@@ -1,4 +1,5 @@
 """What a person's word kept from going goes when that word holds no longer: others released what he declined, or his silence has ended.
+What waits for a release at that moment goes with that, or when the rule for no answer lets it out.
 
 It goes to whom it was refused for that, if it holds still and they were told nothing newer (``resent``, once for each such word); where it
 has run out while a renewal holds, which nobody hears of else, they are told by that.
@@ -12,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import Approval, Silence, audience_level
+from warning.alerts.rules import Approval, Silence, Verdict, audience_level
 from warning.dispatch import resent
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.planner import DECODER, People, Planner
-from warning.model import AlertEvent
+from warning.model import AlertEvent, EventKind
 from warning.proof.decisions import Decisions, Standing
 
 log = logging.getLogger(__name__)
@@ -37,18 +38,21 @@ class Kept:
     _answers: tuple[Approval, ...] | None = field(default=None, init=False)  # those that were looked at
     _quiet: frozenset[Silence] | None = field(default=None, init=False)
     _renewed: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)  # what is to be entered when it is planned
+    _held: dict[str, AlertEvent] = field(default_factory=dict, init=False)  # identifier -> what waited for a release when it was looked at
 
     async def look(self, standing: Standing, now_ms: int) -> None:
-        """When people answered something, when a silence has ended, and at start. Raises Unavailable, DBAPIError: it is done again."""
+        """When people answered something, a silence has ended, or the rule lets out what waited then; and at start. Raises Unavailable,
+        DBAPIError: it is done again."""
         for once, (reason, identifier) in list(self._renewed.items()):
             if not self.planner.plans(chain := chain_of(identifier)):
                 await self.decisions.decide("released", RULES[reason], now_ms, chain, {"once": once, "identifier": identifier}, once=once)
                 del self._renewed[once]
-        answers, silences = self.people.approvals, self.people.silences
-        quiet = frozenset(one for one in silences if one.valid and one.from_ms <= now_ms < one.until_ms)
-        if answers != self._answers or self._quiet is None or self._quiet - quiet:
+        answers, quiet = self.people.approvals, self._silent(now_ms)
+        ruled = any(not self._verdict(event, now_ms).held for event in self._held.values())
+        if answers != self._answers or self._quiet is None or self._quiet - quiet or ruled:
             for reason in RULES:  # what was silenced may have been declined since, and the other way round
                 await self._again(reason, quiet, standing, now_ms)
+            self._held = {name: event for name, event in self._held.items() if self._verdict(event, now_ms).held}
         self._answers, self._quiet = answers, quiet
 
     async def _again(self, reason: str, quiet: frozenset[Silence], standing: Standing, now_ms: int) -> None:
@@ -56,7 +60,7 @@ class Kept:
             refused, before = await resent.kept(connection, reason, now_ms), dict(await resent.kept_before(connection, reason, now_ms))
         for identifier in refused:
             event, chain = DECODER.decode(await self.ledger.alert(identifier)), chain_of(identifier)
-            if self._free(event, quiet, now_ms):
+            if self.free(event, now_ms):
                 what = {"identifier": identifier, "reason": WORDS[reason], "refused": reason}
                 once = f"resend:{reason}:{await self._word(event, quiet)}:{identifier}"
                 await self.decisions.decide("resend", RULES[reason], now_ms, chain, what, once=once)
@@ -65,7 +69,7 @@ class Kept:
         newest = {chain_of(event.alert.identifier): event for event in map(DECODER.decode, await self.ledger.in_force(now_ms))}
         for chain, revision in before.items():
             last = newest[chain]
-            if last.alert.kind.told or not last.alert.active or not self._free(last, quiet, now_ms):
+            if last.alert.kind.told or not last.alert.active or not self.free(last, now_ms):
                 continue
             once = f"released:{reason}:{await self._word(last, quiet)}:{chain}.{revision}"
             if once not in standing.once and once not in self._renewed:
@@ -73,11 +77,20 @@ class Kept:
                 self._renewed[once] = reason, last.alert.identifier
                 log.warning("%s: %s, and whoever did not hear of it is told", last.alert.identifier, WORDS[reason])
 
-    def _free(self, event: AlertEvent, quiet: frozenset[Silence], now_ms: int) -> bool:
+    def free(self, event: AlertEvent, now_ms: int) -> bool:
         """Whether nobody's word keeps it from all any more. ``resending`` asks for each contact."""
-        verdict, alert = self.planner.may(event, None, now_ms, knows=True, stands_in=True), event.alert
-        still = any(not one.contact and one.zone == alert.zone and audience_level(alert) <= one.up_to for one in quiet)
-        return verdict.allowed and not still
+        verdict, alert = self._verdict(event, now_ms), event.alert
+        if verdict.held:
+            self._held[alert.identifier] = event
+        at_once = alert.level in self.planner.region.alert.at_once and alert.kind is not EventKind.DOWNGRADE  # no silence holds that back
+        mine = (one for one in self._silent(now_ms) if not one.contact and one.zone == alert.zone)
+        return verdict.allowed and (at_once or not any(audience_level(alert) <= one.up_to for one in mine))
+
+    def _silent(self, now_ms: int) -> frozenset[Silence]:
+        return frozenset(one for one in self.people.silences if one.valid and one.from_ms <= now_ms < one.until_ms)
+
+    def _verdict(self, event: AlertEvent, now_ms: int) -> Verdict:
+        return self.planner.may(event, None, now_ms, knows=True, stands_in=True)
 
     async def _word(self, event: AlertEvent, quiet: frozenset[Silence]) -> str:
         """Names the words that let it go, the same after a restart."""

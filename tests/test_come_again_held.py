@@ -1,0 +1,68 @@
+"""What a silence, a refusal or a time without a dispatcher kept from people, and that something else than a new revision lets go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import channel_world as world
+from dispatch_house import T0, H
+from test_come_again import MINUTE, heard, settle, told
+
+from warning.alerts.rules import Silence
+from warning.model import EventKind, Level
+from warning.people.imports import CONFIG, merge
+
+
+async def test_what_a_silence_kept_goes_when_nobody_answers_and_the_rule_says_send(tmp_path: Path) -> None:
+    """The silence ends while it waits for a release: no answer and no silence changes any more, and yet it may go."""
+    async with told(tmp_path, level=Level.HIGH) as one:
+        one.planner.region = one.returned.region = replace(one.region, alert=replace(one.region.alert, unanswered="send"))
+        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + 10 * MINUTE, "A. Khan", "siren test"))
+        await settle(one)
+        await one.read(world.event(one.region, "A", sent_ms=one.now_ms, raised_ms=T0))
+        await settle(one)
+        one.now_ms += 10 * MINUTE
+        await settle(one)
+        assert heard(one) == [], "it waits for a release"
+        one.now_ms += H
+        await settle(one)
+        assert heard(one) == [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]
+        one.now_ms += H
+        await settle(one)
+        assert len(heard(one)) == 2, "once"
+
+
+async def test_a_step_down_that_ran_out_while_no_dispatcher_ran_is_told_to_who_heard_of_more(tmp_path: Path) -> None:
+    """The contact asks for VERY_HIGH alone, and had it: the renewal says that it is HIGH now, for the step down came too late."""
+    async with told(tmp_path) as one:
+        one.contacts = (*one.contacts, world.contact(3, level=Level.VERY_HIGH))
+        await merge(one.directory, one.contacts, CONFIG, one.now_ms, by=CONFIG)
+        await one.read(world.event(one.region, "A", level=Level.VERY_HIGH, sent_ms=T0, raised_ms=T0, expires_ms=T0 + H))
+        await settle(one)
+        assert ("c3", 1, "VERY_HIGH") in heard(one)
+        one.now_ms = T0 + 4 * H
+        down = ("A", 2, EventKind.DOWNGRADE, Level.HIGH)
+        sent_ms = T0 + H // 2
+        await one.read(world.event(one.region, *down, sent_ms=sent_ms, raised_ms=T0, previous=Level.VERY_HIGH, expires_ms=T0 + 2 * H))
+        await settle(one)
+        renewed = ("A", 3, EventKind.RENEW, Level.HIGH)
+        await one.read(world.event(one.region, *renewed, sent_ms=T0 + 2 * H, raised_ms=T0, previous=Level.HIGH))
+        await settle(one)
+        assert heard(one)[-1] == ("c3", 3, "HIGH")
+
+
+async def test_what_was_declined_and_is_released_goes_at_once_where_no_silence_may_hold_it(tmp_path: Path) -> None:
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        assert Level.VERY_HIGH in one.region.alert.at_once
+        await one.authority.silence(Silence("A", Level.EXCEPTIONAL, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        event = world.event(one.region, "A", level=Level.VERY_HIGH, sent_ms=one.now_ms, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        await one.authority.approve(event.alert.identifier, Level.VERY_HIGH, "A. Khan", one.now_ms, granted=False)
+        one.now_ms += MINUTE
+        await settle(one)
+        assert heard(one) == []
+        await one.authority.approve(event.alert.identifier, Level.VERY_HIGH, "B. Shah", one.now_ms)
+        await settle(one)
+        assert heard(one) == [("c1", 1, "VERY_HIGH"), ("c2", 1, "VERY_HIGH")]
