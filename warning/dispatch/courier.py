@@ -71,6 +71,7 @@ class Courier:
         self.held: dict[int, Open] = {}
         self._owned: set[int] = set()  # every delivery that stands in a lane, is held, or is under way
         self._dropped: set[int] = set()  # shared by the lanes' queues, and what is not due yet
+        self._taken: set[int] = set()  # of the lanes' queues, too
         self._later: dict[int, tuple[Queue, Key]] = {}
         self._running: list[asyncio.Task[None]] = []
         self._events: OrderedDict[str, AlertEvent] = OrderedDict()
@@ -88,7 +89,8 @@ class Courier:
         name = channel.lane(contact) if contact and channel else "nowhere"
         if name not in self.lanes:
             width, ready = (partial(channel.width, name), channel.ready) if channel and contact else (lambda: 1, _at_once)
-            lane = self.lanes[name] = Lane(name, width, self.prepare, ready, self.gate, self.wall_ms, Queue(self._dropped, self._later))
+            queue = Queue(self._dropped, self._later, self._taken)
+            lane = self.lanes[name] = Lane(name, width, self.prepare, ready, self.gate, self.wall_ms, queue)
             self._running.append(asyncio.create_task(lane.run(), name=f"lane {name}"))
         self.lanes[name].add(item, contact.districts[0] if contact and contact.districts else "", first=first)
 
@@ -103,7 +105,7 @@ class Courier:
     def drop(self, ids: Sequence[int]) -> None:
         """These were overtaken."""
         for number in ids:
-            if self.held.pop(number, None) is None and number in self._owned:
+            if self.held.pop(number, None) is None and number in self._owned and number not in self._taken:
                 self._dropped.add(number)
         for number in ids:
             if (found := self._later.pop(number, None)) is not None:

@@ -32,11 +32,13 @@ class Queue:
     1996): the k-th message of a district goes before at most k of any other one that waits beside it. A village's ten messages wait for
     ten of the city's ninety thousand, and the city hardly notices. A retry joins the band of its own time.
 
-    ``dropped``: ids that will not go; shared by all queues, each forgets what it passes over.
+    ``dropped``: ids that will not go; shared by all queues, each forgets what it passes over. So it has none that stands in no line:
+    what is ``taken`` (of all queues, until its work is over) asks the ledger itself, and may come again later.
     """
 
     dropped: set[int] = field(default_factory=set)
     later: dict[int, tuple[Queue, Key]] = field(default_factory=dict)  # what is not due yet, of all queues: see ``passed``
+    taken: set[int] = field(default_factory=set)
     wake: Callable[[], None] = field(default=lambda: None)
     _lines: dict[Key, Open | deque[Open]] = field(default_factory=dict)  # a line of one, as nearly all are, needs no list
     _districts: dict[Key, str] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Queue:
             self._turn[band] = max(turn, self._turn.get(band, 0))
             self._busy.add(key)
             self.later.pop(front.id, None)
+            self.taken.add(front.id)
             self._shift(key)
             return front
         self._turn.clear()  # nobody waits: what was, counts no more
@@ -243,6 +246,7 @@ class Lane:
         self._over(item)
 
     def _over(self, item: Open) -> None:
+        self.queue.taken.discard(item.id)
         self.queue.done(item.key)
         self._going -= 1
         self._wake.set()
