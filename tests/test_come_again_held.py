@@ -1,4 +1,4 @@
-"""What a silence, a refusal or a time without a dispatcher kept from people, and that something else than a new revision lets go."""
+"""What a silence or an end by hand kept from going, and waits for a person as that is over: it goes when he or the rule lets it out."""
 
 from __future__ import annotations
 
@@ -33,6 +33,25 @@ async def test_what_a_silence_kept_goes_when_nobody_answers_and_the_rule_says_se
         assert len(heard(one)) == 2, "once"
 
 
+async def test_what_was_called_off_before_anybody_released_it_goes_when_it_is_released_after_the_end_by_hand(tmp_path: Path) -> None:
+    async with told(tmp_path, level=Level.HIGH) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        await one.read(made)
+        await settle(one)
+        one.now_ms = made.alert.expires_ms + 1000
+        await settle(one)
+        assert heard(one) == [], "it waits for a release"
+        await one.authority.approve(event.alert.identifier, Level.HIGH, "B. Shah", one.now_ms)
+        await settle(one)
+        assert heard(one) == [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]
+        one.now_ms += MINUTE
+        await settle(one)
+        assert len(heard(one)) == 2, "once"
+
+
 async def test_a_step_down_that_ran_out_while_no_dispatcher_ran_is_told_to_who_heard_of_more(tmp_path: Path) -> None:
     """The contact asks for VERY_HIGH alone, and had it: the renewal says that it is HIGH now, for the step down came too late."""
     async with told(tmp_path) as one:
@@ -50,6 +69,31 @@ async def test_a_step_down_that_ran_out_while_no_dispatcher_ran_is_told_to_who_h
         await one.read(world.event(one.region, *renewed, sent_ms=T0 + 2 * H, raised_ms=T0, previous=Level.HIGH))
         await settle(one)
         assert heard(one)[-1] == ("c3", 3, "HIGH")
+
+
+async def test_what_comes_again_while_a_silence_lasts_goes_when_that_ends(tmp_path: Path) -> None:
+    """The end by hand has run out, and the zone is silenced just then: nobody hears, and all do when the silence is over."""
+    async with told(tmp_path) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        await one.read(made)
+        await settle(one)
+        before = heard(one)
+        one.now_ms = made.alert.expires_ms - MINUTE
+        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        for minutes in (2, 57):
+            one.now_ms += minutes * MINUTE
+            await settle(one)
+            assert heard(one) == before
+        one.now_ms += MINUTE
+        await settle(one)
+        after = sorted([*before, ("c1", 1, "HIGH"), ("c2", 1, "HIGH")])
+        assert heard(one) == after
+        one.now_ms += H
+        await settle(one)
+        assert heard(one) == after, "once"
 
 
 async def test_what_was_declined_and_is_released_goes_at_once_where_no_silence_may_hold_it(tmp_path: Path) -> None:

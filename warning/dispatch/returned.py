@@ -44,7 +44,10 @@ class Returned:
         """Raises Unavailable, DBAPIError: it is done again. Before the log is read to its end nobody knows which revision is the newest."""
         if not self.courier.gate.is_set():
             return
-        await self._kept.look(standing, now_ms)
+        await self._over(standing, now_ms)
+        await self._kept.look(standing, now_ms)  # after it: what comes again to all is not to go a second time
+
+    async def _over(self, standing: Standing, now_ms: int) -> None:
         ends = ((off, self._said(off, now_ms)) for off in standing.call_offs)
         over = [(off, said) for off, said in ends if said is not None and said.expires_ms <= now_ms and _once(said) not in standing.once]
         if not over:
@@ -58,6 +61,8 @@ class Returned:
         for off, said in over:
             last, once = newest.get(off.chain), _once(said)
             silent = last is not None and once not in self._coming and self._held_back(off, said.expires_ms, last)
+            if last is not None and silent and not self._kept.free(last, now_ms):
+                continue  # it waits for a release, or for the end of a silence, and comes again then
             if last is not None and silent and await self.ledger.out_since(told.get(off.chain, "")) < said.expires_ms:
                 await self._again(off, said, last, now_ms)  # else it was planned since that ran out: it went by itself
             if not self.planner.plans(off.chain):
