@@ -341,27 +341,6 @@ async def test_by_smpp_it_is_acknowledged_after_sql_has_it(tmp_path: Path) -> No
             await at.close()
 
 
-async def test_by_smpp_a_join_after_a_stop_counts_when_the_centre_has_our_question(tmp_path: Path) -> None:
-    """And with it our acknowledgement of what he wrote: that message does not come again."""
-    async with bound(tmp_path) as (telecom, desk, running):
-        at = House(desk.region, tmp_path, desk)
-        running()._readers = desk.sms
-        try:
-            await at.ledger.run(ledger.plans.delete())
-            for text in ("join Sukkur", "stop"):
-                assert await telecom.say(said(text)) == OK
-                desk.now_ms += 60_000
-            for text, consent in (("join Sukkur", False), ("join Sukkur", True)):
-                before = len(telecom.messages)
-                assert await telecom.say(said(text)) == OK
-                assert [one.consent for one in await at.directory.by_phone(PHONE)] == [consent]
-                await until(lambda before=before: len(telecom.messages) > before)
-                await until(lambda: not running()._later)
-                desk.now_ms += 60_000
-        finally:
-            await at.close()
-
-
 async def test_the_same_in_postgresql(indus: Region, tmp_path: Path) -> None:
     with postgres() as url:
         place = replace(deployment("nowhere:1", tmp_path), database_url=url)

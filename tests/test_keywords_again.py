@@ -8,9 +8,13 @@ from pathlib import Path
 import keywords_house
 import pytest
 from keywords_house import OFFICER, VILLAGER, House, house
+from readers_desk import PHONE
+from test_readers_smpp import bound, said, until
 
 from warning import config
+from warning.dispatch import tables as ledger
 from warning.errors import ConfigError, Unavailable
+from warning.ingest.smpp_session import OK
 from warning.ingest.two_way import MOST_ENROLLED
 from warning.model import Level
 from warning.people import tables as t
@@ -215,3 +219,24 @@ def test_a_country_that_is_none_is_named(tmp_path: Path) -> None:
     (folder / "region.yaml").write_text((folder / "region.yaml").read_text() + "\nsms: {countries: [PK, XX], joins_per_hour: 500}\n")
     with pytest.raises(ConfigError, match="XX is no country with telephone numbers"):
         config.load(folder)
+
+
+async def test_by_smpp_a_join_after_a_stop_counts_when_the_centre_has_our_question(tmp_path: Path) -> None:
+    """And with it our acknowledgement of what he wrote: that message does not come again."""
+    async with bound(tmp_path) as (telecom, desk, running):
+        at = House(desk.region, tmp_path, desk)
+        running()._readers = desk.sms
+        try:
+            await at.ledger.run(ledger.plans.delete())
+            for text in ("join Sukkur", "stop"):
+                assert await telecom.say(said(text)) == OK
+                desk.now_ms += 60_000
+            for text, consent in (("join Sukkur", False), ("join Sukkur", True)):
+                before = len(telecom.messages)
+                assert await telecom.say(said(text)) == OK
+                assert [one.consent for one in await at.directory.by_phone(PHONE)] == [consent]
+                await until(lambda before=before: len(telecom.messages) > before)
+                await until(lambda: not running()._later)
+                desk.now_ms += 60_000
+        finally:
+            await at.close()
