@@ -235,11 +235,11 @@ async def test_a_ledger_whose_lines_had_a_foreign_key_loses_it_and_goes_on(ledge
     if not ledger.lease.alone:
         async with ledger._engine.begin() as connection:
             await connection.execute(text("ALTER TABLE transitions ADD FOREIGN KEY (delivery) REFERENCES deliveries (id)"))
-    for _ in range(2):
+    for attempt in (1, 2):
         again = await Ledger.open(url, "oak")
         async with again._engine.connect() as connection:
             assert await connection.run_sync(lambda sync: inspect(sync).get_foreign_keys("transitions")) == []
-        assert (await again.write([Claim(item.id, NOW)]))[0].attempt == _ + 1
+        assert (await again.write([Claim(item.id, NOW)]))[0].attempt == attempt
         await again.close()
     assert not audit.verify(await exported_lines(url)).faults
 
