@@ -141,7 +141,7 @@ async def test_a_language_without_a_voice_is_spoken_in_english_words(side: Side)
 async def test_a_second_attempt_does_not_call_twice_while_the_first_still_rings(side: Side) -> None:
     side.asterisk.running = False
     first = await side.send()
-    again = await side.channel.send(Sending(1, world.event(side.region, "A", sent_ms=world.now_ms()), side.contact, "ur", 2, world.HOUR_MS))
+    again = await side.channel.send(Sending(1, world.event(side.region, "A", sent_ms=side.raised_ms), side.contact, "ur", 2, world.HOUR_MS))
     assert (first.parts[0].message_id, first.state) == (again.parts[0].message_id, State.ACCEPTED)
     assert len(list((side.folder / "outgoing").glob("*.call"))) == 1
 
