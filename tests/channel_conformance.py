@@ -39,7 +39,7 @@ class Side:
     receipts_twice: Callable[[], Any] = lambda: None
     receipts_lost: Callable[[], Any] = lambda: None
     parts: int = 1
-    raised_ms: int = field(default_factory=world.now_ms)  # one alert, however often it is sent: a second that ends in between would make two
+    raised_ms: int = field(default_factory=world.now_ms)  # of one alert, even if a second ends between two sendings
 
     async def send(self, attempt: int = 1, skip: tuple[int, ...] = ()) -> Outcome:
         event = world.event(self.region, "A", sent_ms=self.raised_ms)
