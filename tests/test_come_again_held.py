@@ -110,3 +110,21 @@ async def test_what_was_declined_and_is_released_goes_at_once_where_no_silence_m
         await one.authority.approve(event.alert.identifier, Level.VERY_HIGH, "B. Shah", one.now_ms)
         await settle(one)
         assert heard(one) == [("c1", 1, "VERY_HIGH"), ("c2", 1, "VERY_HIGH")]
+
+
+async def test_a_step_down_that_a_silence_kept_is_told_by_what_follows_it_though_that_is_below_his_class(tmp_path: Path) -> None:
+    """He asks for VERY_HIGH alone, and heard of it. What fell since then was silenced, and a new arrival is no matter of his class."""
+    async with told(tmp_path) as one:
+        one.contacts = (*one.contacts, world.contact(3, level=Level.VERY_HIGH))
+        await merge(one.directory, one.contacts, CONFIG, one.now_ms, by=CONFIG)
+        await one.read(world.event(one.region, "A", level=Level.VERY_HIGH, sent_ms=T0, raised_ms=T0))
+        await settle(one)
+        await one.authority.silence(Silence("A", Level.VERY_HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        await settle(one)
+        for revision, kind, previous in ((2, EventKind.DOWNGRADE, Level.VERY_HIGH), (3, EventKind.ARRIVAL, Level.HIGH)):
+            await one.read(world.event(one.region, "A", revision, kind, sent_ms=one.now_ms, raised_ms=T0, previous=previous))
+            await settle(one)
+        assert [row for row in heard(one) if row[0] == "c3"] == [("c3", 1, "VERY_HIGH")]
+        one.now_ms += H
+        await settle(one)
+        assert [row for row in heard(one) if row[0] == "c3"] == [("c3", 1, "VERY_HIGH"), ("c3", 3, "HIGH")]

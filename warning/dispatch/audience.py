@@ -14,7 +14,7 @@ Nor has whom the rules refuse in any case: an exercise does not look for ways to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from warning.alerts.rules import Verdict
@@ -107,7 +107,7 @@ def plan(
     there = {(known.contact, known.channel) for known in history if known.revision == alert.revision}
     late = [known for known in older if known.state in OPEN and overtakable(known, event, replay=replay, withheld=withheld)]
     gone = {known.id for known in late}
-    heard = {known.contact for known in older if _may_have_heard(known, gone)}
+    heard = {known.contact: known.level for known in sorted(older, key=_order) if _may_have_heard(known, gone)}  # contact -> last class
     waiting, planned = {(known.contact, known.channel) for known in late} | _lapsed(older), list[Planned]()
     missing = {contact for contact, _ in waiting} if alert.active else set()  # who did not get what this revision replaces
     known_here = {contact for contact, _ in there}
@@ -128,6 +128,10 @@ def plan(
             if verdict.allowed or verdict.held:
                 planned.append(Planned(contact, NO_WAY, DeliveryState.REFUSED, why, deadline_ms=one.deadline_ms))
     return Plan(tuple(planned), tuple(sorted(gone)))
+
+
+def _order(known: Known) -> tuple[int, int]:
+    return known.revision, known.id
 
 
 def _may_have_heard(known: Known, gone: Collection[int]) -> bool:
@@ -177,14 +181,15 @@ def overtakable(known: Known, event: AlertEvent, *, replay: bool, withheld: bool
     return not replay or (known.attempts > 0 and known.due_ms >= event.alert.sent_ms)
 
 
-def told(contact: Contact, event: AlertEvent, heard: Collection[str], *, near: bool) -> bool:
-    """Does this contact hear of this revision?"""
+def told(contact: Contact, event: AlertEvent, heard: Mapping[str, Level], *, near: bool) -> bool:
+    """Does this contact hear of this revision? ``heard``: contact -> the class that it heard of last. Who missed a step down, for it was
+    silenced, declined or failed, hears of what follows it, or he would believe the higher class for ever."""
     kind = event.alert.kind
     if not kind.told:
         return False
     if kind is EventKind.CLEAR:
         return contact.id in heard
-    if kind is EventKind.DOWNGRADE and contact.id in heard:
+    if contact.id in heard and (kind is EventKind.DOWNGRADE or heard[contact.id] > event.alert.level):
         return True
     return near and event.alert.level >= contact.level
 
