@@ -206,7 +206,6 @@ class Zone:
     limits: Limits
     downstream: str | None = None
     polygon: Ring | None = None  # None: no river line there, and none is invented
-    local_classes: Names | None = None
     stations: tuple[str, ...] = ()  # of a derived quantity; ``station`` is the first of them
     guidance: Guidance | None = None  # flash flood only
     exposure: Exposure | None = None  # None: nobody has listed towns or assets
