@@ -127,8 +127,16 @@ async def test_the_metrics_say_how_sensors_and_devices_are(tmp_path: Path, regis
     assert [value(f"device_{name}", **m1) for name in ("rssi_dbm", "clock_skew_seconds", "silent")] == [-101.0, -200.0, 1]
     assert value("device_battery_volts", device="m2", way="sms", station="") is None, "it never said"
     other = CollectorRegistry()
-    Metrics(other, own, "ingest")(DeviceHeard("m1", "lorawan", 1))
-    assert other.get_sample_value("warning_devices_heard_total", {"way": "lorawan"}) == 1
+    gateway = Metrics(other, own, "ingest")
+
+    def frames(outcome: str) -> float | None:
+        return other.get_sample_value("warning_lorawan_frames_total", {"outcome": outcome})
+
+    assert (frames("repeated"), frames("lost")) == (0, 0)
+    gateway(DeviceHeard("m1", "lorawan", 1, lost_frames=3))
+    gateway(DeviceHeard("m1", "lorawan", 1, repeated=True))
+    assert other.get_sample_value("warning_devices_heard_total", {"way": "lorawan"}) == 2
+    assert (frames("repeated"), frames("lost")) == (1, 3)
 
 
 async def test_of_many_sensors_the_worst_are_named_and_all_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

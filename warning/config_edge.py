@@ -22,7 +22,6 @@ from warning.errors import ConfigError, Problem
 from warning.model import Level, Parameter
 from warning.site import Gateway, Key, Listen, Mqtt, Rules, Sensor, Siren, Site
 
-Lines = dict[Place, int]
 _PARAMETERS = tuple(parameter.value for parameter in Parameter)
 _LEAST_BYTES, _MOST_BYTES = 2_000_000, 100_000_000_000
 _SIZES = {"MB": 1_000_000, "GB": 1_000_000_000}

@@ -29,6 +29,7 @@ from warning.region import Region
 PROCESSES = ("ingest", "worker", "dispatch", "api", "pull")
 CHANNELS = ("sms", "webhook")
 WAYS = ("http", "mqtt", "lorawan", "sensorthings", "pull", "sms", "form", "edge")
+FRAMES = ("repeated", "lost")  # by their counters, as our gateway saw them
 HOW_LOADED = ("memory", "committed", "older", "newest", "empty")
 STATUSES = ("200", "201", "202", "304", "400", "401", "403", "404", "405", "408", "413", "415", "422", "429", "500", "503")
 
@@ -120,8 +121,9 @@ class Metrics:
         self._inbox_waiting = self._make(
             Gauge, "inbox_waiting_records", "Records of readings.inbox that wait for this process", ("partition",), partitions
         )
-        heard = self._make(Counter, "devices_heard_total", "Times that a device spoke, by its way in", ("way",), WAYS)
-        self._told[facts.DeviceHeard] = lambda fact: heard.labels(fact.way).inc()
+        self._devices = self._make(Counter, "devices_heard_total", "Times that a device spoke, by its way in", ("way",), WAYS)
+        self._frames = self._make(Counter, "lorawan_frames_total", "LoRaWAN frames that came again, or never", ("outcome",), FRAMES)
+        self._told[facts.DeviceHeard] = self._device_heard
         held = self._make(Gauge, "kannel_held_messages", "Messages of phones that Kannel was told to bring later, in SQL now")
         self._told[KannelHeld] = lambda fact: held.set(fact.messages)
         later = self._make(Counter, "kannel_later_messages_total", "Messages of phones that could not be taken at once", ("outcome",), HELD)
@@ -132,6 +134,11 @@ class Metrics:
         self._told[facts.InboxTaken] = self._inbox_taken
         self._told[facts.InboxWaiting] = lambda fact: self._inbox_waiting.labels(str(fact.partition)).set(fact.waiting)
         self._told[facts.InboxOwned] = self._inbox_owned
+
+    def _device_heard(self, fact: facts.DeviceHeard) -> None:
+        self._devices.labels(fact.way).inc()
+        self._frames.labels("repeated").inc(fact.repeated)
+        self._frames.labels("lost").inc(fact.lost_frames)
 
     def _inbox_taken(self, fact: facts.InboxTaken) -> None:
         self._inbox.labels(str(fact.partition)).inc(fact.taken)
