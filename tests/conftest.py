@@ -12,6 +12,7 @@ import channel_postgres
 import pytest
 import pytest_asyncio
 import services
+from hypothesis import HealthCheck, settings
 
 from warning.region import Region
 from warning.stream.broker import EmbeddedBroker
@@ -40,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure() -> None:
     channel_postgres.kept = ExitStack()
+    settings.register_profile("however slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("however slow")  # what a machine had to do meanwhile is not ours; the rest is as CI's own profile says
 
 
 def pytest_unconfigure() -> None:

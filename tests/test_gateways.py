@@ -105,7 +105,7 @@ async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 async def test_the_words_arrive_whole_and_the_id_is_the_gateways_under_the_routes_name(side: Side) -> None:
     outcome = await side.send()
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     code = side.gateway.taken[0]["text"][-5:]
     expected = message.sms(event.alert, side.region, side.contact.language).text
     assert side.gateway.taken[0]["text"] == expected.replace(message.check_code(event.alert.identifier), code)

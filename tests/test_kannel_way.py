@@ -70,7 +70,7 @@ async def reaches_the_phone_in_two_parts(side: Side, telecom: Telecom, receipts:
     assert outcome.state is State.ACCEPTED and [part.message_id[-4:] for part in outcome.parts] == [".1.1", ".1.2"]
     await world.until(lambda: telecom.messages, what="the phone's message")
     (taken,) = telecom.messages
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     expected = message.sms(event.alert, side.region, "ur").text.replace(message.check_code(event.alert.identifier), taken["text"][-5:])
     assert (taken["text"], taken["coding"], taken["parts"], taken["destination"].lstrip("+")) == (expected, "ucs2", 2, "9992000001")
     assert taken["source"] == "8080"

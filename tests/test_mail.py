@@ -84,7 +84,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
 async def test_the_mail_has_the_words_twice_the_document_as_it_is_and_what_stops_an_answering_machine(side: Side) -> None:
     await side.send()
     (mail,) = side.server.mails
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     text, html, attached = (part for part in mail.walk() if not part.is_multipart())
     assert text.get_content_type() == "text/plain" and "دریا" in text.get_content()
     assert html.get_content_type() == "text/html" and 'dir="rtl"' in html.get_content() and 'lang="ur"' in html.get_content()
@@ -96,7 +96,7 @@ async def test_the_mail_has_the_words_twice_the_document_as_it_is_and_what_stops
 
 
 async def test_every_octet_of_the_document_survives_the_way(side: Side) -> None:
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     odd = replace_cap(event, event.cap.replace("</alert>", "\n\n.\n..\r\n" + "x" * 5000 + "</alert>"))
     outcome = await side.channel.send(Sending(1, odd, side.contact, "en", 1, world.HOUR_MS))
     assert outcome.state is State.ACCEPTED
@@ -282,5 +282,5 @@ def replace_cap(event, cap: str):
 
 
 def _sending(side: Side, attempt: int = 1) -> Sending:
-    event = world.event(side.region, "A", sent_ms=world.now_ms() // 1000 * 1000)
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     return Sending(1, event, side.contact, side.contact.language, attempt, world.HOUR_MS)

@@ -65,7 +65,7 @@ async def test_it_gets_the_document_octet_for_octet(side: Side) -> None:
     await side.send()
     headers, body = side.gateway.requests[0]
     assert headers["Content-Type"] == "application/cap+xml"
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     assert etree.fromstring(body).tag == "{urn:oasis:names:tc:emergency:cap:1.2}alert"
     assert len(body) == len(event.cap.encode())
 

@@ -38,7 +38,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
 
 
 async def test_the_phone_gets_the_text_that_was_made_whole_and_in_its_coding(side: Side) -> None:
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     await side.send()
     side.contact = world.contact(2)
     await side.send()

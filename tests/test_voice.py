@@ -106,13 +106,11 @@ async def moved(old: Path, new: Path) -> None:
 
 def hang(side: Side) -> None:
     """A file system that does not answer: the file that is to be written is a pipe that nobody reads."""
-    side.pipes = []
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
+    pipe = side.folder / "warning" / file_name(Sending(1, event, side.contact, "ur", 1, world.HOUR_MS))
     (side.folder / "warning").mkdir(exist_ok=True)
-    for later_ms in (0, 1000, 2000):  # a chain's name has the second that it was raised in
-        event = world.event(side.region, "A", sent_ms=world.now_ms() + later_ms)
-        pipe = side.folder / "warning" / file_name(Sending(1, event, side.contact, "ur", 1, world.HOUR_MS))
-        os.mkfifo(pipe)
-        side.pipes.append(pipe)
+    os.mkfifo(pipe)
+    side.pipes = [pipe]
 
 
 async def test_the_words_of_the_call_are_heard_in_the_contacts_language_twice_and_as_telephones_play_them(side: Side) -> None:
@@ -121,7 +119,7 @@ async def test_the_words_of_the_call_are_heard_in_the_contacts_language_twice_an
     call = side.asterisk.heard[0]
     assert call["Channel"] == f"PJSIP/{side.contact.phone}@trunk" and call["CallerID"] == "Flood warning <8080>"
     assert (call["Application"], call["Archive"], call["MaxRetries"]) == ("Playback", "yes", "2")
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     words, language = said(Sending(1, event, side.contact, "ur", 1, 1), side.region)
     assert language == "ur" and words.startswith("مشق: ") and message.instruction(event.alert, side.region, "ur") in words
     with wave.open(call["Data"] + ".wav") as file:
@@ -133,7 +131,7 @@ async def test_the_words_of_the_call_are_heard_in_the_contacts_language_twice_an
 
 
 async def test_a_language_without_a_voice_is_spoken_in_english_words(side: Side) -> None:
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     words, language = said(Sending(1, event, side.contact, "ps", 1, 1), side.region)
     assert language == "en" and words.startswith("EXERCISE. ")
 
@@ -168,7 +166,7 @@ async def test_a_newer_revision_takes_the_waiting_call_back_but_not_one_under_wa
 
 async def test_a_call_that_is_worth_nothing_any_more_leaves_the_spool(side: Side) -> None:
     side.asterisk.running = False
-    event = world.event(side.region, "A", sent_ms=world.now_ms())
+    event = world.event(side.region, "A", sent_ms=side.raised_ms)
     await side.channel.send(Sending(1, event, side.contact, "ur", 1, 50))
     await world.until(lambda: side.receipts, what="its end")
     assert (side.receipts[0].state, side.receipts[0].reason) == (State.FAILED, "expired")
