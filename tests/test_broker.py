@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from warning.deployment import Deployment
 from warning.errors import ConfigError, ExitCode, StateError, Unavailable
-from warning.stream.broker import EmbeddedBroker, free_port
+from warning.stream.broker import FIRST_PORT, EmbeddedBroker, free_port
 from warning.stream.topics import ensure_topics
 
 
@@ -64,6 +65,17 @@ def test_it_ends_with_us_when_we_are_killed() -> None:
     while not gone(child) and time.monotonic() < until:
         time.sleep(0.05)
     assert gone(child)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="where the ports that the system gives begin is said by Linux only")
+def test_a_free_port_is_none_that_the_system_gives_to_another_before_it_is_taken() -> None:
+    given_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    if given_from < FIRST_PORT + 10_000:
+        pytest.skip("this system gives almost any port to anybody: sysctl net.ipv4.ip_local_port_range")
+    ports = [free_port() for _ in range(50)]
+    assert all(FIRST_PORT <= port < given_from for port in ports) and len(set(ports)) > 40
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports[0]))
 
 
 def test_a_port_that_is_taken_is_a_clear_error() -> None:
