@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import aiosqlite
 import channel_postgres
 import pytest
 import sqlalchemy as sql
@@ -219,3 +221,24 @@ async def test_a_pool_speaks_as_the_library_does_and_not_as_one_of_ours(tmp_path
         pass
     await engine.dispose()
     assert not caplog.records
+
+
+def test_a_file_that_cannot_be_opened_leaves_no_thread_that_answers_a_loop_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that had said in one line what is wrong ended in the words of such a thread."""
+    monkeypatch.setattr(aiosqlite.core.LOG, "debug", lambda *_: time.sleep(0.05))  # which is slow
+    before, died = set(threading.enumerate()), list[str]()
+    monkeypatch.setattr(threading, "excepthook", lambda raised: died.append(str(raised.exc_value)))
+
+    async def asked() -> None:
+        engine = database.open_engine(f"sqlite+aiosqlite:///{tmp_path / 'no' / 'folder.db'}", 5.0)
+        with pytest.raises(DBAPIError, match="unable to open"):
+            async with engine.connect():
+                pass
+        await engine.dispose()
+
+    asyncio.run(asked())
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert died == []

@@ -51,9 +51,8 @@ class WithPhoto(Way):
 
     async def send(self, where: dict[str, Any], message: Message, *, again: bool = False) -> Answer:
         form = aiohttp.FormData()
-        form.add_field(
-            "reading", json.dumps(fields(message)).encode() if message.raw is None else message.raw, content_type="application/json"
-        )
+        raw = json.dumps(fields(message)).encode() if message.raw is None else message.raw
+        form.add_field("reading", raw, filename="reading", content_type="application/json")
         form.add_field("photo", png(message.at_ms % 251), filename="gauge.png", content_type="image/png")
         headers = {"Authorization": f"Bearer {BAD_KEY if message.bad_key else where['key']}"}
         try:

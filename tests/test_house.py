@@ -51,7 +51,7 @@ HOMES = {
     "yaml": {"config"},
     "shapely": {"config", "alerts", "people"},
     "sqlalchemy": {"database", "people", "ingest", "dispatch", "operate", "proof"},
-    "aiosqlite": set(),
+    "aiosqlite": {"database"},
     "asyncpg": set(),
     "aiosmpplib": {"dispatch"},
     "stamina": {"ingest", "stream", "dispatch", "operate"},

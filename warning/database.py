@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import sqlalchemy as sql
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
@@ -28,6 +29,7 @@ CONNECT_S = 5.0
 ALIVE_S = 2.0
 ANSWERED = "answered"  # of a pool's connection: it did once
 NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # of a row: only INTEGER counts up by itself in SQLite
+ENDS_WITHIN_S = 1.0
 IDLE_S = 10.0  # in a transaction, without a word of ours; longer for a person who reads a long answer page by page
 
 
@@ -61,10 +63,22 @@ def open_engine(url: str, within_s: float) -> AsyncEngine:
     return engine
 
 
-def sqlite(url: str, **options: Any) -> AsyncEngine:
+def sqlite(url: str, connect_args: dict[str, Any] | None = None, **options: Any) -> AsyncEngine:
     """The same for SQLite; what lies in memory has one connection."""
     pool = {"poolclass": Waiting} if sql.make_url(url).database not in (None, "", ":memory:") else {}
-    return create_async_engine(url, **options, **pool)
+    return create_async_engine(url, connect_args={"async_creator_fn": _opened, **(connect_args or {})}, **options, **pool)
+
+
+async def _opened(*args: Any, **kwargs: Any) -> aiosqlite.Connection:
+    """A file that cannot be opened leaves no thread behind: it would answer a loop that has ended, and a command that says in one line what
+    is wrong would end in the words of a thread."""
+    connection = aiosqlite.connect(*args, **kwargs)
+    connection._thread.daemon = True  # as SQLAlchemy has it
+    try:
+        return await connection
+    except BaseException:
+        await asyncio.to_thread(connection._thread.join, ENDS_WITHIN_S)
+        raise
 
 
 def postgresql(url: str, within_s: float) -> AsyncEngine:
