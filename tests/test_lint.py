@@ -11,6 +11,7 @@ from alert_region import REGION, T0, ZONE, H, M, hazard, raised
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from warning import cli
 from warning.alerts import cap
 from warning.alerts.lifecycle import transition
 from warning.alerts.lint import RULES, Finding, lint
@@ -189,3 +190,27 @@ def test_it_never_raises_on_a_damaged_document(data):
     old = data.draw(st.sampled_from(texts))
     new = data.draw(st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="<&>\ufffe\uffff"), max_size=60))
     lint(UPDATE.replace(f">{old}<", f">{new}<"), REGION, KNOWN)
+
+
+def test_the_command_holds_documents_against_each_other_and_against_a_region(tmp_path, capsys):
+    written = [tmp_path / name for name in ("1.cap", "2.cap", "3.cap")]
+    for file, document in zip(written, (ALERT, UPDATE, LATEST), strict=True):
+        file.write_text(document, encoding="utf-8")
+
+    def command(*words: object) -> tuple[int, list[str]]:
+        with pytest.raises(SystemExit) as left:
+            cli.app(["lint", *map(str, words)])
+        return int(left.value.code or 0), capsys.readouterr().out.splitlines()
+
+    assert command(*reversed(written)) == (0, ["3 documents, 0 with something wrong"]), "in any order"
+    first = FIRST.identifier
+    written[2].write_text(cut(f"[^ >]+,{re.escape(first)},[^ <]+ ")(LATEST), encoding="utf-8")
+    assert command(written[2])[0] == 0, "nobody can know, by this one alone"
+    code, lines = command(*written)
+    said = f"{written[2]}: references: {first} had not expired and is not named [references-incomplete]"
+    assert (code, lines) == (1, [said, "3 documents, 1 with something wrong"])
+    (tmp_path / "junk").write_bytes(b"\xff")
+    code, lines = command(tmp_path / "junk", written[0], "--region", "sri-lanka")
+    assert code == 1 and lines[0].endswith("[xml]") and lines[-1] == "2 documents, 2 with something wrong"
+    outside = "a point lies outside of the region [polygon-outside]"  # a document of the Punjab, in three languages
+    assert lines[1:-1] == [f"{written[0]}: info {number}, area 1: {outside}" for number in (1, 2, 3)]

@@ -1,7 +1,8 @@
-"""``warning check`` and ``warning travel-times``: what is wrong in a region's folder, what to know of it, what a history says of it."""
+"""``warning check``, ``lint``, ``travel-times``: what is wrong in a region's folder or a CAP document; what a history says of a region."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ Readings = Annotated[
     list[Path], typer.Option("--readings", help="CSV: station, parameter, time, value, unit; again for more", exists=True, dir_okay=False)
 ]
 
+Documents = Annotated[list[Path], typer.Argument(help="CAP 1.2 documents of any sender", exists=True, dir_okay=False)]
+Where = Annotated[str | None, typer.Option("--region", help="whose area they must lie in: a name, or the path of a folder")]
 RoutesFile = Annotated[Path | None, typer.Option("--routes", help="routes.yaml; default: WARNING_ROUTES_FILE", dir_okay=False)]
 
 
@@ -65,6 +68,29 @@ def _notes(found: Region, before: Region | None) -> list[str]:
     except InputError as error:
         notes.append(f"the region's replays cannot be read: {error} ({error.fix})")
     return notes if before is None else notes + list(config_survey.changed_limits(before, found))
+
+
+def lint(files: Documents, region: Where = None) -> None:
+    """Print what is wrong in CAP documents beyond the schema; each is held against the others of its chain that are named here."""
+    from warning import config
+    from warning.alerts import lint as rules
+    from warning.alerts.parsed import parse
+
+    where = None if region is None else config.load(region)
+    given = {file: file.read_bytes() for file in files}
+    known = {}
+    for file, document in given.items():
+        with contextlib.suppress(InputError):  # what cannot be read is a finding of its own
+            known[file] = parse(document)
+    broken = 0
+    for file, document in given.items():
+        findings = rules.lint(document, where, [alert for other, alert in known.items() if other != file])
+        broken += bool(findings)
+        for finding in findings:
+            print(f"{file}: {finding}")
+    print(f"{len(given)} documents, {broken} with something wrong")
+    if broken:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def travel_times(region: Name, readings: Readings, json_file: Json = None) -> None:
