@@ -107,7 +107,20 @@ class House:
         await self.decided.catch_up(self.ledger)
         await self.courier.resync()
         await self.planner.start()
-        self.loops = [asyncio.create_task(self.journal.run()), asyncio.create_task(self.planner.run())]
+        self.loops = [asyncio.create_task(self.journal.run())]
+        self.begin_planner()
+
+    def begin_planner(self) -> None:
+        self.loops[1:] = [asyncio.create_task(self.planner.run())]
+
+    async def stop_planner(self) -> None:
+        """It is busy with a flood elsewhere: what is entered from now on is not planned."""
+        self.loops[1].cancel()
+        await asyncio.gather(self.loops[1], return_exceptions=True)
+
+    async def planned(self) -> None:
+        while not self.planner.idle:
+            await asyncio.sleep(0.002)
 
     async def stop(self) -> None:
         await self.courier.finish(5)
@@ -141,5 +154,13 @@ class House:
         quiet = 0
         while quiet < 3:
             busy = not self.planner.idle or self.courier.waiting > len(self.courier.held)
+            quiet = 0 if busy else quiet + 1
+            await asyncio.sleep(0.002)
+
+    async def rest(self) -> None:
+        """Until no plan is open, every lane has looked through its queue, and nothing is under way; what is not due yet waits on."""
+        quiet = 0
+        while quiet < 3:
+            busy = not self.planner.idle or any(lane._wake.is_set() or lane._going for lane in self.courier.lanes.values())
             quiet = 0 if busy else quiet + 1
             await asyncio.sleep(0.002)

@@ -202,7 +202,7 @@ async def test_nothing_goes_again_beside_a_plan_of_its_chain(tmp_path: Path) -> 
         await one.read(event)
         await settle(one)
         one.loops[1].cancel()
-        one.planner.comes_again(event)
+        assert await one.planner.comes_again(event)
         await one.authority.resend(event.alert.identifier, "mast", "A. Khan", one.now_ms)
         await one.decided.refresh()
         assert await one.resends.look() == 0
@@ -364,7 +364,7 @@ async def test_what_is_released_at_night_wakes_nobody_whom_it_may_not_wake(tmp_p
             await one.courier.recheck()
             for lane in one.courier.lanes.values():
                 lane._wake.set()
-            await asyncio.sleep(0.2)
+            await one.rest()
             assert [row[0] for row in heard(one)] == expected
 
 
@@ -383,5 +383,5 @@ async def test_what_is_released_at_night_goes_past_what_sleeps_until_morning(tmp
         for _ in range(3):  # as each second, in whatever order
             one.planner.look_again()
             await one.courier.recheck()
-            await asyncio.sleep(0.3)
+            await one.rest()
         assert [row[:2] for row in heard(one)] == [("c1", 2), ("c2", 1), ("c2", 2)]
