@@ -128,3 +128,80 @@ async def test_a_step_down_that_a_silence_kept_is_told_by_what_follows_it_though
         one.now_ms += H
         await settle(one)
         assert [row for row in heard(one) if row[0] == "c3"] == [("c3", 1, "VERY_HIGH"), ("c3", 3, "HIGH")]
+
+
+async def test_a_step_down_that_a_silence_kept_until_it_ran_out_is_told_by_the_renewal(
+    tmp_path: Path,
+) -> None:
+    async with told(tmp_path) as one:
+        one.contacts = (*one.contacts, world.contact(3, level=Level.VERY_HIGH))
+        await merge(one.directory, one.contacts, CONFIG, one.now_ms, by=CONFIG)
+        await one.read(world.event(one.region, "A", level=Level.VERY_HIGH, sent_ms=T0, raised_ms=T0))
+        await settle(one)
+        await one.authority.silence(Silence("A", Level.VERY_HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        await settle(one)
+        for revision, kind, hours in ((2, EventKind.DOWNGRADE, 0.5), (3, EventKind.RENEW, 6)):
+            over_ms = one.now_ms + round(hours * H)
+            await one.read(world.event(one.region, "A", revision, kind, sent_ms=one.now_ms, raised_ms=T0, expires_ms=over_ms))
+            await settle(one)
+        assert len(heard(one)) == 3
+        one.now_ms += H
+        await settle(one)
+        assert [row[1:] for row in heard(one) if row[0] == "c3"] == [(1, "VERY_HIGH"), (3, "HIGH")]
+
+
+async def test_what_goes_again_and_runs_out_before_it_went_is_told_by_the_renewal(tmp_path: Path) -> None:
+    """The silence ends while something of the chain is being planned, for as long as it has left; nobody decides anything after that."""
+    async with told(tmp_path) as one:
+        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        await settle(one)
+        await one.read(world.event(one.region, "A", sent_ms=one.now_ms, raised_ms=T0, expires_ms=one.now_ms + H + MINUTE))
+        await settle(one)
+        await one.stop_planner()
+        await one.read(world.event(one.region, "A", 2, EventKind.RENEW, sent_ms=one.now_ms, raised_ms=T0))
+        one.now_ms += H
+        await one.decided.refresh()
+        await one.returned.look(one.decided.standing, one.now_ms)
+        await one.resends.look()
+        one.now_ms += MINUTE
+        one.begin_planner()
+        await settle(one)
+        one.now_ms += MINUTE
+        await settle(one)
+        assert heard(one) == [("c1", 2, "HIGH"), ("c2", 2, "HIGH")]
+        one.now_ms += H
+        await settle(one)
+        assert len(heard(one)) == 2, "once"
+
+
+async def test_what_comes_again_to_some_does_not_stand_for_what_comes_again_to_all(tmp_path: Path) -> None:
+    async with told(tmp_path) as one:
+        await one.read(world.event(one.region, "A", sent_ms=T0, raised_ms=T0))
+        await settle(one)
+        renewed = world.event(one.region, "A", 2, EventKind.RENEW, sent_ms=one.now_ms, raised_ms=T0)
+        await one.read(renewed)
+        await settle(one)
+        await one.stop_planner()
+        assert await one.planner.comes_again(renewed, since=1)
+        assert not await one.planner.comes_again(renewed), "look again"
+        one.begin_planner()
+        await settle(one)
+        assert len(heard(one)) == 2
+        assert await one.planner.comes_again(renewed)
+        await settle(one)
+        assert [row[:2] for row in heard(one)] == [("c1", 1), ("c1", 2), ("c2", 1), ("c2", 2)]
+
+
+async def test_what_was_the_newest_a_moment_ago_does_not_come_again_after_what_is_newer(tmp_path: Path) -> None:
+    """The end of the chain was read and told between the look at the ledger and the plan."""
+    async with told(tmp_path) as one:
+        said = {"raised_ms": T0, "previous": Level.HIGH}
+        renewed = world.event(one.region, "A", 2, EventKind.RENEW, sent_ms=T0 + 1, **said)
+        over = world.event(one.region, "A", 3, EventKind.CLEAR, Level.NORMAL, sent_ms=T0 + 2, **said)
+        for event in (world.event(one.region, "A", sent_ms=T0, raised_ms=T0), renewed, over):
+            await one.read(event)
+            await settle(one)
+        before = heard(one)
+        assert not await one.planner.comes_again(renewed)
+        await settle(one)
+        assert heard(one) == before and before[-1] == ("c2", 3, "NORMAL")

@@ -113,7 +113,7 @@ def plan(
     known_here = {contact for contact, _ in there}
     for one in addressed:
         contact, first = one.contact, True
-        wanted = told(contact, event, heard, near=one.near) or (anew and one.near and alert.active and alert.level >= contact.level)
+        wanted = told(contact, event, heard, near=one.near, anew=anew)
         concerned = alert.active and (contact.id in heard or alert.level >= contact.level)  # who never heard of more need not hear of less
         rungs = ladder(contact, ways) if contact.consent else []
         for channel, address in rungs:
@@ -181,11 +181,11 @@ def overtakable(known: Known, event: AlertEvent, *, replay: bool, withheld: bool
     return not replay or (known.attempts > 0 and known.due_ms >= event.alert.sent_ms)
 
 
-def told(contact: Contact, event: AlertEvent, heard: Mapping[str, Level], *, near: bool) -> bool:
+def told(contact: Contact, event: AlertEvent, heard: Mapping[str, Level], *, near: bool, anew: bool = False) -> bool:
     """Does this contact hear of this revision? ``heard``: contact -> the class that it heard of last. Who missed a step down, for it was
     silenced, declined or failed, hears of what follows it, or he would believe the higher class for ever."""
     kind = event.alert.kind
-    if not kind.told:
+    if not kind.told and not (anew and event.alert.active):
         return False
     if kind is EventKind.CLEAR:
         return contact.id in heard

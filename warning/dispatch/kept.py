@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DECLINED, SILENCED = "declined", "silenced"  # ``rules.REASONS``
 RULES: Mapping[str, str] = {DECLINED: "rule:released_after_all", SILENCED: "rule:silence_over"}
+LOOK_MS = 60_000
 WORDS: Mapping[str, str] = {DECLINED: "released after it had been declined", SILENCED: "the silence has ended"}
 
 
@@ -38,24 +39,30 @@ class Kept:
     _answers: tuple[Approval, ...] | None = field(default=None, init=False)  # those that were looked at
     _quiet: frozenset[Silence] | None = field(default=None, init=False)
     _renewed: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)  # what is to be entered when it is planned
+    _waits: bool = field(default=False, init=False)  # something is being planned of what is to be told by a renewal
+    _looked_ms: int = field(default=0, init=False)
     _held: dict[str, AlertEvent] = field(default_factory=dict, init=False)  # identifier -> what waited for a release when it was looked at
 
     async def look(self, standing: Standing, now_ms: int) -> None:
-        """When people answered something, a silence has ended, or the rule lets out what waited then; and at start. Raises Unavailable,
-        DBAPIError: it is done again."""
+        """When people answered something, a silence has ended, or the rule lets out what waited then; at start, and each minute, for what
+        goes again may run out before it went, and be renewed later. Raises Unavailable, DBAPIError: it is done again."""
         for once, (reason, identifier) in list(self._renewed.items()):
             if not self.planner.plans(chain := chain_of(identifier)):
                 await self.decisions.decide("released", RULES[reason], now_ms, chain, {"once": once, "identifier": identifier}, once=once)
                 del self._renewed[once]
         answers, quiet = self.people.approvals, self._silent(now_ms)
         ruled = any(not self._verdict(event, now_ms).held for event in self._held.values())
-        if answers != self._answers or self._quiet is None or self._quiet - quiet or ruled:
-            for reason in RULES:  # what was silenced may have been declined since, and the other way round
-                await self._again(reason, quiet, standing, now_ms)
+        late = now_ms - self._looked_ms >= LOOK_MS and (self.people.silences or any(not one.granted for one in answers))
+        if answers != self._answers or self._quiet is None or self._quiet - quiet or ruled or self._waits or late:
+            self._waits = True  # until all is looked at
+            # what was silenced may have been declined since, and the other way round
+            self._waits = any([await self._again(reason, quiet, standing, now_ms) for reason in RULES])
             self._held = {name: event for name, event in self._held.items() if self._verdict(event, now_ms).held}
+            self._looked_ms = now_ms
         self._answers, self._quiet = answers, quiet
 
-    async def _again(self, reason: str, quiet: frozenset[Silence], standing: Standing, now_ms: int) -> None:
+    async def _again(self, reason: str, quiet: frozenset[Silence], standing: Standing, now_ms: int) -> bool:
+        """Whether there is something that cannot be told yet, for its chain is being planned."""
         async with self.ledger.reading() as connection:
             refused, before = await resent.kept(connection, reason, now_ms), dict(await resent.kept_before(connection, reason, now_ms))
         for identifier in refused:
@@ -64,18 +71,22 @@ class Kept:
                 what = {"identifier": identifier, "reason": WORDS[reason], "refused": reason}
                 once = f"resend:{reason}:{await self._word(event, quiet)}:{identifier}"
                 await self.decisions.decide("resend", RULES[reason], now_ms, chain, what, once=once)
-        if not before:
-            return
-        newest = {chain_of(event.alert.identifier): event for event in map(DECODER.decode, await self.ledger.in_force(now_ms))}
+        newest, waits = dict[str, AlertEvent](), False
+        if before:
+            newest = {chain_of(event.alert.identifier): event for event in map(DECODER.decode, await self.ledger.in_force(now_ms))}
         for chain, revision in before.items():
             last = newest[chain]
             if last.alert.kind.told or not last.alert.active or not self.free(last, now_ms):
                 continue
             once = f"released:{reason}:{await self._word(last, quiet)}:{chain}.{revision}"
-            if once not in standing.once and once not in self._renewed:
-                self.planner.comes_again(last, since=revision)
+            if once in standing.once or once in self._renewed:
+                continue
+            if not await self.planner.comes_again(last, since=revision):
+                waits = True
+            else:
                 self._renewed[once] = reason, last.alert.identifier
                 log.warning("%s: %s, and whoever did not hear of it is told", last.alert.identifier, WORDS[reason])
+        return waits
 
     def free(self, event: AlertEvent, now_ms: int) -> bool:
         """Whether nobody's word keeps it from all any more. ``resending`` asks for each contact."""

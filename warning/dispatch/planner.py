@@ -22,7 +22,7 @@ from warning.alerts.lifecycle import chain_of
 from warning.alerts.quiet import quiet_until
 from warning.alerts.rules import Approval, CallOff, Decision, Silence, Verdict, may_leave
 from warning.deployment import Deployment
-from warning.dispatch import audience
+from warning.dispatch import audience, plans
 from warning.dispatch.audience import Addressed
 from warning.dispatch.channel import Channel
 from warning.dispatch.deadlines import deadline_ms
@@ -125,7 +125,7 @@ class Planner:
     def _enter(self, event: AlertEvent, *, again: bool = False, anew: bool = False, since: int | None = None) -> None:
         chain = chain_of(event.alert.identifier)
         jobs = self._chains.setdefault(chain, deque())
-        if any(job.event.alert.identifier == event.alert.identifier and (job.anew or not anew) for job in jobs):
+        if any(job.event.alert.identifier == event.alert.identifier for job in jobs):
             return
         jobs.append(Job(event, again=again, anew=anew, since=since))
         self._note(event, self.wall_ms())
@@ -164,10 +164,17 @@ class Planner:
                 self._enter(event, again=True)
                 self._note(event, now_ms)
 
-    def comes_again(self, event: AlertEvent, since: int | None = None) -> None:
+    async def comes_again(self, event: AlertEvent, since: int | None = None) -> bool:
         """The newest revision of a chain that was called off is told to whoever it concerns, of whatever kind it is; ``since``: but to
-        nobody who heard a revision from that one on."""
+        nobody who heard a revision from that one on. False: there is a newer one, or the chain is being planned. Look again after that: it
+        would go out after what is newer, and what is meant for few would stand for what is meant for all. Raises DBAPIError."""
+        chain = chain_of(event.alert.identifier)
+        async with self.ledger.reading() as connection:
+            passed = await plans.newest(connection, chain, self._withheld) > event.alert.revision
+        if passed or self.plans(chain):
+            return False
         self._enter(event, again=True, anew=True, since=since)
+        return True
 
     def plans(self, chain: str) -> bool:
         """Whether something of the chain is being planned."""
@@ -256,8 +263,8 @@ class Planner:
         if not job.again:  # it was seen; by now a newer one may have been
             self.see(event)
         job.off = await self.ledger.endpoints_off()
-        history, left = await self.ledger.heard(event), []
         asked = replaced(event, alert=replaced(event.alert, kind=EventKind.RAISE)) if job.anew else event  # whom it concerns
+        history, left = await self.ledger.heard(asked), []
         async for chunk in self.directory.concerned(asked, zone):
             left += [self._addressed(event, contact, near=True) for contact in chunk]
             history.difference_update(contact.id for contact in chunk)

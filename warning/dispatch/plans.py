@@ -6,7 +6,7 @@ and nobody gets a second delivery or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,13 @@ async def overtaking(connection: AsyncConnection, now_ms: int) -> list[bytes]:
     query = select(c.value).join(oldest, oldest.c.chain == c.chain).where(oldest.c.revision < c.revision, c.expires_ms > now_ms)
     query = query.where(~exists().where(t.plans.c.alert == c.identifier)).order_by(c.chain, c.revision)
     return [bytes(value) for value in (await connection.execute(query)).scalars()]
+
+
+async def newest(connection: AsyncConnection, chain: str, withheld: Collection[str]) -> int:
+    """The highest revision of a chain but those ``withheld``; -1: there is none."""
+    c = t.alerts.c
+    query = select(func.coalesce(func.max(c.revision), -1)).where(c.chain == chain, c.identifier.notin_(withheld))
+    return int((await connection.execute(query)).scalar_one())
 
 
 async def newer(connection: AsyncConnection, chain: str, revision: int) -> bool:

@@ -88,7 +88,8 @@ class Returned:
         if alert.kind.told:  # else nobody was told by this revision, and all are new to it
             what = {"identifier": alert.identifier, "reason": f"what {off.by} said in its place has run out"}
             await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(said)}")
-        self.planner.comes_again(event)
+        if not await self.planner.comes_again(event):
+            return
         self._coming[_once(said)] = alert.identifier
         log.warning("%s comes again: what %s said in its place has run out", alert.identifier, off.by)
 
