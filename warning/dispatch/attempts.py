@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from warning.dispatch import bulk
+from warning.dispatch import bulk, texted
 from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, PartReceipt
 from warning.dispatch.rows import OPEN, Open, change
@@ -284,7 +284,11 @@ async def _arrive(connection: AsyncConnection, trail: Trail, arrived: Sequence[A
     news = [(part, by_key[key]) for key, part in known.items() if key in by_key and part["state"] in HEARD]
     if news:
         await bulk.change(connection, t.parts, ("state", "reason", "changed_ms"), [_settled(part, entry) for part, entry in news])
-    await _keep_strays(connection, [entry for key, entry in by_key.items() if key not in known])
+    foreign = {key[1]: entry for key, entry in by_key.items() if key not in known and key[0] == texted.CHANNEL}
+    words = {name: texted.Word(one.receipt.state.value, one.receipt.reason, one.now_ms) for name, one in foreign.items()}
+    texts = await texted.arrive(connection, trail, words)
+    of_texts = {(texted.CHANNEL, name) for name in texts}
+    await _keep_strays(connection, [entry for key, entry in by_key.items() if key not in known and key not in of_texts])
     rows = await _deliveries(connection, sorted({part["delivery"] for part, _ in news}))
     at_ms = {part["delivery"]: entry.now_ms for part, entry in news}
     for row in rows:

@@ -51,13 +51,12 @@ async def _acts(connection: AsyncConnection, after: int, upto: int) -> dict[int,
 
 
 async def contacts(connection: AsyncConnection) -> AsyncIterator[str]:
-    """Ids of all whom a delivery was ever planned for."""
-    after = ""
-    while True:
-        query = select(t.deliveries.c.contact).where(t.deliveries.c.contact > after).distinct().order_by(t.deliveries.c.contact).limit(PAGE)
-        found = list((await connection.execute(query)).scalars())
-        if not found:
-            return
-        for each in found:
-            yield each
-        after = found[-1]
+    """Ids of all whom a delivery was ever planned for, and of operators who ever got an SMS."""
+    for whose in (t.deliveries.c.contact, t.operator_texts.c.contact):
+        after = ""
+        while found := list(
+            (await connection.execute(select(whose).where(whose > after).distinct().order_by(whose).limit(PAGE))).scalars()
+        ):
+            for each in found:
+                yield each
+            after = found[-1]

@@ -17,6 +17,7 @@ from warning.dispatch.decided import Decided
 from warning.dispatch.lasting import Lasting, State
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.notice import Operators
+from warning.dispatch.operator_book import Book, Post
 from warning.dispatch.operators import OperatorPosts, told
 from warning.dispatch.planner import DECODER, People
 from warning.dispatch.reports import Reports
@@ -65,7 +66,9 @@ class Following:
     async def start(self, ledger: Ledger) -> None:
         """Raises Unavailable: without what people decided nothing may be sent."""
         everyone = partial(whoever, self.operators, self._region)
-        self.lasting = self._waiting.lasting = Lasting(ledger, everyone, self._tell, self._now_ms, self._repeat_ms)
+        self._book = Book(ledger, self._now_ms)
+        self._left = await self._operator_posts.start(self._book)
+        self.lasting = self._waiting.lasting = Lasting(ledger, everyone, self._post, self._now_ms, self._repeat_ms)
         self._told = Reports(self._region, self._reports, ledger, self._listen, self._now_ms, self.operators, self._tell, self.lasting)
         self._decided = Decided(self._decisions, self._people, ledger.decisions, self._now_ms)
         self._by_hand = ByHand(self._deployment, ledger, lambda: self._decided.standing.manual, self._now_ms)
@@ -106,7 +109,13 @@ class Following:
             raise Unavailable(f"the ledger does not answer: {error}", reason="database") from error
 
     async def publish(self) -> None:
-        """Alerts by hand; and what the SMS centres report, until it is cancelled."""
+        """Alerts by hand; and what the SMS centres report, until it is cancelled. First what the last dispatcher did not come to tell."""
+        operators = {contact.id: contact for contact in await whoever(self.operators, self._region)} if self._left else {}
+        for post in self._left:
+            if post.contact in operators:
+                await self._post(operators[post.contact], post.identifier, post.body)
+            else:
+                await self._operator_posts.settled(post.identifier)
         await asyncio.gather(self._by_hand.run(), self._told.run())
 
     async def send_again(self) -> None:
@@ -132,8 +141,18 @@ class Following:
                 await self._tell(contact, f"{kind}:{once}:{contact.id}".replace(".", "~"), body)
 
     async def _tell(self, contact: Contact, identifier: str, body: str) -> None:
-        """Posts beside the loop that asks: an operator's dead endpoint holds nothing up."""
+        """Enters a notice, for a crash, and posts it, also where the ledger is away."""
+        if self._operator_posts.reaches(contact):
+            try:
+                await self._book.enter(Post(identifier, contact.id, body, json.loads(body)["type"]))
+            except (DBAPIError, OSError, Unavailable) as error:
+                log.error("a crash would cut %s off, for the ledger does not answer: %s", identifier, error)
+            await self._post(contact, identifier, body)
+
+    async def _post(self, contact: Contact, identifier: str, body: str) -> None:
+        """Beside the loop that asks: an operator's dead endpoint holds nothing up."""
         if not self._operator_posts.reaches(contact):
+            await self._operator_posts.settled(identifier)
             return
         if len(self._under_way) >= MOST_UNDER_WAY:
             log.error("%s is not told of %s: %d notices are under way; the log has it", contact.id, identifier, MOST_UNDER_WAY)

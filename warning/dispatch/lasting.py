@@ -1,7 +1,8 @@
 """Notices of what lasts: told when it begins, again and again while it does, and once when it ended, to all who had heard of it.
 
-What was told stands in the ledger (``notices``), so that a restart tells nothing twice and forgets no end; it is entered after it was told,
-so what a crash cuts off is told again. What comes back within ``QUIET_MS`` had not ended.
+What was told stands in the ledger (``notices``), with what is to be posted of it (``operator_posts``): both in one transaction, before the
+first is posted. So a restart tells nothing twice, goes on with what a crash cut off, and forgets no end; where the ledger is away it is
+posted all the same. What comes back within ``QUIET_MS`` had not ended.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sqlalchemy as sql
 
 from warning.dispatch import tables as t
 from warning.dispatch.ledger import Ledger
+from warning.dispatch.operator_book import ENDED, Post, entered
 from warning.region import Contact
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,6 @@ QUIET_MS = 60_000
 SELDOM_MS = {"report.differs": 12 * 3_600_000, "cash.waiting": 1 << 60}  # a report is of a day; who waits for cash says so himself
 SLOWER = ("zones.observed",)  # a gauge that is broken for weeks: each time after twice as long, at last once ...
 DAY_MS = 86_400_000  # ... a day
-ENDED = ".ended"
 Tell = Callable[[Contact, str, str], Awaitable[None]]  # operator, identifier, body
 
 
@@ -61,6 +62,8 @@ class Lasting:
     _said: dict[tuple[str, str], Said] | None = None
     _gone: dict[tuple[str, str], int] = field(default_factory=dict)
     _owed: set[tuple[str, str]] = field(default_factory=set)  # what the ledger does not have yet
+    _posts: list[tuple[Contact, Post]] = field(default_factory=list)  # of this look
+    _unentered: list[Post] = field(default_factory=list)  # likewise
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look(
@@ -84,7 +87,12 @@ class Lasting:
             stages = {of(name) for name in states}
             for key in [key for key in said if key[0] == kind and key[1] not in states]:
                 await self._over(said, key, ends=ends and of(key[1]) not in stages)
-            await self._enter(said)
+            try:
+                await self._enter(said)
+            finally:
+                posts, self._posts = self._posts, []
+                for contact, post in posts:
+                    await self.tell(contact, post.identifier, post.body)
 
     async def _lasts(self, said: dict[tuple[str, str], Said], key: tuple[str, str], state: State, *, begun: bool) -> None:
         now_ms, old = self.now_ms(), said.get(key)
@@ -97,7 +105,7 @@ class Lasting:
             return
         heard = [contact for contact in await self.operators() if state.may(contact)]
         if old is not None or not begun:
-            await self._tell(key, key[0], heard, new)
+            self._tell(key, key[0], heard, new)
         said[key] = replace(new, operators=new.operators | {contact.id for contact in heard})
         self._owed.add(key)
 
@@ -114,16 +122,18 @@ class Lasting:
         if ends:
             data = {**old.data, "ended": _utc(ended_ms), "lasted_s": max(0, ended_ms - old.since_ms) // 1000}
             heard = [contact for contact in await self.operators() if contact.id in old.operators]
-            await self._tell(key, key[0] + ENDED, heard, replace(old, data=data))
+            self._tell(key, key[0] + ENDED, heard, replace(old, data=data))
         del said[key]
         self._owed.add(key)
 
-    async def _tell(self, key: tuple[str, str], kind: str, operators: Sequence[Contact], said: Said) -> None:
+    def _tell(self, key: tuple[str, str], kind: str, operators: Sequence[Contact], said: Said) -> None:
         again = {"since": _utc(said.since_ms), "times": said.times}
         log.warning("%s: %s, since %s, told for the %d. time", kind, key[1], again["since"], said.times)
         body = json.dumps({"type": kind, "timestamp": _utc(self.now_ms()), "data": {**said.data, **again}})
         for contact in operators:
-            await self.tell(contact, f"{kind}:{key[1]}:{said.since_ms}~{said.times}:{contact.id}".replace(".", "~"), body)
+            identifier = f"{kind}:{key[1]}:{said.since_ms}~{said.times}:{contact.id}".replace(".", "~")
+            self._posts.append((contact, Post(identifier, contact.id, body, kind)))
+        self._unentered += [post for _, post in self._posts if post not in self._unentered]
 
     async def _known(self) -> dict[tuple[str, str], Said]:
         if self._said is None:
@@ -149,7 +159,9 @@ class Lasting:
                 await connection.execute(sql.delete(t.notices).where(c.kind == kind, c.name == name))
             if rows:
                 await connection.execute(sql.insert(t.notices), rows)
+            await entered(connection, self._unentered, self.now_ms())
         self._owed.difference_update(owed)
+        self._unentered.clear()
 
 
 def _utc(ms: int) -> str:

@@ -12,11 +12,14 @@ from email.policy import SMTP
 from email.utils import localtime
 from typing import Any, Protocol
 
+from sqlalchemy.exc import DBAPIError
+
 from warning.deployment import Deployment
 from warning.dispatch.channel import Channel, Outcome
-from warning.dispatch.lasting import ENDED
 from warning.dispatch.mail import Relay
+from warning.dispatch.operator_book import ENDED, Book, Post
 from warning.dispatch.operator_sms import OperatorTexts
+from warning.errors import Unavailable
 from warning.facts import Listener
 from warning.model import DeliveryState
 from warning.region import Contact, Region, named
@@ -36,7 +39,7 @@ SUBJECTS = {
 }
 
 
-Post = Callable[[Contact, str, str], Awaitable[Outcome]]
+Way = Callable[[Contact, str, str], Awaitable[Outcome]]
 
 
 class Posts(Protocol):
@@ -51,15 +54,34 @@ class OperatorPosts:
     def __init__(self, webhooks: Posts, relays: Sequence[MailRoute], region: Region, texts: OperatorTexts | None = None) -> None:
         self._webhooks, self._region, self._relays = webhooks, region, [Relay(route) for route in relays]
         self._texts, self.by_phone = texts, texts is not None
+        self._book: Book | None = None
         self._done: dict[tuple[str, str], Outcome] = {}
         self._started = False
 
     def reaches(self, contact: Contact) -> bool:
         return bool(contact.webhook or (contact.email and self._relays) or (self._texts and self._texts.reaches(contact)))
 
+    async def start(self, book: Book) -> list[Post]:
+        """From here on SMS stand in the ledger. Returns what was under way when the last dispatcher ended. Raises DBAPIError, OSError,
+        Unavailable."""
+        self._book, left = book, await book.start()
+        if self._texts:
+            await self._texts.start(book)
+        return left
+
     async def close(self) -> None:
+        if self._texts:
+            await self._texts.close()
         for relay in self._relays:
             await relay.stop()
+
+    async def settled(self, identifier: str) -> None:
+        """No attempt follows. A ledger that is away lets the next dispatcher try again, under the same name."""
+        try:
+            if self._book:
+                await self._book.settled(identifier)
+        except (DBAPIError, OSError, Unavailable) as error:
+            log.warning("that %s came to its end is not entered: %s", identifier, error)
 
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         """By each way that has not taken it, at once; WAITING if one may still, else DELIVERED if one has, else why not."""
@@ -70,15 +92,15 @@ class OperatorPosts:
         ranked = sorted(outcomes, key=lambda one: order.index(one.state) if one.state in order else len(order))
         return ranked[0] if ranked else Outcome(DeliveryState.FAILED, "endpoint", detail="neither a webhook nor a mail relay")
 
-    def _ways(self, contact: Contact, body: str) -> dict[str, Post]:
-        ways: dict[str, Post] = {"webhook": self._webhooks.post} if contact.webhook else {}
+    def _ways(self, contact: Contact, body: str) -> dict[str, Way]:
+        ways: dict[str, Way] = {"webhook": self._webhooks.post} if contact.webhook else {}
         if contact.email and self._relays:
             ways["email"] = self._mail
         if self._texts and self._texts.reaches(contact) and self._texts.takes(json.loads(body)):
             ways["sms"] = self._texts.post
         return ways
 
-    async def _by(self, way: str, post: Post, contact: Contact, identifier: str, body: str) -> Outcome:
+    async def _by(self, way: str, post: Way, contact: Contact, identifier: str, body: str) -> Outcome:
         if (done := self._done.get((identifier, way))) is not None:
             return done
         outcome = await post(contact, identifier, body)
@@ -127,6 +149,8 @@ async def told(posts: Posts, contact: Contact, identifier: str, body: str) -> No
         outcome = await posts.post(contact, identifier, body)
         if outcome.state in (DeliveryState.DELIVERED, DeliveryState.FAILED):
             break
+    if isinstance(posts, OperatorPosts):
+        await posts.settled(identifier)
     if outcome.state is not DeliveryState.DELIVERED:
         log.error("operator %s was not told of %s: %s %s", contact.id, identifier, outcome.reason, outcome.detail)
 

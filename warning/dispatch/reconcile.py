@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from warning.dispatch import tables as t
+from warning.dispatch import texted
 from warning.dispatch.rows import change
 from warning.dispatch.trail import REPORTED, Row, Trail, taken_up
 from warning.model import DeliveryState
@@ -44,7 +45,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``ours`` "": the ledger has no such message."""
+    """``ours`` "": the ledger has no such message. ``delivery`` below 0: an SMS to an operator."""
 
     line: int
     message_id: str
@@ -90,7 +91,10 @@ async def hold(
     """One chunk of a report, at most ``CHUNK``, in the caller's transaction; ``found`` grows by it."""
     query = select(t.parts).where(t.parts.c.channel == channel, t.parts.c.message_id.in_([each.message_id for each in chunk]))
     known: dict[str, Row] = {part["message_id"]: dict(part) for part in (await connection.execute(query)).mappings()}
-    wrong: dict[int, tuple[Row, str]] = {}
+    if channel == texted.CHANNEL:
+        texts = await texted.known(connection, {each.message_id for each in chunk} - known.keys())
+        known |= {name: {**part, "delivery": -part["text"]} for name, part in texts.items()}
+    wrong: dict[str, tuple[Row, str]] = {}
     for each in chunk:
         part = known.get(each.message_id)
         word = _judged(part, each)
@@ -100,10 +104,12 @@ async def hold(
             delivery, number, ours = (part["delivery"], part["number"], part["state"]) if part else (None, None, "")
             found.differences.append(Difference(each.line, each.message_id, delivery, number, ours, each.state))
         if part is not None and word == "corrected":
-            wrong[part["id"]] = (part, each.state)
+            wrong[each.message_id] = (part, each.state)
     if write and wrong:
         trail = Trail(region, await chain.salt(connection))
-        await _correct(connection, trail, list(wrong.values()), now_ms)
+        if of_alerts := [one for one in wrong.values() if one[0]["delivery"] > 0]:
+            await _correct(connection, trail, of_alerts, now_ms)
+        await texted.correct(connection, trail, [one for one in wrong.values() if one[0]["delivery"] < 0], now_ms)
         await trail.write(connection)
 
 

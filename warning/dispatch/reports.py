@@ -276,10 +276,12 @@ async def entered(connection: AsyncConnection, route: str, digest: str, name: st
 
 
 async def _unsettled(connection: AsyncConnection, route: str, now_ms: int) -> int:
-    parts = t.parts.c
-    old = parts.changed_ms.between(now_ms - OLDEST_MS, now_ms - YOUNGEST_MS)
-    query = sql.select(sql.func.count()).where(parts.channel == "sms", parts.route == route, parts.state.in_(("accepted", "unknown")), old)
-    return int((await connection.execute(query)).scalar_one())
+    count = 0
+    for parts, sms in ((t.parts.c, t.parts.c.channel == "sms"), (t.operator_parts.c, sql.true())):
+        old = parts.changed_ms.between(now_ms - OLDEST_MS, now_ms - YOUNGEST_MS)
+        query = sql.select(sql.func.count()).where(sms, parts.route == route, parts.state.in_(("accepted", "unknown")), old)
+        count += int((await connection.execute(query)).scalar_one())
+    return count
 
 
 def _content(taken: Taken) -> bytes:

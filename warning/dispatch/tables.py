@@ -184,6 +184,52 @@ notices = Table(  # what lasts and operators were told of: ``lasting``
     Column("data", JSON, nullable=False),  # as it was told last
 )
 
+operator_posts = Table(  # notices to operators that are under way, by any of their ways: the next start goes on with them
+    "operator_posts",
+    metadata,
+    Column("identifier", String, primary_key=True),  # of the notice to this operator
+    Column("contact", String, nullable=False),
+    Column("kind", String, nullable=False),  # what it is about
+    Column("body", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+operator_texts = Table(  # SMS to operators, past the queue: ``texted``
+    "operator_texts",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("identifier", String, nullable=False, unique=True),  # as above
+    Column("contact", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("doubled", Boolean, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("parts_delivered", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("route", String, nullable=False),
+    Index("operator_texts_changed", "changed_ms"),
+    sqlite_autoincrement=True,
+)
+
+operator_parts = Table(
+    "operator_parts",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("text", NUMBER, ForeignKey("operator_texts.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("route", String, nullable=False),
+    Index("operator_parts_message", "message_id"),
+    Index("operator_parts_text", "text"),
+)
+
 pulses = Table(  # until when something was followed: ``people.standing`` says nothing of what is not
     "pulses",
     metadata,

@@ -110,6 +110,7 @@ class Trail:
         self._lines: list[Moved] = []
         self._tags: dict[str, str] = {}
         self._receipts: list[Receipt] = []
+        self._acts: list[Row] = []
 
     def moved(self, row: Row, why: str = "") -> None:
         """A delivery has the state that stands in its row; nothing if it had that before."""
@@ -124,9 +125,6 @@ class Trail:
             self._add(row, part["number"], was, part["state"], part["changed_ms"], part["reason"], part["route"], part["attempt"])
 
     def _add(self, row: Row, part: int, was: str, became: str, at_ms: int, why: str, route: str, attempt: int) -> None:
-        contact = row["contact"]
-        if (tag := self._tags.get(contact)) is None:
-            tag = self._tags[contact] = chain.tag(self._salt, contact)
         self._lines.append(
             Moved(
                 alert=row["alert"],
@@ -134,7 +132,7 @@ class Trail:
                 attempt=attempt,
                 became=became,
                 channel=row["channel"],
-                contact=tag,
+                contact=self._tag(row["contact"]),
                 delivery=row["id"],
                 part=part,
                 route=route,
@@ -142,6 +140,15 @@ class Trail:
                 why=why,
             )
         )
+
+    def _tag(self, contact: str) -> str:
+        if (tag := self._tags.get(contact)) is None:
+            tag = self._tags[contact] = chain.tag(self._salt, contact)
+        return tag
+
+    def act(self, contact: str, line: Row) -> None:
+        """What is no delivery's: a line among the acts, ``kind`` and ``at_ms`` in it."""
+        self._acts.append({**line, "contact": self._tag(contact)})
 
     def told(self, rows: Iterable[Row], message_ids: Mapping[int, tuple[str, ...]] | None = None, origin: str = "") -> None:
         """A receipt for each row, as it stands now: it is published after this transaction, and again after a crash."""
@@ -158,6 +165,8 @@ class Trail:
             if receipts:
                 seq, digest = places[-1]
                 receipts[-1] = replace(receipts[-1], chain=f"{seq}:{digest}")
+        if self._acts:
+            await chain.enter_all(connection, self._acts)
         await bulk.enter(connection, t.outbox, ("alert", "value"), [(receipt.alert, to_json(receipt)) for receipt in receipts])
 
 
