@@ -39,12 +39,12 @@ def filled_log(broker: EmbeddedBroker, region: Region, made: Records, folder: Pa
 async def serving(region: Region, where: Deployment, listen: facts.Listener = facts.nobody) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         api.serve(api.create_app(region, where, listen), "127.0.0.1", 0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
         yield client
 
 
-async def until(what: str, true: Callable[[], object], within_s: float = 30.0) -> None:
+async def until(what: str, true: Callable[[], object], within_s: float = 120.0) -> None:
     for _ in range(round(within_s / 0.1)):
         result = true()
         if await result if asyncio.iscoroutine(result) else result:

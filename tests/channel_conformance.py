@@ -93,7 +93,7 @@ async def test_what_could_not_be_sent_is_said_to_be_not_sent(side: Side) -> None
     assert (outcome.state, outcome.reason in ("unavailable", "connect")) == (State.WAITING, True), outcome
     await side.come_back()
     side.heal()
-    await asyncio.wait_for(side.channel.ready(), 15)
+    await asyncio.wait_for(side.channel.ready(), 60)
     assert (await side.send(2)).state is GOOD[side.receipted]
     assert side.taken() == 1
 
@@ -102,7 +102,7 @@ async def test_it_goes_on_after_every_fault(side: Side) -> None:
     for fault in filter(None, (side.reject, side.reset, side.heal)):
         fault()
         await side.send()
-        await asyncio.wait_for(side.channel.ready(), 15)
+        await asyncio.wait_for(side.channel.ready(), 60)
     side.heal()
     assert (await side.send()).state is GOOD[side.receipted]
 

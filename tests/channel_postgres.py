@@ -109,7 +109,7 @@ def _run(*command: object, user: pwd.struct_passwd | None) -> None:
         text=True,
         cwd="/",
         check=False,
-        timeout=60,
+        timeout=240,
         **more,
     )
     assert done.returncode == 0, done.stdout

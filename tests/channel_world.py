@@ -146,7 +146,7 @@ async def receipts(where: Deployment) -> list[Receipt]:
         await consumer.stop()
 
 
-async def until(condition, within_s: float = 30.0, what: str = "") -> None:
+async def until(condition, within_s: float = 120.0, what: str = "") -> None:
     """Waits for something that must come; ``condition`` may be a coroutine function."""
     end = time.monotonic() + within_s
     while True:

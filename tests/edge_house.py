@@ -171,7 +171,7 @@ class Process:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=told)
 
-    def start(self, within_s: float = 60.0, *, key: str = "port") -> None:
+    def start(self, within_s: float = 180.0, *, key: str = "port") -> None:
         """Until its status has ``key``: ``port``, where it takes readings over HTTP."""
         self.begin()
         end = time.monotonic() + within_s
@@ -193,7 +193,7 @@ class Process:
 
     def ask(self, method: str, path: str) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(10)
+            sock.settimeout(60)
             sock.connect(str(self.socket))
             connection = http.client.HTTPConnection("localhost")
             connection.sock = sock
@@ -202,7 +202,7 @@ class Process:
             return found
 
     def post(self, body: bytes, key: str = KEY, **headers: str) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(
                 "POST", "/v1/readings", body, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"} | headers
@@ -220,7 +220,7 @@ class Process:
     def ended(self) -> int:
         """Its exit code, when it ends by itself."""
         assert self._process is not None
-        return self._process.wait(30)
+        return self._process.wait(120)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
@@ -234,10 +234,10 @@ class Process:
             return 0
         if process.poll() is None:
             process.send_signal(how)
-        return process.wait(30)
+        return process.wait(120)
 
 
-async def until(true: Any, within_s: float = 30.0) -> None:
+async def until(true: Any, within_s: float = 120.0) -> None:
     end = time.monotonic() + within_s
     while not (await true() if asyncio.iscoroutinefunction(true) else true()):
         assert time.monotonic() < end, "it does not come true"

@@ -36,7 +36,7 @@ class Kannel:
         process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_with_parent())
         self.running[name] = process
         log.close()
-        for _ in range(600):
+        for _ in range(2400):
             assert process.poll() is None, (self.folder / f"{name}.log").read_text()[-2000:]
             if listening(self.ports[name]):
                 return

@@ -67,7 +67,7 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [self.program, "-c", str(self.folder / "mosquitto.conf")], stdout=output, stderr=output, preexec_fn=end_with_parent()
             )
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not listening(self.port):
             assert self._process.poll() is None, (self.folder / "output").read_text() + (self.folder / "mosquitto.log").read_text()
             assert time.monotonic() < until
@@ -84,7 +84,7 @@ class Mosquitto:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(how)
-            process.wait(20)
+            process.wait(60)
 
 
 def client_of(where: Mapping[str, object], user: str, **options: object) -> dict[str, object]:

@@ -55,7 +55,7 @@ class Prometheus:
 
     def get(self, path: str, **parameters: str) -> Any:
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"{self.url}{path}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}?{query}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, expr: str) -> list[Any]:
@@ -69,7 +69,7 @@ class Prometheus:
         return {target["labels"]["job"]: target["health"] for target in self.get("/api/v1/targets")["activeTargets"]}
 
 
-def wait_for(what: str, true: Callable[[], bool], within_s: float = 60.0) -> None:
+def wait_for(what: str, true: Callable[[], bool], within_s: float = 180.0) -> None:
     until = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < until, f"not within {within_s:.0f} s: {what}"
@@ -160,12 +160,12 @@ def _running(command: list[str], ready: str, folder: Path) -> Iterator[None]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            wait_for(f"{command[0]} is ready", lambda: _answers(ready, process, folder), 30)
+            wait_for(f"{command[0]} is ready", lambda: _answers(ready, process, folder), 120)
             yield
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

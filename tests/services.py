@@ -99,7 +99,7 @@ class ApacheKafka:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def start(self, within_s: float = 90.0) -> ApacheKafka:
+    def start(self, within_s: float = 240.0) -> ApacheKafka:
         with (self.folder / "server.log").open("ab") as log:
             command = self._java("kafka.Kafka", str(self.properties))
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, preexec_fn=end_with_parent())
@@ -289,7 +289,7 @@ class SecuredKafka(ApacheKafka):
         for operation in right.operations:
             order = DeleteAclsRequest if away else CreateAclsRequest
             await self._ask(order(kind, right.name, pattern, principal, "*", int(operation), 3))
-            until = time.monotonic() + 10.0
+            until = time.monotonic() + 60.0
             while (
                 bool((await self._ask(DescribeAclsRequest(kind, right.name, pattern, principal, "*", int(operation), 3))).resources) == away
             ):

@@ -62,7 +62,7 @@ class WorkerProcess:
     def told(self, fact: str, **fields: Any) -> list[dict[str, Any]]:
         return [each for each in list(self.facts) if each["fact"] == fact and all(each[name] == value for name, value in fields.items())]
 
-    def wait_for(self, fact: str, within_s: float = 60.0, count: int = 1, **fields: Any) -> dict[str, Any]:
+    def wait_for(self, fact: str, within_s: float = 180.0, count: int = 1, **fields: Any) -> dict[str, Any]:
         until = time.monotonic() + within_s
         while len(found := self.told(fact, **fields)) < count:
             assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.words[-3000:]}"
@@ -70,7 +70,7 @@ class WorkerProcess:
             time.sleep(0.05)
         return found[-1]
 
-    def ends(self, within_s: float = 60.0) -> int:
+    def ends(self, within_s: float = 180.0) -> int:
         """Exit code."""
         try:
             self.process.wait(within_s)

@@ -30,7 +30,7 @@ def warning(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -215,7 +215,7 @@ def test_demo_on_a_terminal_draws_bars_and_tables(tmp_path: Path) -> None:
     with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
         while chunk := os.read(ours, 65_536):
             shown += chunk
-    assert process.wait(60) == 0
+    assert process.wait(180) == 0
     text = shown.decode(errors="replace")
     for words in ("records worked through", "━", "Warnings out", "Passed"):
         assert words in text

@@ -38,7 +38,7 @@ def alive(pid: int) -> bool:
     return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
-async def until(condition, within_s: float = 30.0) -> None:  # type: ignore[no-untyped-def]
+async def until(condition, within_s: float = 120.0) -> None:  # type: ignore[no-untyped-def]
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end
@@ -63,7 +63,7 @@ async def test_a_code_for_a_person_ends_all(tmp_path: Path) -> None:
     async with Supervisor() as supervisor:
         await supervisor.start(module(tmp_path, "truncated", ends))
         with pytest.raises(StateError) as caught:
-            await asyncio.wait_for(supervisor.watch(), 30)
+            await asyncio.wait_for(supervisor.watch(), 120)
     assert caught.value.exit_code is ExitCode.LOG_TRUNCATED
     assert "the log is gone" in str(caught.value)
 
@@ -114,7 +114,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     assert alive(child)
     process.kill()
     process.wait()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while alive(child):
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -128,7 +128,7 @@ async def test_restarts_that_do_not_help_end_all_with_their_code(tmp_path: Path,
     async with Supervisor() as supervisor:
         await supervisor.start(falls)
         with pytest.raises(StateError, match="a bug") as caught:
-            await asyncio.wait_for(supervisor.watch(), 60)
+            await asyncio.wait_for(supervisor.watch(), 240)
         assert supervisor.restarts["falls"] == 2
     assert caught.value.exit_code is ExitCode.INVARIANT
     assert time.monotonic() - began >= 1.5, "half a second, then a whole one"

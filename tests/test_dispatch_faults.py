@@ -74,7 +74,7 @@ async def test_a_dead_endpoint_delays_no_other_and_gets_its_webhook_when_it_live
     async with outside(dead=world.SECRET, good=world.SECRET) as (telecom, receiver), dispatching(region, where, telecom, receiver):
         receiver.behaviours["dead"] = Behaviour(status=500, after_s=2.0)
         await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
-        await world.until(lambda: [hook["name"] for hook in receiver.taken] == ["good"], 10, "the good one first")
+        await world.until(lambda: [hook["name"] for hook in receiver.taken] == ["good"], what="the good one first")
         receiver.behaviours["dead"] = Behaviour()
         await settled(where, region)
     assert sorted(hook["webhook_id"].rpartition(":")[2] for hook in receiver.taken) == sorted(contact.id for contact in contacts)
@@ -132,7 +132,7 @@ async def test_another_log_under_the_same_ledger_stops_the_dispatcher(tmp_path: 
                         await settled(where, region)
                 else:
                     with pytest.raises(StateError, match="is not the log that the ledger knows") as caught:
-                        await asyncio.wait_for(Dispatcher(region, where, nobody).run(asyncio.Event()), 30)
+                        await asyncio.wait_for(Dispatcher(region, where, nobody).run(asyncio.Event()), 120)
                     assert caught.value.exit_code is ExitCode.LOG_OTHER
     assert len(telecom.messages) == 1
 
@@ -175,7 +175,7 @@ async def test_operators_hear_once_of_all_zones_that_fell_silent_and_of_their_re
 
     await world.write(where.bootstrap, where.hazards, [*hazards(Level.UNKNOWN, 0), *hazards(Level.LOW, 5)])
     async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver, facts):
-        await world.until(lambda: len(receiver.taken) == sum(isinstance(fact, OperatorNotice) for fact in facts) > 0 and _both(facts), 30)
+        await world.until(lambda: len(receiver.taken) == sum(isinstance(fact, OperatorNotice) for fact in facts) > 0 and _both(facts))
     silent = sorted(zone for fact in facts if isinstance(fact, OperatorNotice) for zone in fact.silent)
     back = sorted(zone for fact in facts if isinstance(fact, OperatorNotice) for zone in fact.back)
     assert (silent, back) == (["A", "B", "C"], ["A", "B", "C"])

@@ -103,11 +103,11 @@ async def _kill_until_done(tmp_path: Path, where, phones: Path) -> int:
                 if await _done(where):
                     break
             else:
-                await world.until(lambda: _done(where), 60, "the rest goes out")
+                await world.until(lambda: _done(where), 180, "the rest goes out")
                 finish(child)
                 break
     with process(str(HERE / "channel_process.py"), str(tmp_path / "settings.json"), ready="started") as (child, _):
-        await world.until(lambda: _done(where), 60, "receipts that were owed")
+        await world.until(lambda: _done(where), 180, "receipts that were owed")
         finish(child)
     return killed
 
@@ -116,7 +116,7 @@ def finish(child: subprocess.Popen[str]) -> None:
     """Graceful; a child that does not end says where it hangs."""
     child.send_signal(signal.SIGTERM)
     try:
-        assert child.wait(30) == 0
+        assert child.wait(120) == 0
     except subprocess.TimeoutExpired:
         child.send_signal(signal.SIGUSR1)
         time.sleep(1)

@@ -74,7 +74,7 @@ async def test_a_dispatcher_that_takes_long_to_start_is_not_taken_for_one_that_h
     other.lease.hung_s = 3.0
     try:
         async with outside() as (telecom, receiver), dispatching(region, where, telecom, receiver, facts):
-            await asyncio.wait_for(begun.wait(), 20)
+            await asyncio.wait_for(begun.wait(), 120)
             taking = asyncio.create_task(other.lease.take(stop))
             await world.until(lambda: Ready("dispatch", True) in facts, what="it works")
             assert not taking.done(), "the other one stands by"

@@ -76,7 +76,7 @@ async def test_each_contact_by_his_own_channel_and_a_dead_centre_costs_nobody_hi
         async def settled() -> bool:
             return sum((await ledger.counts()).values()) >= 4 and {state for _, state in await ledger.counts()} <= {"delivered", "accepted"}
 
-        await world.until(settled, 60, "all four have it")
+        await world.until(settled, 180, "all four have it")
         expected = {("sms", "delivered"), ("email", "delivered"), ("voice", "delivered"), ("card", "accepted")}
 
         async def receipted() -> bool:

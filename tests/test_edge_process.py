@@ -61,7 +61,7 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def wait_for(true: Any, within_s: float = 20.0) -> None:
+def wait_for(true: Any, within_s: float = 120.0) -> None:
     end = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < end
@@ -215,7 +215,7 @@ def test_it_takes_less_than_60_mb_under_load(tmp_path: Path) -> None:
                 status, answer = process.post(__import__("gzip").compress(body), **{"Content-Encoding": "gzip"})
                 assert (status, answer.get("accepted")) == (202, 2000), answer
             asyncio.run(_publish(mosquitto, [reading(wall_ms() - n * 1000, 2.5) for n in range(200)]))
-            wait_for(lambda: process.ask("GET", "/status")["outbox"]["waiting"] == 20_200, 60)
+            wait_for(lambda: process.ask("GET", "/status")["outbox"]["waiting"] == 20_200, 240)
             peak = process.peak_mb()
             print(f"VmHWM {peak:.1f} MB")
             assert peak <= MOST_MB
@@ -307,7 +307,7 @@ async def _siren_client(mosquitto: Mosquitto) -> AsyncIterator[aiomqtt.Client]:
 
 
 async def _next(client: aiomqtt.Client) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         told: dict[str, Any] = json.loads((await anext(client.messages)).payload)
     return told
 

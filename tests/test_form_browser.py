@@ -53,7 +53,7 @@ async def states(page: Page, *want: str) -> None:
     await page.wait_for_function(
         "(want) => JSON.stringify([...document.querySelectorAll('#queue li')].map((each) => each.dataset.state)) === JSON.stringify(want)",
         arg=list(want),
-        timeout=20_000,
+        timeout=120_000,
     )
 
 

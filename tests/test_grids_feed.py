@@ -197,7 +197,7 @@ def test_names_of_downloads_that_go_on_are_left_alone(tmp_path: Path) -> None:
     assert not wanted(tmp_path / "folder.nc")
 
 
-async def until(true: object, within_s: float = 30.0) -> None:
+async def until(true: object, within_s: float = 120.0) -> None:
     async with asyncio.timeout(within_s):
         while not true():  # type: ignore[operator]
             await asyncio.sleep(0.02)

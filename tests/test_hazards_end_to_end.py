@@ -44,12 +44,12 @@ class House:
     async def post(self, *readings: dict[str, object]) -> None:
         """Sends them in one request each; all must be taken."""
         url = f"http://{self.deployment.host}:{self.deployment.ingest_port}/v1/readings"
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for one in readings:
                 answer = await client.post(url, json=one, headers={"Authorization": f"Bearer {self.key}"})
                 assert answer.status_code == 202, answer.text
 
-    async def alert(self, zone: str, level: Level, within_s: float = 40.0) -> tuple[AlertEvent, ParsedAlert]:
+    async def alert(self, zone: str, level: Level, within_s: float = 180.0) -> tuple[AlertEvent, ParsedAlert]:
         """The newest revision of a zone's chain, once it stands at ``level``."""
         until = time.monotonic() + within_s
         while True:

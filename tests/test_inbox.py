@@ -72,7 +72,7 @@ class House:
             await consumer.stop()
 
 
-async def until(what: Callable[[], bool], at: House, within_s: float = 20.0) -> None:
+async def until(what: Callable[[], bool], at: House, within_s: float = 120.0) -> None:
     end = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < end, f"not in time; told so far: {at.facts[-20:]}"
@@ -101,7 +101,7 @@ async def house(broker: Any, folder: Path) -> AsyncIterator[House]:
     await ensure_topics(place, region.partitions)
     log = KafkaLog(place.bootstrap, Gateway.topics(region, place), idempotent=not place.embedded, within_s=5.0)
     await log.start()
-    assert await log.until_up(20), log.why
+    assert await log.until_up(60), log.why
     try:
         yield House(region, place, log)
     finally:
@@ -118,7 +118,7 @@ async def reader(at: House, gateway: Gateway | None = None) -> AsyncIterator[Inb
         yield inbox
     finally:
         stop.set()
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 120)
 
 
 @asynccontextmanager
@@ -333,5 +333,5 @@ async def test_the_broker_away(broker: ApacheKafka, tmp_path: Path) -> None:
             await asyncio.sleep(1)
             await asyncio.to_thread(broker.start)
             await producer.send_and_wait(at.place.inbox, good(minute=1), partition=0)
-            await until(lambda: at.done == 2, at, 60.0)
+            await until(lambda: at.done == 2, at, 120.0)
         assert {one.time_ms for one in await at.readings()} == {1_756_000_000_000, 1_756_000_060_000}

@@ -28,7 +28,7 @@ from warning.stream.broker import EmbeddedBroker
 from warning.stream.topics import ensure_topics
 
 
-async def until(true: Callable[[], Awaitable[bool]], within_s: float = 30.0) -> None:
+async def until(true: Callable[[], Awaitable[bool]], within_s: float = 120.0) -> None:
     end = time.monotonic() + within_s
     while not await true():
         assert time.monotonic() < end
@@ -121,7 +121,7 @@ async def test_nobody_waits_for_what_can_never_be_held(tmp_path: Path) -> None:
         await ensure_topics(place, 1)
         log = KafkaLog(broker.bootstrap, {place.readings: 1}, idempotent=False, within_s=4.0)
         await log.start()
-        assert await log.until_up(10)
+        assert await log.until_up(60)
         assert broker.pid is not None
         os.kill(broker.pid, signal.SIGSTOP)
         try:
@@ -167,7 +167,7 @@ async def main(bootstrap, prefix, folder):
     place = Deployment(bootstrap=bootstrap, prefix=prefix, directory=folder, embedded=True)
     log = KafkaLog(bootstrap, Gateway.topics(region, place), idempotent=False)
     await log.start()
-    assert await log.until_up(10)
+    assert await log.until_up(60)
     server = await serve(create_app(Gateway(region, place, log, wall_ms), KeyStore(place.database, wall_ms)), "127.0.0.1", 0)
     print(server.port, flush=True)
     await asyncio.Event().wait()
@@ -269,7 +269,7 @@ async def test_apache_kafka_dies_and_comes_back(kafka: ApacheKafka, tmp_path: Pa
         await assert_503(house, 5.0 + 5)
         await assert_503(house, 2.0)
         await asyncio.to_thread(kafka.start)
-        await until(lambda: accepted(house), 60)
+        await until(lambda: accepted(house), 120)
         found = [reading.value for reading in await house.readings()]
         assert found[:3000] == [number / 1000 for number in range(1, 3001)]
         assert 9.0 in found[3000:]

@@ -35,7 +35,7 @@ async def test_who_stands_by_asks_without_waiting_for_the_one_that_writes(ledger
     other = await Ledger.open(url, "oak")
     try:
         async with ledger._engine.begin():
-            assert await asyncio.wait_for(other.lease._beats(), 5) == 0
+            assert await asyncio.wait_for(other.lease._beats(), 30) == 0
     finally:
         await other.close()
 

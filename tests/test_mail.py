@@ -131,7 +131,7 @@ async def test_whose_fault_a_refusal_is(side: Side, behaviour: Behaviour, state:
     outcome = await side.send()
     assert (outcome.state, outcome.reason) == (state, reason) and side.server.mails == []
     side.server.behaviour = Behaviour()
-    await asyncio.wait_for(side.channel.ready(), 5)
+    await asyncio.wait_for(side.channel.ready(), 60)
     assert (await side.send(2)).state is State.ACCEPTED
 
 
@@ -143,7 +143,7 @@ async def test_a_connection_is_used_again_and_one_that_died_meanwhile_costs_noth
     await side.server.start()
     outcome = await side.send(4)
     if outcome.state is State.WAITING:  # the end of the connection had not come through yet
-        await asyncio.wait_for(side.channel.ready(), 5)
+        await asyncio.wait_for(side.channel.ready(), 60)
         outcome = await side.send(4)
     assert outcome.state is State.ACCEPTED and len(side.server.mails) == 4
 

@@ -66,7 +66,7 @@ class Reader:
     facts: list[Fact] = field(default_factory=list)
     mqtt: Any = None
 
-    async def until(self, true: Callable[[], object], within_s: float = 20.0) -> None:
+    async def until(self, true: Callable[[], object], within_s: float = 120.0) -> None:
         async with asyncio.timeout(within_s):
             while not true():
                 await asyncio.sleep(0.01)
@@ -93,7 +93,7 @@ async def reading(region: Region, deployment: Deployment, log: Log, settings: Ma
         yield reader
     finally:
         reader.stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +270,7 @@ async def test_a_device_writes_under_its_own_name_only(at: At) -> None:
         async with at.device("weir", protocol=ProtocolVersion.V5) as client:
             await client.subscribe("sensors/+/answers", qos=1)
             await client.publish("sensors/weir/readings", text(station="A"), qos=1)
-            answer = json.loads((await asyncio.wait_for(anext(client.messages), 10)).payload)
+            answer = json.loads((await asyncio.wait_for(anext(client.messages), 60)).payload)
     assert answer["accepted"] == 0
     assert [one["reason"] for one in answer["refused"]] == ["station_forbidden"]
     [(kind, kept)] = log.records
@@ -285,7 +285,7 @@ async def test_devices_are_told_their_interval(at: At, tmp_path: Path) -> None:
     assert ran.exit_code == 0, ran.output
     async with at.device("bridge") as client:
         await client.subscribe("sensors/bridge/config", qos=1)
-        message = await asyncio.wait_for(anext(client.messages), 10)
+        message = await asyncio.wait_for(anext(client.messages), 60)
     assert message.retain
     assert json.loads(message.payload).items() >= {"interval_s": 300, "stations": ["A"]}.items()
 
@@ -305,7 +305,7 @@ async def test_a_wrong_password_is_said_and_tried_again(at: At, caplog: pytest.L
     task = asyncio.create_task(mqtt.run(reader.stop))
     await reader.until(lambda: "refuses us: Not authorized" in caplog.text)
     reader.stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
 
 
 async def test_the_process_takes_both(tmp_path: Path, mosquitto: Mosquitto) -> None:
@@ -321,7 +321,7 @@ async def test_the_process_takes_both(tmp_path: Path, mosquitto: Mosquitto) -> N
         keys = KeyStore(deployment.database, wall_ms)
         _, key = await keys.create("network")
         await keys.close()
-        async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+        async with aiohttp.ClientSession() as http, asyncio.timeout(180):
             while not await _subscribed(http, base):
                 await asyncio.sleep(0.05)
             await At(region, deployment, mosquitto).send("bridge", minute(0))
@@ -333,7 +333,7 @@ async def test_the_process_takes_both(tmp_path: Path, mosquitto: Mosquitto) -> N
             while len(found := [json.loads(value) for _, value in await records(broker.bootstrap, deployment.readings, 0)]) < 2:
                 await asyncio.sleep(0.05)
         stop.set()
-        await asyncio.wait_for(process, 30)
+        await asyncio.wait_for(process, 120)
     assert sorted((one["station"], one["value"], one["provider"]) for one in found) == [("A", 0.52, "network"), ("A", 1.5, "bridge")]
 
 

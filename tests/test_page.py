@@ -253,17 +253,17 @@ async def follows_and_says_when_cut_off(running: House, region: Region) -> None:
         hazard = next(each for each in running.made.hazards if each.zone == "IND-TARBELA")
         news = msgspec.structs.replace(hazard, level=Level.MEDIUM, n=1_000, value=12_000.0, words=(hostile,))
         await send(running.where, region, Records(hazards=[news]))
-        await page.wait_for_selector(".gauge[data-zone=IND-TARBELA][data-level=MEDIUM]", timeout=20_000)
+        await page.wait_for_selector(".gauge[data-zone=IND-TARBELA][data-level=MEDIUM]", timeout=120_000)
         await page.evaluate("location.hash = ''")
         await page.locator(".gauge[data-zone=IND-TARBELA]").dispatch_event("click")
         await page.locator("#gauge-words li", has_text="<b>risen</b>").wait_for()
         assert await page.evaluate("[window.owned ?? null, document.querySelectorAll('#gauge-words img').length]") == [None, 0]
         await page.route("**/v1/**", lambda route: asyncio.ensure_future(route.abort()))
-        await page.wait_for_selector("#trouble:not([hidden])", timeout=20_000)
+        await page.wait_for_selector("#trouble:not([hidden])", timeout=120_000)
         assert "No connection" in await text(page, "#trouble")
         assert await page.locator(".gauge").count() == len(region.zones), "what it shows stays"
         await page.unroute("**/v1/**")
-        await page.wait_for_selector("#trouble", state="hidden", timeout=20_000)
+        await page.wait_for_selector("#trouble", state="hidden", timeout=120_000)
 
 
 async def test_without_any_alert_the_page_says_so(region: Region, tmp_path: Path) -> None:

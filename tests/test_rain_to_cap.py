@@ -67,7 +67,7 @@ class House:
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         process = self.grids(*arguments)
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate(timeout=240)
         return process.returncode, out, error
 
     def file(self, ends_s: int, rate: float, suffix: str = "HDF5") -> Path:
@@ -166,7 +166,7 @@ async def test_killed_in_the_middle_a_watch_goes_on_where_it_was(house: House) -
         await some(house, 13)
     finally:
         process.send_signal(signal.SIGTERM)
-        out, error = process.communicate(timeout=60)
+        out, error = process.communicate(timeout=240)
     assert (process.returncode, late.exists()) == (0, True), out + error
     after = await house.readings()
     found = {(one.time_ms // 1000, one.value) for one in after}
@@ -176,7 +176,7 @@ async def test_killed_in_the_middle_a_watch_goes_on_where_it_was(house: House) -
     assert len(after) - 13 <= 1 and len(before) >= 3  # at most the file that was under way came twice
 
 
-async def some(house: House, readings: int, within_s: float = 90.0) -> None:
+async def some(house: House, readings: int, within_s: float = 240.0) -> None:
     until = time.monotonic() + within_s
     while len({one.time_ms for one in await house.readings()}) < readings:
         assert time.monotonic() < until, f"{len(await house.readings())} of {readings} readings"

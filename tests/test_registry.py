@@ -86,7 +86,7 @@ async def test_what_is_heard_of_devices_is_written_at_once_a_minute_and_at_the_e
         devices(DeviceHeard("m1", "mqtt", 100, battery_v=3.6, station="A"))
         devices(DeviceHeard("m1", "mqtt", 110, rssi_dbm=-80.0))
         devices(facts.BrokerState(True))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not await registry.devices():
                 await asyncio.sleep(0.02)
         devices(DeviceHeard("m1", "mqtt", 120, silent=True))

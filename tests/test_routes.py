@@ -45,7 +45,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
     for way in channel.ways:
         way.link.answer_within_s = 2.0
     await channel.start()
-    await asyncio.wait_for(channel.ready(), 15)
+    await asyncio.wait_for(channel.ready(), 60)
     made = centre.side(channel)
     made.first, made.second, made.facts = dead, telecom, facts
     yield made
@@ -178,7 +178,7 @@ async def test_with_every_route_down_the_lane_waits_and_goes_on(tmp_path: Path) 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(channel.ready(), 0.3)
     second.is_well = True
-    await asyncio.wait_for(channel.ready(), 5)
+    await asyncio.wait_for(channel.ready(), 60)
     assert channel.choose([first, second]) is second
     await channel.stop()
 
@@ -198,7 +198,7 @@ async def test_a_route_that_cannot_even_be_looked_at_takes_no_other_with_it(tmp_
     await channel.send(Sending(1, event, world.contact(1), "en", 1, world.HOUR_MS))
     await world.until(lambda: len(asked) > 1, what="a second look")
     second.is_well = True
-    await asyncio.wait_for(channel.ready(), 5)
+    await asyncio.wait_for(channel.ready(), 60)
     assert channel.choose([first, second]) is second
     await channel.stop()
 

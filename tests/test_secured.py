@@ -222,7 +222,7 @@ def test_every_command_ends_with_one_line_and_its_code(kafka: services.SecuredKa
     whose = place(kafka, "{process}", kafka_password="", kafka_password_file=str(tmp_path / "{process}"), directory=tmp_path)
     running = {process: command(whose, process, "--port", str(free_port())) for process in PROCESSES}
     for process, child in running.items():
-        words = child.communicate(timeout=120)[0]
+        words = child.communicate(timeout=300)[0]
         assert child.returncode == ExitCode.ACCESS, words
         said = [line for line in words.splitlines() if "is refused: no such user, or another password" in line]
         assert len(said) == 1 and f"'{process}'" in said[0] and str(tmp_path / process) in said[0], words

@@ -237,7 +237,7 @@ async def test_out_of_service_stands_in_the_log_and_in_the_registry_and_everywhe
 
     app = create_app(house.region, house.deployment)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while (found := (await client.get("/v1/sensors")).json())["log_time"] is None:
                 await asyncio.sleep(0.05)
         assert [(each["station"], each["service"]["who"]) for each in found["out"]] == [("B", "Duty officer")]

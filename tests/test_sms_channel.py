@@ -29,7 +29,7 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
     where = Deployment(smpp_port=await telecom.start(), smpp_user="ews", smpp_password="pw", sms_sender="8080")
     channel = SmsChannel(where, centre.words, centre.keep, lambda up: None, answer_within_s=2.0)
     await channel.start()
-    await asyncio.wait_for(channel.ready(), 15)
+    await asyncio.wait_for(channel.ready(), 60)
     made = centre.side(channel)
     made.telecom = telecom
     yield made
@@ -57,7 +57,7 @@ async def test_only_the_parts_that_did_not_go_are_sent_again_and_make_one_messag
     outcome = await side.send()
     states = {part.number: part.state for part in outcome.parts}
     assert State.UNKNOWN in states.values()
-    await asyncio.wait_for(side.channel.ready(), 15)
+    await asyncio.wait_for(side.channel.ready(), 60)
     gone = tuple(number for number, state in states.items() if state is State.ACCEPTED)
     again = await side.send(2, skip=gone)
     assert again.state is State.ACCEPTED and {part.number for part in again.parts} == {1, 2} - set(gone)

@@ -82,7 +82,7 @@ def settings(deployment: Deployment, folder: Path | None = None, **more: object)
     return {"deployment": asdict(deployment), **where, **more}
 
 
-async def until_committed(deployment: Deployment, ends: dict[int, int], within_s: float = 90.0) -> None:
+async def until_committed(deployment: Deployment, ends: dict[int, int], within_s: float = 240.0) -> None:
     until = time.monotonic() + within_s
     while (got := await committed(deployment, len(ends))) != ends:
         assert time.monotonic() < until, f"committed {got} of {ends}"
@@ -226,7 +226,7 @@ async def lived(bootstrap: str, name: str, embedded: bool = False) -> Deployment
     return deployment
 
 
-async def ended(deployment: Deployment, within_s: float = 60.0, **more: object) -> tuple[int, str]:
+async def ended(deployment: Deployment, within_s: float = 180.0, **more: object) -> tuple[int, str]:
     with WorkerProcess(**settings(deployment), **more) as worker:  # type: ignore[arg-type]
         return await asyncio.to_thread(worker.ends, within_s), worker.words
 

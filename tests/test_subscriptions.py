@@ -73,7 +73,7 @@ class Office:
 async def serving(region: Region, where: Deployment) -> AsyncIterator[Office]:
     async with (
         api.serve(api.create_app(region, where), "127.0.0.1", 0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
         yield Office(where, region, client)
 

@@ -41,7 +41,7 @@ def running(command: Command) -> Iterator[subprocess.Popen[bytes]]:
             [sys.executable, "-m", *command.arguments], env=os.environ | dict(command.environment), stdout=log, stderr=log
         )
         try:
-            wait_for(f"{command.name} is ready", lambda: asked(command.ready)[0] == 200, 60)
+            wait_for(f"{command.name} is ready", lambda: asked(command.ready)[0] == 200, 180)
             yield process
         finally:
             process.kill()
@@ -57,7 +57,7 @@ async def sensor(deployment: Deployment) -> list[int]:
         await store.close()
     good = {"station": "IND-TAUNSA", "parameter": "inflow", "time": "2025-08-27T06:00:00+05:00", "value": 210000, "unit": "cusec"}
     url, header = f"http://{deployment.host}:{deployment.ingest_port}/v1/readings", {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answers = [
             await client.post(url, json=good, headers=header),
             await client.post(url, json=good | {"unit": "furlong"}, headers=header),

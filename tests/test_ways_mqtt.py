@@ -61,12 +61,12 @@ class MqttWay(Way):
 
         reader = Mqtt(deployment, at.gateway, devices, Uplinks(devices, at.clock), at.clock, listen)
         task = asyncio.create_task(reader.run(stop))
-        await asyncio.wait_for(up.wait(), 20)
+        await asyncio.wait_for(up.wait(), 120)
         try:
             yield {"mqtt": at.outside["mqtt"], "ca": at.outside["ca"], "pid": os.getpid()}
         finally:
             stop.set()
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, 120)
 
     async def send(self, where: dict[str, Any], message: Message, *, again: bool = False) -> Answer:
         user = "stranger" if message.bad_key else "collector"

@@ -353,7 +353,7 @@ class WayConformance:
 
     @staticmethod
     async def _until_taken(house: House, message: Message, where: dict[str, Any] | None = None) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while (answer := await house.send(message, again=True, where=where)).again:
             assert time.monotonic() < end, "it is not taken again"
             await asyncio.sleep(0.2)
