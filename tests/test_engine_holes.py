@@ -11,7 +11,6 @@ import asyncio
 import io
 import logging
 import threading
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -243,7 +242,7 @@ async def test_a_loop_that_stands_still_is_ended_from_outside() -> None:
     async with Deadman(patience_s=0.2, every_s=0.02, end=ended.set):
         await asyncio.sleep(0.5)
         assert not ended.is_set()
-        time.sleep(1.0)
+        ended.wait(60)  # in one call
     assert ended.is_set()
 
 
@@ -259,7 +258,7 @@ async def test_a_log_that_cannot_be_written_does_not_keep_it_alive() -> None:
     try:
         async with Deadman(patience_s=0.2, every_s=0.02, end=ended.set):
             await asyncio.sleep(0.1)
-            time.sleep(1.0)
+            ended.wait(60)
     finally:
         logging.getLogger().removeHandler(handler)
     assert ended.is_set()
