@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import channel_world as world
+import pytest
 from dispatch_house import T0, H
 from test_come_again import MINUTE, heard, settle, told
 
@@ -205,3 +206,60 @@ async def test_what_was_the_newest_a_moment_ago_does_not_come_again_after_what_i
         assert not await one.planner.comes_again(renewed)
         await settle(one)
         assert heard(one) == before and before[-1] == ("c2", 3, "NORMAL")
+
+
+async def test_a_second_correction_that_nobody_releases_leaves_the_end_of_the_first_one_as_it_was(tmp_path: Path) -> None:
+    """The first one has run out while the zone is silenced, and the second waits for a release: when the silence ends the gauge speaks."""
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        first = await one.authority.correct(event.alert.identifier, Level.LOW, "Misread", 2, "A. Khan", one.now_ms)
+        await one.read(first)
+        await settle(one)
+        before = heard(one)
+        one.now_ms = first.alert.expires_ms - MINUTE
+        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        one.now_ms += 2 * MINUTE
+        await settle(one)
+        await one.read(await one.authority.correct(event.alert.identifier, Level.VERY_HIGH, "Dam", 20, "A. Khan", one.now_ms))
+        await settle(one)
+        assert heard(one) == before
+        one.now_ms += H
+        await settle(one)
+        after = sorted([*before, ("c1", 1, "HIGH"), ("c2", 1, "HIGH")])
+        assert heard(one) == after
+        one.now_ms += H
+        await settle(one)
+        assert heard(one) == after, "once"
+
+
+@pytest.mark.parametrize("declined", [False, True])
+async def test_what_holds_below_a_rise_that_waits_comes_again_and_the_rise_when_it_is_released(tmp_path: Path, declined: bool) -> None:
+    """HIGH was told, VERY_HIGH waited for a release as all was cancelled by hand: when that ends nobody must believe that it is over."""
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        said = {"raised_ms": T0, "previous": Level.HIGH}
+        for event in (
+            world.event(one.region, "A", sent_ms=T0, raised_ms=T0),
+            world.event(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=T0, **said),
+        ):
+            await one.read(event)
+            await settle(one)
+        made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        await one.read(made)
+        await settle(one)
+        before = heard(one)
+        one.now_ms = made.alert.expires_ms - MINUTE
+        if declined:
+            await one.authority.approve(event.alert.identifier, Level.VERY_HIGH, "B. Shah", one.now_ms, granted=False)
+        one.now_ms += 2 * MINUTE
+        await settle(one)
+        after = sorted([*before, ("c1", 1, "HIGH"), ("c2", 1, "HIGH")])
+        assert heard(one) == after
+        one.now_ms += MINUTE
+        await one.authority.approve(event.alert.identifier, Level.VERY_HIGH, "C. Roy", one.now_ms)
+        await settle(one)
+        assert heard(one) == sorted([*after, ("c1", 2, "VERY_HIGH"), ("c2", 2, "VERY_HIGH")])
+        one.now_ms += H
+        await settle(one)
+        assert len(heard(one)) == len(after) + 2, "once"

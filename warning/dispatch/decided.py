@@ -37,7 +37,7 @@ class Decided:
 
     def __post_init__(self) -> None:
         self.standing = Standing()
-        self._resumed: dict[str, tuple[CallOff, AlertEvent]] = {}  # chain -> what is still to be entered
+        self._resumed: dict[tuple[str, int], tuple[CallOff, AlertEvent]] = {}  # chain, when called off -> what is to be entered
         self._old: tuple[tuple[Approval, ...], tuple[Silence, ...]] = (), ()
 
     def see(self, event: AlertEvent) -> None:
@@ -47,7 +47,7 @@ class Decided:
             rises = off.chain == chain and alert.active and said_level(alert) > off.up_to and alert.sent_ms >= off.at_ms // 1000 * 1000
             if rises and (off.resumed_ms is None or alert.sent_ms < off.resumed_ms):
                 log.warning("%s was called off up to %s by %s, and is above that now: it speaks again", chain, off.up_to.value, off.by)
-                self._resumed[chain] = (off, event)
+                self._resumed[chain, off.at_ms] = (off, event)
                 self._apply()
 
     async def catch_up(self, ledger: Ledger) -> None:
@@ -64,11 +64,11 @@ class Decided:
     async def refresh(self) -> None:
         """Raises Unavailable: what was known stays."""
         self._old = await self.older()
-        for chain, (off, event) in list(self._resumed.items()):
+        for (chain, at_ms), (_, event) in list(self._resumed.items()):
             what = {"identifier": event.alert.identifier, "level": event.alert.level.value, "sent_ms": event.alert.sent_ms}
-            await self.decisions.decide("resumed", RESUMED, self.now_ms(), chain, what, once=f"resumed:{chain}:{off.at_ms}")
+            await self.decisions.decide("resumed", RESUMED, self.now_ms(), chain, what, once=f"resumed:{chain}:{at_ms}")
             self.standing = await self.decisions.standing(self.now_ms())
-            del self._resumed[chain]
+            del self._resumed[chain, at_ms]
         self.standing = await self.decisions.standing(self.now_ms())
         self._apply()
 
@@ -80,8 +80,8 @@ class Decided:
         self.people.call_offs = tuple(map(self._with_resumed, self.standing.call_offs))
 
     def _with_resumed(self, off: CallOff) -> CallOff:
-        known = self._resumed.get(off.chain)
-        if known is None or known[0].at_ms != off.at_ms:
+        known = self._resumed.get((off.chain, off.at_ms))
+        if known is None:
             return off
         alert = known[1].alert
         if off.resumed_ms is not None and off.resumed_ms <= alert.sent_ms:

@@ -150,6 +150,13 @@ class Planner:
         verdict = self.may(event, None, at_ms, knows=True, stands_in=True)
         return event.alert.active and (verdict.held or verdict.reason == "declined")
 
+    def waits(self, event: AlertEvent, now_ms: int) -> bool:
+        """Whether it waits for a person who has not let it out; if so that is known from now on, also where it was called off before."""
+        waits = self._is_withheld(event, now_ms)
+        if waits:
+            self._withheld[event.alert.identifier] = event
+        return waits
+
     def withheld(self) -> frozenset[str]:
         """Identifiers of revisions that take the place of nothing lower, for a person has not let them out."""
         return frozenset(self._withheld)

@@ -8,6 +8,8 @@ kept from going: ``kept``.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from warning.alerts.lifecycle import chain_of
@@ -48,26 +50,32 @@ class Returned:
         await self._kept.look(standing, now_ms)  # after it: what comes again to all is not to go a second time
 
     async def _over(self, standing: Standing, now_ms: int) -> None:
-        ends = ((off, self._said(off, now_ms)) for off in standing.call_offs)
-        over = [(off, said) for off, said in ends if said is not None and said.expires_ms <= now_ms and _once(said) not in standing.once]
+        last = {off.chain: (off, said) for off in standing.call_offs if (said := self._said(off, now_ms)) is not None}
+        over = [(off, said) for off, said in last.values() if said.expires_ms <= now_ms and _once(said) not in standing.once]
         if not over:
             return
-        newest, told = dict[str, AlertEvent](), dict[str, str]()  # chain -> its newest revision; that of a kind that people hear of
-        for value in await self.ledger.in_force(now_ms):
-            event = DECODER.decode(value)
-            newest[chain_of(event.alert.identifier)] = event
-            if event.alert.kind.told:
-                told[chain_of(event.alert.identifier)] = event.alert.identifier
+        chains: dict[str, list[AlertEvent]] = defaultdict(list)
+        for event in map(DECODER.decode, await self.ledger.in_force(now_ms)):
+            chains[chain_of(event.alert.identifier)].append(event)
         for off, said in over:
-            last, once = newest.get(off.chain), _once(said)
-            silent = last is not None and once not in self._coming and self._held_back(off, said.expires_ms, last)
-            if last is not None and silent and not self._kept.free(last, now_ms):
-                continue  # it waits for a release, or for the end of a silence, and comes again then
-            if last is not None and silent and await self.ledger.out_since(told.get(off.chain, "")) < said.expires_ms:
-                await self._again(off, said, last, now_ms)  # else it was planned since that ran out: it went by itself
-            if not self.planner.plans(off.chain):
-                what = {"once": once, "identifier": self._coming.get(once, "")}
-                await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=once)
+            await self._ended(off, said, chains[off.chain], now_ms)
+
+    async def _ended(self, off: CallOff, said: Alert, events: Sequence[AlertEvent], now_ms: int) -> None:
+        """``events``: the revisions of its chain that have not expired. The newest that waits for nobody comes again now; what waits above
+        it when that is let out, or when a silence ends."""
+        once, until_ms, waits = _once(said), said.expires_ms, 0
+        while waits < len(events) and self.planner.waits(events[-1 - waits], now_ms):
+            waits += 1
+        free, later = events[: len(events) - waits], events[len(events) - waits :]
+        if free and self._coming.get(once) != free[-1].alert.identifier and self._held_back(off, until_ms, free[-1]):
+            if not self._kept.free(free[-1], now_ms):
+                return
+            told = next((event.alert.identifier for event in reversed(free) if event.alert.kind.told), "")
+            if await self.ledger.out_since(told) < until_ms:
+                await self._again(off, said, free[-1], now_ms)  # else it was planned since that ran out: it went by itself
+        if not self.planner.plans(off.chain) and not any(self._held_back(off, until_ms, event) for event in later):
+            what = {"once": once, "identifier": self._coming.get(once, "")}
+            await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=once)
 
     def _said(self, off: CallOff, now_ms: int) -> Alert | None:
         """What holds in its place, or did to its end: a later correction that nobody released is none."""
@@ -79,7 +87,8 @@ class Returned:
         alert = event.alert
         if not alert.active or (alert.kind.told and alert.sent_ms >= until_ms):
             return False
-        known = next((one for one in self.people.call_offs if one.chain == off.chain), off)  # with what was seen and is not entered yet
+        same = (one for one in self.people.call_offs if (one.chain, one.at_ms) == (off.chain, off.at_ms))
+        known = next(same, off)  # with what was seen and is not entered yet
         decision = Decision(self.people.approvals, call_offs=(known,), asked=self.people.asked)
         return called_off(alert, self.region.alert, decision, until_ms, until_ms - 1) is not None
 
@@ -87,7 +96,7 @@ class Returned:
         alert = event.alert
         if alert.kind.told:  # else nobody was told by this revision, and all are new to it
             what = {"identifier": alert.identifier, "reason": f"what {off.by} said in its place has run out"}
-            await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(said)}")
+            await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(said)}:{alert.identifier}")
         if not await self.planner.comes_again(event):
             return
         self._coming[_once(said)] = alert.identifier

@@ -214,10 +214,9 @@ def fold(acts: Iterable[Act]) -> Standing:
     """What rows, in their order, amount to. One that cannot be understood (of a newer version) counts for nothing, and the log says so."""
     approvals: list[Approval] = []
     silences: dict[int, Silence] = {}
-    offs: dict[str, CallOff] = {}
+    offs: list[tuple[CallOff, str]] = []  # and the chain by hand in its place; one that nobody releases leaves the one before as it was
     manual: dict[str, bytes] = {}
     said: dict[str, list[Alert]] = {}  # chain by hand -> its revisions
-    instead: dict[str, str] = {}  # chain that was called off -> chain by hand
     asked: dict[str, list[tuple[Level, int]]] = {}
     once: set[str] = set()
     resends: list[Resend] = []
@@ -235,19 +234,18 @@ def fold(acts: Iterable[Act]) -> Standing:
                 manual[alert.identifier] = what["event"].encode()
                 said.setdefault(chain_of(alert.identifier), []).append(alert)
                 if what.get("calls_off"):
-                    instead[act.subject] = chain_of(alert.identifier)
-                    offs[act.subject] = CallOff(act.subject, Level(what["calls_off"]), act.by, act.at_ms)
+                    offs.append((CallOff(act.subject, Level(what["calls_off"]), act.by, act.at_ms), chain_of(alert.identifier)))
             elif act.kind == "resend":
                 resends.append(resend_of(act))
-            elif act.kind == "resumed" and act.subject in offs:
-                offs[act.subject] = _resumed(offs[act.subject], int(what["sent_ms"]), Level(what["level"]))
+            elif act.kind == "resumed":
+                offs = [(_resumed(off, act.subject, int(what["sent_ms"]), Level(what["level"])), hand) for off, hand in offs]
             elif act.kind in ("asked", "unanswered", "call_off_over", "released"):
                 once.add(what["once"])
                 if act.kind == "asked" and "sent_ms" in what:
                     asked.setdefault(act.subject, []).append((Level(what["level"]), int(what["sent_ms"])))
         except (KeyError, ValueError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             log.error("decision %d (%s by %s) cannot be understood and counts for nothing: %r", act.id, act.kind, act.by, error)
-    standing = tuple(replace(off, instead=tuple(said[instead[chain]])) for chain, off in offs.items())
+    standing = tuple(replace(off, instead=tuple(said[hand])) for off, hand in offs)
     about = {chain: tuple(some) for chain, some in asked.items()}
     return Standing(tuple(approvals), silences, standing, manual, about, frozenset(once), tuple(resends))
 
@@ -273,7 +271,9 @@ def approval(identifier: str, level: Level, granted: bool) -> tuple[str, str, di
     return ("approve" if granted else "refuse"), chain_of(identifier), {"level": level.value, "identifier": identifier}
 
 
-def _resumed(off: CallOff, sent_ms: int, level: Level) -> CallOff:
+def _resumed(off: CallOff, chain: str, sent_ms: int, level: Level) -> CallOff:
+    if off.chain != chain or level <= off.up_to:
+        return off
     if sent_ms < off.at_ms // 1000 * 1000 or (off.resumed_ms is not None and off.resumed_ms <= sent_ms):
         return off
     return replace(off, resumed_ms=sent_ms, rose=level)
