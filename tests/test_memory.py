@@ -5,8 +5,16 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+import tracemalloc
+from dataclasses import replace
 
 import pytest
+
+from warning.deployment import Deployment
+from warning.model import Hazard, Level, Tick
+from warning.pipeline.beat import Hazards, Outputs
+from warning.stream.beats import Closed
+from warning.stream.owned import AT_ONCE, outputs_of
 
 PROGRAM = """
 import resource, sys
@@ -31,3 +39,27 @@ def test_arrays_are_not_mapped_anew() -> None:
         for how in ("kept", "as it comes")
     }
     assert faults["kept"] * 10 < faults["as it comes"], faults
+
+
+def test_what_a_beat_tells_is_never_there_as_bytes_as_a_whole() -> None:
+    """A beat after an outage tells of every zone."""
+    one = Hazard(
+        region="r", zone="z", at_ms=1, quantity="stage", value=1.0, observed_ms=1, level=Level.NORMAL, level_confirmed=Level.NORMAL,
+        level_cleared=Level.NORMAL, level_expected=Level.NORMAL, level_expected_cleared=Level.NORMAL, probability=0.0, arrival_ms=None,
+        silent_since_ms=None, words=("x" * 1000,),
+    )  # fmt: skip
+    hazards = Hazards.of([one]).rows()[0]
+    closed = Closed(0, 7, Tick(tick_ms=1, writer="w"), Outputs(1), (), Hazards([hazards] * 40_000, 7), 0)
+    tracemalloc.start()
+    size, zones = 0, []
+    for topic, partition, records in outputs_of(Deployment(), closed):
+        assert (topic, partition, len(records) <= AT_ONCE) == (Deployment().hazards, 0, True)
+        for key, value in records:
+            zones.append(key)
+            size += len(value)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert zones == [b"z"] * 40_000 and size > 40_000_000
+    assert peak < size / 4, (peak, size)
+    [(_, _, records)] = outputs_of(Deployment(), replace(closed, hazards=Hazards.of([one]).numbered(9)))
+    assert list(records) == [records[0]] == records[:1] and b'"n":9}' in records[0][1]

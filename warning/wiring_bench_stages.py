@@ -10,6 +10,7 @@ from typing import Any
 
 from warning.alerts import cap
 from warning.pipeline import looks, score, telling, zones
+from warning.pipeline.beat import Hazards
 from warning.science import forecast, identity, qc, windows
 from warning.stream import owned
 from warning.stream.codec import Decoder
@@ -28,6 +29,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("life cycle", zones, "_live"),
     ("documents", cap, "document"),
     ("encode outputs", owned, "outputs_of"),
+    ("encode outputs", Hazards, "records"),
 )
 NAMES = (*dict.fromkeys(stage for stage, _, _ in STAGES), "rest of the beat", "checkpoint", "produce, commit")
 

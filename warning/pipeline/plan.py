@@ -54,6 +54,11 @@ class RowNumbers(Mapping[tuple[str, Parameter], int]):
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def by_parameter(self) -> Mapping[Parameter, Mapping[str, int]]:
+        """parameter -> station -> row; not copies."""
+        return self._rows
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -16,6 +16,7 @@ import numpy as np
 
 from warning.model import ManualFlag, Parameter, Rejected, Switch, Tick
 from warning.pipeline.beat import Readings
+from warning.pipeline.plan import RowNumbers
 from warning.stream import shape
 from warning.stream.frames import Frames, Ints
 
@@ -72,14 +73,23 @@ class Segment:
     flags: tuple[ManualFlag, ...] = ()  # what operators said
 
 
+def _rows(row: Mapping[tuple[str, Parameter], int]) -> dict[str, Mapping[str, int]]:
+    """parameter -> station -> row; a plan's own dictionaries where it has such: no second one, and no tuple for each series."""
+    rows: dict[str, Mapping[str, int]] = {parameter.value: {} for parameter in Parameter}
+    if isinstance(row, RowNumbers):
+        return rows | {parameter.value: own for parameter, own in row.by_parameter.items()}
+    made: dict[str, dict[str, int]] = {name: {} for name in rows}
+    for (station, parameter), number in row.items():
+        made[parameter.value][station] = number
+    return rows | made
+
+
 class Decoder:
     """Reads runs of one partition's log."""
 
     def __init__(self, plan: Rows) -> None:
-        self._rows: dict[str, dict[str, int]] = {parameter.value: {} for parameter in Parameter}  # no tuple for each series
-        for (station, parameter), row in plan.row.items():
-            self._rows[parameter.value][station] = row
-        self._shape = shape.Shape({(station, parameter): row for parameter, rows in self._rows.items() for station, row in rows.items()})
+        self._rows = _rows(plan.row)
+        self._shape = shape.Shape(self._rows)
         self._line = msgspec.json.Decoder(_Line).decode
         self._mark = msgspec.json.Decoder(_Mark).decode
         self._switch = msgspec.json.Decoder(Switch).decode

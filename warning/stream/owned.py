@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 import msgspec
 
@@ -14,6 +15,7 @@ from warning.deployment import Deployment
 from warning.errors import ExitCode, StateError, Unavailable
 from warning.facts import BeatClosed, CheckpointRefused, CheckpointWritten, Fact, Listener, SeriesOutOfService, ZoneObserved
 from warning.model import Level, Switch, to_json
+from warning.pipeline.beat import Hazards
 from warning.stream.beats import Beats, Closed
 from warning.stream.ports import Fatal, Group, Log, Sent
 from warning.stream.state import Frozen, Generation, key_of, note_of
@@ -21,6 +23,7 @@ from warning.stream.state import Frozen, Generation, key_of, note_of
 EVERY_RECORDS = 1_000_000  # a checkpoint at the latest after so many records
 RESTS = 3  # times as long as the last checkpoint took (or the interval, if that is less) until the next: a quarter of the time
 KEPT = 3  # generations
+AT_ONCE = 4096  # hazards that stand as bytes
 TURN_S = 0.002  # of beats, then whoever else waits for the event loop has a turn
 IN_FLIGHT = 8  # chunks handed to the producer and not confirmed
 ALERTS_FROM = "alerts_from"  # in a checkpoint's own head: no alert decided after N stands on ``alerts`` before this offset
@@ -48,7 +51,31 @@ class Ports:
     zones: dict[str, str] = field(default_factory=dict)  # zone -> name of the level that was told last
 
 
-Output = tuple[str, int, list[tuple[bytes, bytes]]]  # topic, partition, (key, value) of each record
+Records = Sequence[tuple[bytes, bytes]]  # (key, value) of each
+Output = tuple[str, int, Records]  # topic, partition
+
+
+class InTurn(Records):
+    """The records of a part of a beat's hazards, put into JSON when it is their turn: a beat after an outage tells of every zone, and all
+    that as bytes would be as large as the state."""
+
+    __slots__ = ("_hazards",)
+
+    def __init__(self, hazards: Hazards) -> None:
+        self._hazards = hazards
+
+    def __len__(self) -> int:
+        return len(self._hazards)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(self._hazards.records())
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[bytes, bytes]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Records: ...
+    def __getitem__(self, place: int | slice) -> tuple[bytes, bytes] | Records:
+        return self._hazards.records()[place]
 
 
 def outputs_of(to: Deployment, closed: Closed) -> list[Output]:
@@ -56,7 +83,8 @@ def outputs_of(to: Deployment, closed: Closed) -> list[Output]:
     origin, encode = b"%d" % closed.partition, msgspec.json.Encoder().encode
     rejected = [(origin, encode(each)) for each in closed.rejected]
     alerts = [(each.alert.identifier.encode(), to_json(each)) for each in closed.alerts]
-    outputs = [(to.rejected, 0, rejected), (to.hazards, closed.partition, closed.hazards.records()), (to.alerts, 0, alerts)]
+    parts = [InTurn(closed.hazards[first : first + AT_ONCE]) for first in range(0, len(closed.hazards), AT_ONCE)]
+    outputs = [(to.rejected, 0, rejected), *((to.hazards, closed.partition, part) for part in parts), (to.alerts, 0, alerts)]
     return [output for output in outputs if output[2]]
 
 
@@ -166,7 +194,8 @@ class Owned:
         """Hands the outbox to the producer, in order; waits where its buffer is full. A cancel leaves the rest in the outbox."""
         async with self._flushing:
             while self._outbox:
-                for sent in await self._ports.log.send_all(*self._outbox[0]):
+                topic, partition, records = self._outbox[0]
+                for sent in await self._ports.log.send_all(topic, partition, list(records)):
                     sent.add_done_callback(self._sent)
                     self._unconfirmed.append(sent)
                 self._outbox.popleft()

@@ -12,7 +12,8 @@ A test holds all of it against msgspec.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ PIECE = 16384  # records at a time: what fits into a core's cache
 MOST_PREFIX = 12  # words of 8 bytes up to the time; a station with a longer name is left to msgspec
 MOST_PROVIDERS = 16  # remembered
 _SHORTEST = 43  # bytes of the prefix of a station without a name whose parameter is ``rain``
+_STATION = '{"station":"'
 _TIME, _RECEIVED, _PROVIDER = b',"value":', b',"received_ms":', b',"provider":"'
 _FROM_MS, _TO_MS = 1_000_000_000_000, 4_102_444_800_000  # 13 digits; codec.LAST_MS
 _MIXERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
@@ -158,28 +160,29 @@ def _chosen(those: Words, others: Words | np.uint64, mask: Words) -> Words:
 
 
 class Shape:
-    """``row``: (station, parameter) -> row. About 170 bytes a series.
+    """``rows``: parameter -> station -> row. About 130 bytes a series.
 
     A series is found by a hash of its prefix in one of two tables; where two fall together in both, msgspec reads one of them.
     """
 
-    def __init__(self, row: dict[tuple[str, str], int]) -> None:
-        texts = {
-            f'{{"station":"{station}","parameter":"{parameter}","time_ms":'.encode(): at
-            for (station, parameter), at in row.items()
-            if _plain(station)
-        }
-        longest = max((len(text) for text in texts if len(text) <= 8 * MOST_PREFIX), default=_SHORTEST)
-        self._words = -(-longest // 8)
-        fitting = {text: at for text, at in texts.items() if len(text) <= 8 * self._words}
-        padded = b"".join(text.ljust(8 * self._words, b"\0") for text in fitting)
-        self._prefix = np.frombuffer(padded, f"V{8 * self._words}")
-        self._size = np.fromiter(map(len, fitting), np.int64, len(fitting))
-        self._row = np.fromiter(fitting.values(), np.int32, len(fitting))
-        self._shift = np.uint64(64 - max(4, (8 * len(fitting)).bit_length()))
-        self._common = min(map(len, fitting), default=_SHORTEST) // 8  # words that the prefix of every series has
+    def __init__(self, rows: Mapping[str, Mapping[str, int]]) -> None:
+        begins = [(f'","parameter":"{parameter}","time_ms":', own) for parameter, own in rows.items()]
+        plain = (len(_STATION) + len(station) + len(end) for end, own in begins for station in own if _plain(station))
+        self._words = -(-max((size for size in plain if size <= 8 * MOST_PREFIX), default=_SHORTEST) // 8)
+        padded, sizes, row = bytearray(), bytearray(), array("i")
+        for end, own in begins:
+            for station, number in own.items():
+                if (length := len(_STATION) + len(station) + len(end)) <= 8 * self._words and _plain(station):
+                    padded += f"{_STATION}{station}{end}".encode().ljust(8 * self._words, b"\0")
+                    sizes.append(length)
+                    row.append(number)
+        self._prefix = np.frombuffer(bytes(padded), f"V{8 * self._words}")
+        del padded
+        self._size, self._row = np.frombuffer(bytes(sizes), np.uint8), np.array(row, np.int32)
+        self._shift = np.uint64(64 - max(4, (8 * len(sizes)).bit_length()))
+        self._common = min(sizes, default=_SHORTEST) // 8  # words that the prefix of every series has
         self._ends = np.ascontiguousarray(_first_bytes(self._words)[:, self._common :])
-        words, number = np.frombuffer(padded, "<u8").reshape(len(fitting), self._words), np.arange(len(fitting))
+        words, number = self._prefix.view("<u8").reshape(len(sizes), self._words), np.arange(len(sizes))
         self._hashed = [column for column in range(1, self._common) if (words[:, column] != words[:1, column]).any()] or [1]
         size = 1 << (64 - int(self._shift))
         self._tables = np.zeros(size, np.int32), np.zeros(size, np.int32)
