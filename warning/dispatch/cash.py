@@ -92,6 +92,7 @@ class CashDesk:
             return
         now_ms = self._now_ms()
         alerts = in_force(await self._newest(now_ms), self._region, self._decision(), now_ms)
+        await self.book.dated(now_ms)
         moves = set[str]()
         for trigger in self._cash.triggers:
             taken = await self.book.advance(self._cash, trigger, finding(trigger, alerts, self._region, now_ms), now_ms)

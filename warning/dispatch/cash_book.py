@@ -30,6 +30,14 @@ class _Next:
 class Book(CashLedger):
     """``url``: ``Deployment.database``. Raises ``Unavailable`` when that is away: then nothing has happened."""
 
+    async def dated(self, now_ms: int) -> None:
+        """An answer of the future was given now: the clock of whoever took it is ahead, and a yes would hold for longer than it may. What
+        was said when stands in ``moves`` and the chain as it was told."""
+        ahead = t.answers.c.at_ms > now_ms
+        if await self.rows(sql.select(t.answers.c.id).where(ahead).limit(1)):
+            async with self.alone(now_ms) as turn:
+                await turn.changed(sql.update(t.answers).where(ahead).values(at_ms=now_ms))
+
     async def advance(self, cash: Cash, trigger: Trigger, found: Finding, now_ms: int) -> Step | None:
         """The next step of a trigger, if it moved anything; None: all is as it should be. To look costs no transaction of its own."""
         if await self.halted() or (await self._next(self.rows, cash, trigger, found, now_ms)).step is None:
@@ -141,10 +149,11 @@ async def _budget(ask: Ask, cash: Cash, trigger: Trigger, case: str, now_ms: int
 def _case(row: Row, lines: list[Row]) -> Case:
     readied = {line["district"]: line["at_ms"] for line in lines if line["phase"] == "readiness"}
     activated = [line for line in lines if line["phase"] == "activation"]
-    last_ms = max((line["at_ms"] for line in activated), default=0)
+    joined = {line["district"]: line["turn"] for line in lines if line["phase"] == "readiness"}
+    last = max((line["turn"] for line in activated), default=0)
     ordered = frozenset(line["district"] for line in activated)
-    return Case(row["id"], row["state"], row["why"], row["until_ms"], readied, ordered, last_ms)
+    return Case(row["id"], row["state"], row["why"], row["until_ms"], readied, ordered, joined, last)
 
 
 def _answer(row: Row) -> Answer:
-    return Answer(row["by"], row["at_ms"], row["granted"], row["key"])
+    return Answer(row["by"], row["at_ms"], row["granted"], row["key"], row["turn"])

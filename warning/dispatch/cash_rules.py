@@ -140,7 +140,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """As far as its next step depends on it. ``readied``: district -> when; ``ordered``: the districts that an activation was made for."""
+    """As far as its next step depends on it. ``readied``: district -> when; ``ordered``: the districts that an activation was made for.
+
+    What came first of an answer and a step is told by turns of the ledger alone: an answer's time is by the clock of whoever took it."""
 
     id: str
     state: str
@@ -148,7 +150,8 @@ class Case:
     until_ms: int
     readied: Mapping[str, int] = field(default_factory=dict)
     ordered: frozenset[str] = frozenset()
-    activated_ms: int = 0  # the last time: answers from before were about that
+    joined: Mapping[str, int] = field(default_factory=dict)  # district -> the turn of its readiness
+    activated: int = 0  # the turn of the last time: answers from before were about that
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ class Answer:
     at_ms: int
     granted: bool
     key: str = ""
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,7 @@ def step(trigger: Trigger, case: Case | None, found: Finding, answers: Iterable[
         taken_back = case.state in ("readiness", "approval") and not case.ordered
         return Step("cancelled" if taken_back else "over", "no alert for its districts is in force")
     waits = case.state in ("readiness", "approval")
-    latest = {person(one.by): one for one in sorted(answers, key=lambda one: (one.at_ms, not one.granted)) if one.at_ms > case.activated_ms}
+    latest = {person(one.by): one for one in sorted(answers, key=lambda one: one.turn) if one.turn > case.activated}
     if waits and (declined := [one.by for one in latest.values() if not one.granted]):
         return Step("refused", f"by {', '.join(declined)}")
     if case.state in JOINABLE and (joined := _ready("joined", trigger, found, case.readied.keys())) is not None:
@@ -222,7 +226,7 @@ def _towards_activation(
         return None if (case.state, case.why) == (capped.to, capped.why) else capped
     if case.state == "readiness":
         return Step("approval", why)
-    asked = {district: different([one for one in approved if one.at_ms >= case.readied[district]]) for district in due}
+    asked = {district: different([one for one in approved if one.turn > case.joined[district]]) for district in due}
     let_out = [district for district in due if len(asked[district]) >= trigger.approvals]
     paid = budget.fits(trigger.amounts, let_out)
     if not paid:

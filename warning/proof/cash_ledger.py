@@ -40,10 +40,11 @@ class Share:
 
 @dataclass
 class Turn:
-    """A transaction alone. What moved is written at its end."""
+    """A transaction alone. What moved is written at its end. ``number``: one more with each, whatever clocks say."""
 
     connection: AsyncConnection
     now_ms: int
+    number: int
     moved: list[dict[str, Any]] = field(default_factory=list)
     told: list[CashMoved] = field(default_factory=list)
 
@@ -74,10 +75,11 @@ class CashLedger:
         """The row of ``cash_turns`` is locked to the end of the transaction, in SQLite and PostgreSQL alike."""
         async with self.tables.together() as connection:
             first = self.tables.insert(t.turns).values(id=1, n=0)
-            await connection.execute(first.on_conflict_do_update(index_elements=["id"], set_={"n": t.turns.c.n + 1}))
+            again = first.on_conflict_do_update(index_elements=["id"], set_={"n": t.turns.c.n + 1})
+            number = 1 + int((await connection.execute(again.returning(t.turns.c.n))).scalar_one())
             if not self._chained:
                 await chain.create(connection)
-            turn = Turn(connection, now_ms)
+            turn = Turn(connection, now_ms, number)
             yield turn
             for move in turn.moved:
                 await connection.execute(sql.insert(t.moves).values(move))
@@ -100,6 +102,7 @@ class CashLedger:
                     words = f"{case} is {state}: nothing is taken back"
                     raise InputError(words, reason="settled", field="case", fix="warning cash show " + case)
             row = {"case": case, "by": by.strip(), "at_ms": now_ms, "granted": granted, "reason": reason, "key": key}
+            row["turn"] = turn.number
             await turn.connection.execute(sql.insert(t.answers).values(row))
             turn.move(case, "case", "approved" if granted else "declined", reason, _who(by, key))
 
@@ -190,7 +193,7 @@ class CashLedger:
             "changed_ms": turn.now_ms,
         }
         await turn.connection.execute(sql.insert(t.orders).values(row))
-        same = {"key": key, "case": case, "phase": phase, "trigger": trigger, "at_ms": turn.now_ms}
+        same = {"key": key, "case": case, "phase": phase, "trigger": trigger, "at_ms": turn.now_ms, "turn": turn.number}
         lines = [{**same, "district": district, "amount": one.amount, "alert": one.alert} for district, one in shares.items()]
         await turn.connection.execute(sql.insert(t.lines), lines)
         turn.move(key, phase, "waiting", why)

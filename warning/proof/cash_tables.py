@@ -28,6 +28,7 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    update,
 )
 
 from warning.database import NUMBER
@@ -90,6 +91,7 @@ lines = Table(  # a district in an order, of every phase
     Column("amount", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("alert", String, nullable=False),  # that it was for
+    Column("turn", BigInteger, nullable=False, server_default="0"),  # of ``turns``: what came before an answer, by no clock
     UniqueConstraint("case", "phase", "district", name="cash_lines_once"),
 )
 
@@ -103,6 +105,7 @@ answers = Table(  # a person's; the newest of each person counts
     Column("granted", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("key", String, nullable=False, server_default=""),  # of the API
+    Column("turn", BigInteger, nullable=False, server_default="0"),  # whose clock made ``at_ms`` nobody knows; this is the order
 )
 
 moves = Table(  # every change of state, never rewritten
@@ -119,7 +122,28 @@ moves = Table(  # every change of state, never rewritten
 
 
 def carry(connection: Connection) -> None:
-    """Tables from before an order had a part, in the caller's transaction: made anew beside, filled, and put in their place."""
+    """Tables of older versions to this one, in the caller's transaction."""
+    _parted(connection)
+    _numbered(connection)
+
+
+def _numbered(connection: Connection) -> None:
+    """From before answers had a turn: by their times, as they were compared then. The next turn is later."""
+    if "turn" in {column["name"] for column in inspect(connection).get_columns(answers.name)}:
+        return
+    for table in (answers, lines):
+        if "turn" not in {column["name"] for column in inspect(connection).get_columns(table.name)}:
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN turn BIGINT DEFAULT 0 NOT NULL"))
+    times = {at_ms for table in (answers, lines) for at_ms in connection.execute(select(table.c.at_ms).distinct()).scalars()}
+    for turn, at_ms in enumerate(sorted(times), 1):
+        for table in (answers, lines):
+            connection.execute(update(table).where(table.c.at_ms == at_ms).values(turn=turn))
+    if not connection.execute(update(turns).values(n=turns.c.n + len(times))).rowcount:
+        connection.execute(insert(turns).values(id=1, n=len(times)))
+
+
+def _parted(connection: Connection) -> None:
+    """Tables from before an order had a part: made anew beside, filled, and put in their place."""
     columns = {column["name"] for column in inspect(connection).get_columns("cash_orders")}
     if "part" in columns:
         return
