@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from warning.model import Cause
 
 CLEAR, BACK, CLEANLY = 1.5, 0.5, 0.2
+GOES_ON = 2.0  # times the step before: a doubted river that rises no faster goes on
 _CAUSES = tuple(Cause)
 _HARD = (Cause.RATE_OF_RISE, Cause.RATE_OF_FALL, Cause.SPIKE)  # what the next reading can show to have been real
 
@@ -82,13 +83,16 @@ class Course:
         little. Then it counts if it is above the last one, for there they agree with it, and else not, for nothing is cleared by it. How
         fast it rises is asked of the reading before too: what counts last may be of hours ago. ``waits``: this reading alone is in doubt;
         it counts once the next confirms it, and so do all that follow at once. ``flat``: stands as the one before, by ``within``.
+        What leaps where others show less, or after one that did not count (it hung, it has shifted), waits for the next as well: one
+        reading of a sensor that fails is none.
         """
         ahead, self.seen = self.seen, (time_s, value, where)
         if flat and value - self.last[1] <= self.within:
             return Cause.FLAT_LINE
         if low and self._adds_nothing(ahead[0], value, usual):
             return soft
-        leaps = low and ahead[0] > self.last[0] and self._rate(ahead, time_s, value) is Cause.RATE_OF_RISE
+        doubted = ahead[0] > self.last[0] or (soft is not Cause.NONE and not low)
+        leaps = doubted and self._leaps(ahead, time_s, value, usual)
         if self.pending[0]:
             stays_up = value - self.last[1] >= 0.5 * (self.pending[1] - self.last[1]) > 0.0  # a spike is gone by the next reading
             if stays_up or self._rate(self.pending, time_s, value) is Cause.NONE:  # the next reading agrees with it: it was real
@@ -98,10 +102,10 @@ class Course:
             elif self._rate(self.last, time_s, value) is Cause.NONE:  # back on the old course: it was a spike
                 self.spikes.append(self.pending[2])
             else:
-                return self._wait(time_s, value, where)
+                return self._wait(time_s, value, where, soft, ahead)
             self.pending = (0, 0.0, -1)
         elif leaps or (self._rate(self.last, time_s, value) is not Cause.NONE and not self._is_back(time_s, value, usual)):
-            return self._wait(time_s, value, where)
+            return self._wait(time_s, value, where, soft, ahead)
         elif waits and self.soft_t != self.last[0]:
             self.pending, self.pending_cause = (time_s, value, where), soft
             return soft
@@ -119,6 +123,18 @@ class Course:
             return False
         self.pending = (0, 0.0, -1)
         return True
+
+    def _leaps(self, ahead: tuple[int, float, int], time_s: int, value: float, usual: float) -> bool:
+        """Whether it is higher than what counts, and than the reading ``ahead`` by more than a spike departs by; clearly so, where that one
+        counts. A river that goes on as it rose does not leap."""
+        if not ahead[0] or value <= self.last[1]:
+            return False
+        step = value - ahead[1]
+        counts = ahead[0] == self.last[0]
+        rose = self.last[1] - self.before[1] if counts and self.before[0] else 0.0
+        known = [each for each in (self.spike, usual) if not math.isnan(each)]
+        departs = bool(known) and step > max((CLEAR if counts else 1.0) * min(known), GOES_ON * rose)
+        return departs or self._rate(ahead, time_s, value) is Cause.RATE_OF_RISE
 
     def _is_back(self, time_s: int, value: float, usual: float) -> bool:
         """From a spike that was slow enough to count, to where the water was before it."""
@@ -142,9 +158,10 @@ class Course:
         rate = (value - reading[1]) * 3600.0 / max(time_s - reading[0], 1)
         return Cause.RATE_OF_RISE if rate > self.rise else Cause.RATE_OF_FALL if -rate > self.fall else Cause.NONE
 
-    def _wait(self, time_s: int, value: float, where: int) -> Cause:
-        against = self._rate(self.last, time_s, value)
-        self.pending_cause = Cause.RATE_OF_RISE if against is Cause.NONE else against  # of the reading before, which did not count
+    def _wait(self, time_s: int, value: float, where: int, soft: Cause, ahead: tuple[int, float, int]) -> Cause:
+        against = (self._rate(each, time_s, value) for each in (self.last, ahead))  # the reading before may not have counted
+        mine = Cause.SPIKE if soft is Cause.NONE else soft
+        self.pending_cause = next((cause for cause in against if cause is not Cause.NONE), mine)
         self.pending = (time_s, value, where)
         return self.pending_cause
 
@@ -161,4 +178,5 @@ class Course:
             self.retracted.append(spike[:2])
         if spike[2] >= 0:
             self.spikes.append(spike[2])
+            self.confirmed = [where for where in self.confirmed if where != spike[2]]
         self.before = (0, 0.0, -1)

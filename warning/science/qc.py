@@ -233,7 +233,8 @@ def _doubtful(arrays: Arrays, limits: SeriesLimits, line: Line, further: Further
     out |= third & doubt.is_spike(line.older_v, line.before_v, value, limits.spike[row])
     if further is not None:
         out |= (further.soft > 0) | (third & doubt.is_unusual(line.older_v, line.before_v, value, further.usual))
-    return np.asarray(out | (arrays["pending_t"][row] > 0))
+    hidden = (arrays["seen_t"][row] > arrays["last_t"][row]) & (value > line.before_v)  # above what counts, after one that did not
+    return np.asarray(out | hidden | (arrays["pending_t"][row] > 0))
 
 
 def _evaluated(found: Examined, limits: SeriesLimits, line: Line, index: NDArray[np.intp], further: Further | None) -> None:

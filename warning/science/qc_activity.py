@@ -48,6 +48,8 @@ SHIFT_READINGS, SHIFT_S = 3, 7200
 NEAR_S = 4 * 3600  # readings further apart say nothing about a step or what is usual
 SHIFT_HELD_S = 3 * 86_400  # nobody said anything for so long: it is the level now ...
 TAKEN, TAKEN_S = 255, 30 * 86_400  # ... (``shift_n``) and for so long a step as great the other way is the zero that comes back
+MOVES_ON = 0.5  # part of the step: what goes so far from where it went, to and fro, is the water's, or the zero has come back ...
+OUT = 254  # ... once a second reading says so (``shift_n``): one may be a spike
 SHARED = 0.5  # part of the step that a neighbour moved
 
 Arrays = dict[str, NDArray[Any]]
@@ -182,12 +184,15 @@ def _shift(
     by, age = old["shift_by"], time - old["shift_t"]
     near = STAYS * np.abs(by) + np.minimum(2.0 * old["usual"], STAYS_MORE * np.abs(by))
     stays = np.abs(value - (old["shift_from"] + by)) <= near
-    number = np.where(watched & stays, np.minimum(old["shift_n"] + 1, TAKEN - 1), 0)
-    shared = moved >= SHARED * np.abs(by)  # False where nobody knows
-    now_said = watched & ~said & stays & (number >= SHIFT_READINGS) & (age >= SHIFT_S) & ~shared
     back = np.abs(value - old["shift_from"]) < 0.5 * np.abs(by)
     beyond = (by < 0) & (value >= old["shift_from"])
-    over = said & (back | beyond | (age > SHIFT_HELD_S) | ((old["shift_n"] < SHIFT_READINGS) & ~stays))  # a unit at once: else it was none
+    firm = said & (old["shift_n"] >= SHIFT_READINGS)  # a unit is said at once: where that does not stay it was none
+    out_now = firm & (np.abs(value - (old["shift_from"] + by)) > MOVES_ON * np.abs(by))  # or a spike: it is over with the next
+    grown = np.where(old["shift_n"] == OUT, SHIFT_READINGS, np.minimum(old["shift_n"] + 1, OUT - 1))
+    number = np.where(out_now, OUT, np.where(firm | (watched & stays), grown, 0))
+    shared = moved >= SHARED * np.abs(by)  # False where nobody knows
+    now_said = watched & ~said & stays & (number >= SHIFT_READINGS) & (age >= SHIFT_S) & ~shared
+    over = said & ((out_now & (old["shift_n"] == OUT)) | (age > SHIFT_HELD_S) | (~firm & ~stays))
     left = watched & ~said & (~stays | ((age >= SHIFT_S) & (number >= SHIFT_READINGS) & shared))
     keeps = watched & ~over & ~left
     returns = taken & (np.abs(change + by) <= near)
