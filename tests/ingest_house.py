@@ -97,8 +97,16 @@ def deployment(bootstrap: str, folder: Path, embedded: bool = True) -> Deploymen
 
 @asynccontextmanager
 async def ingest(
-    bootstrap: str, folder: Path, region: Region, *, embedded: bool = True, within_s: float = 5.0, topics: bool = True
+    bootstrap: str,
+    folder: Path,
+    region: Region,
+    *,
+    embedded: bool = True,
+    within_s: float = 20.0,
+    topics: bool = True,
+    silent_s: float = 30.0,
 ) -> AsyncIterator[Ingest]:
+    """``silent_s``: who says nothing for so long is closed, and a body may take so long."""
     place = deployment(bootstrap, folder, embedded)
     if topics:
         await ensure_topics(place, region.partitions)
@@ -108,8 +116,8 @@ async def ingest(
     gateway = Gateway(region, place, log, wall_ms)
     await log.start()
     if topics:
-        assert await log.until_up(20), log.why
-    server = await serve(create_app(gateway, keys, facts.append, body_within_s=2.0), HOST, 0, silent_s=2.0)
+        assert await log.until_up(60), log.why
+    server = await serve(create_app(gateway, keys, facts.append, body_within_s=silent_s), HOST, 0, silent_s=silent_s)
     _, key = await keys.create("agency")
     try:
         async with aiohttp.ClientSession() as http:

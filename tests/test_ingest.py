@@ -6,12 +6,14 @@ import asyncio
 import gzip
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
-from ingest_house import HOST, Ingest, wall_ms
+from ingest_house import HOST, Ingest, ingest, two_basins, wall_ms
 
 from warning.errors import InputError
 from warning.facts import DeviceHeard, Received
@@ -21,6 +23,7 @@ from warning.ingest.gateway import Taken, rejected
 from warning.ingest.http import clock_skew_s
 from warning.ingest.keys import Key
 from warning.model import Cause, Parameter
+from warning.stream.broker import EmbeddedBroker
 
 
 def stage(value: object = 1.5, station: str = "A", ago_s: float = 60.0, **changes: object) -> dict[str, object]:
@@ -262,10 +265,16 @@ async def _trickle(port: int, words: list[bytes], pause_s: float) -> bytes:
         writer.close()
 
 
-async def test_slow_and_silent_clients_are_closed(house: Ingest) -> None:
+@pytest.fixture
+async def impatient(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Ingest]:
+    async with ingest(broker.bootstrap, tmp_path, two_basins(tmp_path), silent_s=2.0) as running:
+        yield running
+
+
+async def test_slow_and_silent_clients_are_closed(impatient: Ingest) -> None:
     """This house closes what says nothing for 2 s (30 in earnest) and takes a body for 2 s (20 in earnest)."""
-    port = int(house.url.split(":")[2].split("/")[0])
-    head = f"POST /v1/readings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.key}\r\nContent-Type: application/json\r\n".encode()
+    port = int(impatient.url.split(":")[2].split("/")[0])
+    head = f"POST /v1/readings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {impatient.key}\r\nContent-Type: application/json\r\n".encode()
     silent, headers, body, broken = await asyncio.gather(
         _trickle(port, [b""], 0.1),
         _trickle(port, [head[at : at + 20] for at in range(0, len(head), 20)], 0.7),
@@ -275,15 +284,15 @@ async def test_slow_and_silent_clients_are_closed(house: Ingest) -> None:
     assert (silent, headers) == (b"", b"")
     assert body.startswith(b"HTTP/1.1 408 ")
     assert broken[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 408")  # whether or not the parser sees it before the time is over
-    status, _, _ = await house.post(stage())
+    status, _, _ = await impatient.post(stage())
     assert status == 202
 
 
-async def test_a_kept_connection_that_is_used_stays_open(house: Ingest) -> None:
+async def test_a_kept_connection_that_is_used_stays_open(impatient: Ingest) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as one:
-        headers = {"Authorization": f"Bearer {house.key}"}
+        headers = {"Authorization": f"Bearer {impatient.key}"}
         for _ in range(20):
-            async with one.post(house.url, json=stage(), headers=headers) as response:
+            async with one.post(impatient.url, json=stage(), headers=headers) as response:
                 assert response.status == 202
             await asyncio.sleep(0.15)  # 3 s in all; this house closes what says nothing for 2 s
 
