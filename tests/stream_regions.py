@@ -10,21 +10,7 @@ def region(stations: int = 4, partitions: int = 1, basins: int = 0, digest: str 
     """Stations s000, s001, ... with a stage each, shared out over ``basins`` (default: one a partition) b0, b1, ..."""
     basins = basins or partitions
     names = {"en": "x"}
-    made = tuple(
-        Station(
-            id=f"s{number:03d}",
-            names=names,
-            kind="gauge",
-            river="Oak",
-            basin=f"b{number % basins}",
-            lat=None,
-            lon=None,
-            position="approximate",
-            series=(Series(f"s{number:03d}", Parameter.STAGE, plausible_min=-10.0, plausible_max=1e6),),
-            silent_after_s=3 * 3600,
-        )
-        for number in range(stations)
-    )
+    made = tuple(_station(f"s{number:03d}", f"b{number % basins}") for number in range(stations))
     values = {level: 100.0 + number for number, level in enumerate(CLASSES)}
     zones = tuple(Zone(s.id, names, s.id, "Oak", s.basin, ("d",), Limits("stage", values, "test", "2025", "1")) for s in made)
     return Region(
@@ -52,4 +38,19 @@ def region(stations: int = 4, partitions: int = 1, basins: int = 0, digest: str 
         urls={},
         digest=digest,
         folder="",
+    )
+
+
+def _station(name: str, basin: str) -> Station:
+    return Station(
+        id=name,
+        names={"en": "x"},
+        kind="gauge",
+        river="Oak",
+        basin=basin,
+        lat=None,
+        lon=None,
+        position="approximate",
+        series=(Series(name, Parameter.STAGE, plausible_min=-10.0, plausible_max=1e6),),
+        silent_after_s=3 * 3600,
     )

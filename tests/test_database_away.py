@@ -128,8 +128,7 @@ async def test_a_standby_takes_over_from_one_that_was_cut_off_in_the_middle_of_a
 async def test_a_slow_database_and_a_lost_session_are_no_death_and_a_death_is_found_soon(
     server: Cluster, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transaction that lasts (a trigger waits for a lock of ours), then the server ends the session that has the lease's lock, then the
-    holder is gone. The time of who stands by passes as its holder counts."""
+    """A transaction that lasts (a trigger waits for a lock of ours), a session with the lock of the lease that ends, a holder that dies."""
     monkeypatch.setattr(ledgers.connect, "__defaults__", (60.0,))
     name = server.url.rpartition("/")[0] + "/slow"
     async with autocommit(server.url) as plain:

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import channel_world as world
 import httpx
@@ -30,6 +31,7 @@ from warning.dispatch.sms import text_of
 from warning.errors import Unavailable
 from warning.facts import nobody
 from warning.model import DeliveryState as State
+from warning.region import Region
 from warning.routes import Form, FormRoute, KannelRoute, Routes
 
 TOKEN = "t" * 24
@@ -50,6 +52,16 @@ def form_route(name: str, port: int) -> FormRoute:
     return FormRoute("gate", replace(form, url=url), VALUES[name], "8080", most_per_s=1000.0)
 
 
+def way_to(dialect: str, port: int, region: Region, named: Any, tell: str) -> FormWay | KannelWay:
+    def words(event, language, role):
+        return text_of(message.sms(event.alert, region, language, role).text)
+
+    if dialect == "kannel":
+        url = f"http://127.0.0.1:{port}/cgi-bin/sendsms"
+        return KannelWay(KannelRoute("gate", url, "ews", "pw", "8080"), words, named, tell, 1.0)
+    return FormWay("sms", form_route(dialect, port), words, named, tell, timeout_s=1.0)
+
+
 @pytest.fixture(params=["twilio", "infobip", "kannel"])
 async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Side]:
     gateway, region, receipts = Gateway(DIALECTS[request.param]), world.region(tmp_path), list[PartReceipt]()
@@ -61,15 +73,8 @@ async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     async def keep(one: PartReceipt) -> None:
         receipts.append(one)
 
-    def words(event, language, role):
-        return text_of(message.sms(event.alert, region, language, role).text)
-
     named = receipts_of("sms", "gate", keep)
-    if request.param == "kannel":
-        url = f"http://127.0.0.1:{port}/cgi-bin/sendsms"
-        way: FormWay | KannelWay = KannelWay(KannelRoute("gate", url, "ews", "pw", "8080"), words, named, tell, 1.0)
-    else:
-        way = FormWay("sms", form_route(request.param, port), words, named, tell, timeout_s=1.0)
+    way = way_to(request.param, port, region, named, tell)
     readers["gate"] = way.receive, named
     channel = Routed("sms", [way], lambda contact: contact.phone, lambda up: None, nobody, well_s=0.0, look_s=0.05)
     await channel.start()

@@ -66,6 +66,36 @@ def check(moves: dict[tuple[int, int], list], states: dict[int, str]) -> None:
     assert {delivery for delivery, part in moves if not part} == set(states), "each delivery has its beginning"
 
 
+def some_outcome(chance: random.Random, delivery: int, ids: list[str]) -> Outcome:
+    """``ids``: the names of its parts are added."""
+    kind = chance.choice([*list(State)[2:6], State.WAITING])
+    names = [f"{delivery}-{chance.randrange(10**9)}-{number}" for number in (1, 2)]
+    ids.extend(names)
+    good = [Part(number, State.ACCEPTED, name) for number, name in enumerate(names, 1)]
+    if kind is State.ACCEPTED:
+        return Outcome(kind, parts=tuple(good))
+    lost = [Part(number, State.UNKNOWN, name, "any") for number, name in enumerate(names, 1)] if kind is State.UNKNOWN else []
+    return Outcome(kind, "any", parts=tuple(lost if chance.randrange(2) else good[: chance.randrange(2)]))
+
+
+def some_entries(chance: random.Random, known: set[int], sending: dict[int, int], ids: list[str]) -> list[Claim | Close | Arrived]:
+    """Of one transaction; what it closes is no more ``sending``."""
+    entries: list[Claim | Close | Arrived] = []
+    for _ in range(chance.randrange(1, 4)):
+        what = chance.randrange(6)
+        if what <= 1:
+            entries.append(Claim(chance.choice(sorted(known)), NOW))
+        elif what <= 3 and sending:
+            delivery = chance.choice(sorted(sending))
+            del sending[delivery]
+            again = chance.choice([None, NOW + 10])
+            entries.append(Close(delivery, some_outcome(chance, delivery, ids), NOW, again, again))
+        elif ids:
+            state = chance.choice([State.DELIVERED, State.FAILED])
+            entries.append(Arrived(PartReceipt("sms", chance.choice([*ids[-6:], "nobody's"]), state, "any"), NOW))
+    return list({(type(entry), getattr(entry, "delivery", id(entry))): entry for entry in entries}.values())
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_no_sequence_of_events_writes_an_illegal_change_of_state(ledger: Ledger, url: str, tmp_path: Path, seed: int) -> None:  # noqa: F811
     chance = random.Random(seed)
@@ -74,31 +104,8 @@ async def test_no_sequence_of_events_writes_an_illegal_change_of_state(ledger: L
     revision, sending, ids = 1, dict[int, int](), list[str]()
     known = {item.id for item in items}
 
-    def outcome(delivery: int) -> Outcome:
-        kind = chance.choice([*list(State)[2:6], State.WAITING])
-        names = [f"{delivery}-{chance.randrange(10**9)}-{number}" for number in (1, 2)]
-        ids.extend(names)
-        good = [Part(number, State.ACCEPTED, name) for number, name in enumerate(names, 1)]
-        if kind is State.ACCEPTED:
-            return Outcome(kind, parts=tuple(good))
-        lost = [Part(number, State.UNKNOWN, name, "any") for number, name in enumerate(names, 1)] if kind is State.UNKNOWN else []
-        return Outcome(kind, "any", parts=tuple(lost if chance.randrange(2) else good[: chance.randrange(2)]))
-
     for _ in range(60):
-        entries = []
-        for _ in range(chance.randrange(1, 4)):
-            what = chance.randrange(6)
-            if what <= 1:
-                entries.append(Claim(chance.choice(sorted(known)), NOW))
-            elif what <= 3 and sending:
-                delivery = chance.choice(sorted(sending))
-                del sending[delivery]
-                again = chance.choice([None, NOW + 10])
-                entries.append(Close(delivery, outcome(delivery), NOW, again, again))
-            elif ids:
-                state = chance.choice([State.DELIVERED, State.FAILED])
-                entries.append(Arrived(PartReceipt("sms", chance.choice([*ids[-6:], "nobody's"]), state, "any"), NOW))
-        entries = list({(type(entry), getattr(entry, "delivery", id(entry))): entry for entry in entries}.values())
+        entries = some_entries(chance, known, sending, ids)
         for entry, answer in zip(entries, await ledger.write(entries), strict=True):
             if isinstance(entry, Claim) and answer.attempt:
                 sending[entry.delivery] = answer.attempt

@@ -216,7 +216,17 @@ async def test_out_of_service_stands_in_the_log_and_in_the_registry_and_everywhe
     await house.log.append({(house.deployment.readings, 0): [(None, to_json(Tick(tick_ms=wall_ms())))]})
     registry = Registry(address(house.deployment))
     await registry.heard([Device("sensor-7", "http", "B", wall_ms(), battery_percent=12.0)])
+    await _is_taken_out(house, capsys, folder)
+    await _is_shown(house, monkeypatch)
+    assert await run(house, folder, "in-service", "B", "--who", "Duty officer", "--why", "mended") == 0
+    assert (await registry.service())[B].out is False
+    last = [msgspec.json.decode(value) for _, value in await records(house.deployment.bootstrap, house.deployment.readings, 0)][-1]
+    assert (last["action"], last["station"]) == ("withdraw", "B")
+    await registry.close()
 
+
+async def _is_taken_out(house: Ingest, capsys: pytest.CaptureFixture[str], folder: str) -> None:
+    """By the command; the log and the command's own lists say so."""
     who = ("--who", "Duty officer", "--why", "the float hangs")
     assert await run(house, folder, "out-of-service", "B", "stage", "--from", "2025-09-02T12:00Z", *who) == 0
     assert "B stage: out of service from 2025-09-02T12:00:00Z on, says Duty officer" in capsys.readouterr().out
@@ -235,6 +245,9 @@ async def test_out_of_service_stands_in_the_log_and_in_the_registry_and_everywhe
     shown = capsys.readouterr().out
     assert "state              out" in shown and "the float hangs" in shown and "unit_unknown" in shown
 
+
+async def _is_shown(house: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the API."""
     app = create_app(house.region, house.deployment)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         async with asyncio.timeout(120):
@@ -254,12 +267,6 @@ async def test_out_of_service_stands_in_the_log_and_in_the_registry_and_everywhe
             patched.setattr(SensorWatch, "history", away)
             answer = await client.get("/v1/sensors/B")
         assert answer.status_code == 503 and "10.0.0.5" not in answer.text, "the API is public"
-
-    assert await run(house, folder, "in-service", "B", "--who", "Duty officer", "--why", "mended") == 0
-    assert (await registry.service())[B].out is False
-    last = [msgspec.json.decode(value) for _, value in await records(house.deployment.bootstrap, house.deployment.readings, 0)][-1]
-    assert (last["action"], last["station"]) == ("withdraw", "B")
-    await registry.close()
 
 
 async def test_where_nothing_can_be_said_nothing_is(house: Ingest, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from warning import config
 from warning.deployment import Deployment
 from warning.dispatch.dispatcher import Dispatcher
 from warning.dispatch.errands import returned
-from warning.model import EventKind, Level
+from warning.model import AlertEvent, EventKind, Level
 from warning.operate import api
 from warning.operate.endpoints import refused
 from warning.operate.subscribed import Wish
@@ -101,71 +101,90 @@ async def office(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Office
 
 
 async def test_subscribed_challenged_warned_rotated_away_and_caught_up(office: Office) -> None:
-    region, where = office.region, office.where
     agency, receiver = await office.agency("PDMA"), Receiver({})
     await receiver.start()
     try:
-        async with dispatching(region, where, receiver):
-            made = await agency.subscribe(url="rehearsal:one", zones=["A"], level="MEDIUM")
-            assert (made["state"], made["matches"], made["live"]) == ("pending", ["A"], False)
-            receiver.secrets = {"one": made["secret"]}
-            await world.until(lambda: _is(agency, made["id"], "active"), what="the endpoint is verified")
-            assert [hook["type"] for hook in receiver.taken] == ["subscription.challenge"]
-            assert "secret" not in {key for key, value in (await agency.ask("GET", f"/{made['id']}")).items() if value}
-
-            first = world.now_ms()
-            warned = world.event(region, "A", 1, sent_ms=first, raised_ms=first)
-            low = world.event(region, "A", level=Level.LOW, sent_ms=first + 9_000)
-            await world.publish(where, [low, world.event(region, "B", sent_ms=first), warned])
-            await world.until(lambda: _alerts(receiver), what="the warning")
-            await agency.ask("POST", f"/{made['id']}/test", 202)
-            await world.until(lambda: receiver.taken[-1]["type"] == "subscription.test", what="the test event")
-            assert _alerts(receiver) == [warned.alert.identifier], "of its zone and from its class on alone"
-
-            # A rotated secret: the agency still knows the old one, then the new one; a third never worked.
-            rotated = await agency.ask("POST", f"/{made['id']}/secret", json={"overlap_h": 1})
-            assert rotated["secret"] != made["secret"] and rotated["former_secret_until"]
-            for secret in (made["secret"], rotated["secret"]):
-                receiver.secrets = {"one": secret}
-                count = len(receiver.taken)
-                await agency.ask("POST", f"/{made['id']}/test", 202)
-                await world.until(lambda count=count: len(receiver.taken) > count, what="a test signed with both")
-
-            # Away: 500 to everything. What comes meanwhile is caught up from the cursor.
-            receiver.behaviours["one"] = Behaviour(status=500)
-            last, high, higher = warned.alert.identifier, Level.HIGH, Level.VERY_HIGH
-            later = world.event(region, "A", 2, EventKind.UPGRADE, higher, sent_ms=first + 2_000, raised_ms=first, previous=high)
-            over = world.event(region, "A", 3, EventKind.CLEAR, Level.NORMAL, sent_ms=first + 4_000, raised_ms=first, previous=higher)
-            await world.publish(where, [later, over])
-            await world.until(lambda: _caught_up(agency, made["id"], last, 2), what="the API has let them out")
-            page = await agency.ask("GET", f"/{made['id']}/events", params={"cursor": last})
-            assert [each["id"] for each in page["events"]] == [later.alert.identifier, over.alert.identifier]
-            assert page["events"][0]["type"] == "alert.upgrade" and page["events"][0]["data"]["cap"] == later.cap
-            assert (page["next"], page["more"]) == (over.alert.identifier, False)
-            one = await agency.ask("GET", f"/{made['id']}/events", params={"cursor": last, "limit": 1})
-            assert one["more"] and [each["id"] for each in one["events"]] == [one["next"]] == [later.alert.identifier]
-            sent = await agency.ask("GET", f"/{made['id']}/deliveries")
-            await world.until(lambda: _delivered(agency, made["id"], last), what="the delivery log")
-            assert {line["what"] for line in sent["tests"]} == {"challenge", "test"}
-
-            # Gone for good, and back: 410 pauses it, a new challenge brings it back.
-            receiver.behaviours["one"] = Behaviour(status=410)
-            other = world.event(region, "A", 1, sent_ms=first + 60_000)
-            await world.publish(where, [other])
-            await world.until(lambda: _is(agency, made["id"], "paused"), what="410 pauses it", within_s=60)
-            receiver.behaviours["one"] = Behaviour()
-            await agency.ask("POST", f"/{made['id']}/challenge", 202)
-            await world.until(lambda: _is(agency, made["id"], "active"), what="it is back")
-            again = world.event(region, "A", 1, sent_ms=first + 120_000)
-            await world.publish(where, [again])
-            await world.until(lambda: again.alert.identifier in _alerts(receiver), what="it hears again")
+        async with dispatching(office.region, office.where, receiver):
+            made = await _challenged(agency, receiver)
+            warned = await _warned(office, agency, receiver, made)
+            await _rotated(agency, receiver, made)
+            later, over = await _away_and_caught_up(office, agency, receiver, made, warned)
+            await _gone_and_back(office, agency, receiver, made, warned.alert.raised_ms)
         # The cursor holds over a restart of the API.
-        async with serving(region, where) as restarted:
+        async with serving(office.region, office.where) as restarted:
             found = Agency(restarted.client, agency.key)
-            page = await found.ask("GET", f"/{made['id']}/events", params={"cursor": last})
+            page = await found.ask("GET", f"/{made['id']}/events", params={"cursor": warned.alert.identifier})
             assert [each["id"] for each in page["events"]][:2] == [later.alert.identifier, over.alert.identifier]
     finally:
         await receiver.stop()
+
+
+async def _challenged(agency: Agency, receiver: Receiver) -> dict[str, Any]:
+    made = await agency.subscribe(url="rehearsal:one", zones=["A"], level="MEDIUM")
+    assert (made["state"], made["matches"], made["live"]) == ("pending", ["A"], False)
+    receiver.secrets = {"one": made["secret"]}
+    await world.until(lambda: _is(agency, made["id"], "active"), what="the endpoint is verified")
+    assert [hook["type"] for hook in receiver.taken] == ["subscription.challenge"]
+    assert "secret" not in {key for key, value in (await agency.ask("GET", f"/{made['id']}")).items() if value}
+    return made
+
+
+async def _warned(office: Office, agency: Agency, receiver: Receiver, made: dict[str, Any]) -> AlertEvent:
+    first = world.now_ms()
+    warned = world.event(office.region, "A", 1, sent_ms=first, raised_ms=first)
+    low = world.event(office.region, "A", level=Level.LOW, sent_ms=first + 9_000)
+    await world.publish(office.where, [low, world.event(office.region, "B", sent_ms=first), warned])
+    await world.until(lambda: _alerts(receiver), what="the warning")
+    await agency.ask("POST", f"/{made['id']}/test", 202)
+    await world.until(lambda: receiver.taken[-1]["type"] == "subscription.test", what="the test event")
+    assert _alerts(receiver) == [warned.alert.identifier], "of its zone and from its class on alone"
+    return warned
+
+
+async def _rotated(agency: Agency, receiver: Receiver, made: dict[str, Any]) -> None:
+    """The agency still knows the old secret, then the new one; a third never worked."""
+    rotated = await agency.ask("POST", f"/{made['id']}/secret", json={"overlap_h": 1})
+    assert rotated["secret"] != made["secret"] and rotated["former_secret_until"]
+    for secret in (made["secret"], rotated["secret"]):
+        receiver.secrets = {"one": secret}
+        count = len(receiver.taken)
+        await agency.ask("POST", f"/{made['id']}/test", 202)
+        await world.until(lambda count=count: len(receiver.taken) > count, what="a test signed with both")
+
+
+async def _away_and_caught_up(
+    office: Office, agency: Agency, receiver: Receiver, made: dict[str, Any], warned: AlertEvent
+) -> tuple[AlertEvent, AlertEvent]:
+    """500 to everything. What comes meanwhile is caught up from the cursor."""
+    receiver.behaviours["one"] = Behaviour(status=500)
+    first, last, high, higher = warned.alert.raised_ms, warned.alert.identifier, Level.HIGH, Level.VERY_HIGH
+    later = world.event(office.region, "A", 2, EventKind.UPGRADE, higher, sent_ms=first + 2_000, raised_ms=first, previous=high)
+    over = world.event(office.region, "A", 3, EventKind.CLEAR, Level.NORMAL, sent_ms=first + 4_000, raised_ms=first, previous=higher)
+    await world.publish(office.where, [later, over])
+    await world.until(lambda: _caught_up(agency, made["id"], last, 2), what="the API has let them out")
+    page = await agency.ask("GET", f"/{made['id']}/events", params={"cursor": last})
+    assert [each["id"] for each in page["events"]] == [later.alert.identifier, over.alert.identifier]
+    assert page["events"][0]["type"] == "alert.upgrade" and page["events"][0]["data"]["cap"] == later.cap
+    assert (page["next"], page["more"]) == (over.alert.identifier, False)
+    one = await agency.ask("GET", f"/{made['id']}/events", params={"cursor": last, "limit": 1})
+    assert one["more"] and [each["id"] for each in one["events"]] == [one["next"]] == [later.alert.identifier]
+    sent = await agency.ask("GET", f"/{made['id']}/deliveries")
+    await world.until(lambda: _delivered(agency, made["id"], last), what="the delivery log")
+    assert {line["what"] for line in sent["tests"]} == {"challenge", "test"}
+    return later, over
+
+
+async def _gone_and_back(office: Office, agency: Agency, receiver: Receiver, made: dict[str, Any], first: int) -> None:
+    """410 pauses it, a new challenge brings it back."""
+    receiver.behaviours["one"] = Behaviour(status=410)
+    await world.publish(office.where, [world.event(office.region, "A", 1, sent_ms=first + 60_000)])
+    await world.until(lambda: _is(agency, made["id"], "paused"), what="410 pauses it")
+    receiver.behaviours["one"] = Behaviour()
+    await agency.ask("POST", f"/{made['id']}/challenge", 202)
+    await world.until(lambda: _is(agency, made["id"], "active"), what="it is back")
+    again = world.event(office.region, "A", 1, sent_ms=first + 120_000)
+    await world.publish(office.where, [again])
+    await world.until(lambda: again.alert.identifier in _alerts(receiver), what="it hears again")
 
 
 async def _is(agency: Agency, id: str, state: str) -> bool:

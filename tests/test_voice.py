@@ -36,21 +36,18 @@ def need_espeak() -> None:
         services.absent("espeak-ng", "make services (Debian package espeak-ng)")
 
 
+def pbx(folder: Path) -> VoiceRoute:
+    outgoing, done, work, sounds = (str(folder / name) for name in ("outgoing", "outgoing_done", "warning", "warning/sounds"))
+    return VoiceRoute("pbx", outgoing, done, work, sounds, "PJSIP/{number}@trunk", "Flood warning <8080>")
+
+
 @pytest.fixture
 async def side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
     need_espeak()
     monkeypatch.setattr(voice, "LOOK_S", 0.05)
     asterisk, region, receipts = Asterisk(tmp_path / "spool"), world.region(tmp_path), list[PartReceipt]()
     folder = tmp_path / "spool"
-    route = VoiceRoute(
-        "pbx",
-        str(folder / "outgoing"),
-        str(folder / "outgoing_done"),
-        str(folder / "warning"),
-        str(folder / "warning" / "sounds"),
-        "PJSIP/{number}@trunk",
-        "Flood warning <8080>",
-    )
+    route = pbx(folder)
 
     async def keep(one: PartReceipt) -> None:
         receipts.append(one)
@@ -65,7 +62,7 @@ async def side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         region,
         contact,
         reject=lambda: setattr(made, "contact", replace(contact, phone="999")),
-        throttle=lambda: busy(),
+        throttle=lambda: busy(folder, route.most_calls),
         silence=lambda: hang(made),
         reset=None,
         heal=lambda: setattr(made, "contact", contact),
@@ -74,22 +71,9 @@ async def side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         taken=lambda: len(asterisk.known),
         receipts=receipts,
         receipted=True,
-        receipts_twice=lambda: twice(),
+        receipts_twice=lambda: twice(asterisk),
         receipts_lost=lambda: setattr(asterisk, "archives", False),
     )
-
-    def twice() -> None:
-        """From now on; what waits is called before, else the next delivery takes it back."""
-        for path in (folder / "outgoing").glob("*.call"):
-            asterisk.call(path)
-        asterisk.once = asterisk.known
-
-    def busy() -> None:
-        """All lines are taken for a moment."""
-        for number in range(route.most_calls):
-            path = folder / "outgoing" / f"other-{number}.call"
-            path.write_text("Channel: PJSIP/1@trunk\nApplication: Echo\n")
-            os.utime(path, (time.time() + 0.5, time.time() + 0.5))
 
     made.asterisk, made.way, made.folder = asterisk, way, folder
     yield made
@@ -98,6 +82,21 @@ async def side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     await channel.stop()
     for pipe in made.__dict__.get("pipes", ()):
         os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))  # the thread that hangs on it goes on, and fails
+
+
+def twice(asterisk: Asterisk) -> None:
+    """From now on; what waits is called before, else the next delivery takes it back."""
+    for path in (asterisk.folder / "outgoing").glob("*.call"):
+        asterisk.call(path)
+    asterisk.once = asterisk.known
+
+
+def busy(folder: Path, lines: int) -> None:
+    """All lines are taken for a moment."""
+    for number in range(lines):
+        path = folder / "outgoing" / f"other-{number}.call"
+        path.write_text("Channel: PJSIP/1@trunk\nApplication: Echo\n")
+        os.utime(path, (time.time() + 0.5, time.time() + 0.5))
 
 
 async def moved(old: Path, new: Path) -> None:

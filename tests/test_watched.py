@@ -66,27 +66,30 @@ async def sensor(deployment: Deployment) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
+def watched(directory: Path) -> Deployment:
+    return Deployment(
+        bootstrap="",
+        prefix=f"replay-watched-{secrets.token_hex(3)}.",
+        directory=directory,
+        embedded=True,
+        replay=True,
+        session_timeout_s=6.0,
+        checkpoint_every_s=2.0,
+        smpp_user="ews",
+        smpp_password="pw",
+        sms_sender="FLOOD",
+        ingest_port=free_port(),
+        api_port=free_port(),
+        worker_metrics_port=free_port(),
+        dispatch_metrics_port=free_port(),
+    )
+
+
 async def test_every_panel_shows_the_demo_and_a_killed_worker_raises_the_dead_man_alarm(httpserver: HTTPServer, tmp_path: Path) -> None:
     posted = fired(httpserver)
     region = config.load("indus")
     async with AsyncExitStack() as stack:
-        deployment = Deployment(
-            bootstrap="",
-            prefix=f"replay-watched-{secrets.token_hex(3)}.",
-            directory=tmp_path,
-            embedded=True,
-            replay=True,
-            session_timeout_s=6.0,
-            checkpoint_every_s=2.0,
-            smpp_user="ews",
-            smpp_password="pw",
-            sms_sender="FLOOD",
-            ingest_port=free_port(),
-            api_port=free_port(),
-            worker_metrics_port=free_port(),
-            dispatch_metrics_port=free_port(),
-        )
-        deployment, _ = await with_broker(stack, deployment)
+        deployment, _ = await with_broker(stack, watched(tmp_path))
         await ensure_topics(deployment, region.partitions)
         supervisor = await stack.enter_async_context(Supervisor())
         deployment = await wiring_replay.outside_world(supervisor, region, deployment, tmp_path)

@@ -47,51 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     figures: dict[str, Any] = {}
     try:
-        if options.records:
-            figures |= _chunks("inside", options.records, options, lambda number, count: _inside(options.seed, number, count))
-        if options.inbox:
-            from fuzz.judged import Items
-
-            items = Items(options.seed)
-            figures |= _chunks("inbox", options.inbox, options, items.chunk)
-        if options.agencies:
-            from fuzz.agencies import FORMATS, run_agencies
-
-            for name in _chosen(FORMATS, options.format):
-                figures |= _chunks(name, options.agencies, options, run_agencies(name, options.seed))
-        if options.devices:
-            from fuzz.devices import FORMATS as DEVICE_FORMATS
-            from fuzz.devices import run_devices
-
-            for name in _chosen(DEVICE_FORMATS, options.format):
-                figures |= _chunks(name, options.devices, options, run_devices(name, options.seed))
-        if options.readers:
-            from fuzz.readers import FORMATS as READER_FORMATS
-            from fuzz.readers import run_readers
-
-            for name in _chosen(READER_FORMATS, options.format):
-                figures |= _chunks(name, options.readers, options, run_readers(name, options.seed))
-        if options.things:
-            from fuzz.things import run_things
-
-            figures |= _chunks("sensorthings", options.things, options, run_things(options.seed))
-        for kind, count in (("json", options.json_bodies), ("csv", options.csv_bodies)):
-            if count:
-                from fuzz.requests import Requests
-
-                figures |= _chunks(f"{kind}_bodies", count, options, Requests(options.seed, kind).chunk)
-        if options.on_broker:
-            from fuzz.brokers import run
-
-            figures |= run(options.on_broker, options.seed, options.embedded)
-        if options.guided:
-            from fuzz.guided import guided
-
-            figures |= guided(options.guided)
-        if options.flood:
-            from fuzz.flood import flood
-
-            figures |= flood()
+        for part in (_in_process, _by_format, _whole):
+            figures |= part(options)
     except Found as found:
         print(f"FOUND: {found}", flush=True)
         return 1
@@ -99,6 +56,66 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _in_process(options: argparse.Namespace) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if options.records:
+        figures |= _chunks("inside", options.records, options, lambda number, count: _inside(options.seed, number, count))
+    if options.inbox:
+        from fuzz.judged import Items
+
+        figures |= _chunks("inbox", options.inbox, options, Items(options.seed).chunk)
+    return figures
+
+
+def _by_format(options: argparse.Namespace) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if options.agencies:
+        from fuzz.agencies import FORMATS, run_agencies
+
+        for name in _chosen(FORMATS, options.format):
+            figures |= _chunks(name, options.agencies, options, run_agencies(name, options.seed))
+    if options.devices:
+        from fuzz.devices import FORMATS as DEVICE_FORMATS
+        from fuzz.devices import run_devices
+
+        for name in _chosen(DEVICE_FORMATS, options.format):
+            figures |= _chunks(name, options.devices, options, run_devices(name, options.seed))
+    if options.readers:
+        from fuzz.readers import FORMATS as READER_FORMATS
+        from fuzz.readers import run_readers
+
+        for name in _chosen(READER_FORMATS, options.format):
+            figures |= _chunks(name, options.readers, options, run_readers(name, options.seed))
+    return figures
+
+
+def _whole(options: argparse.Namespace) -> dict[str, Any]:
+    """By HTTP and MQTT, on brokers, guided, and as a flood."""
+    figures: dict[str, Any] = {}
+    if options.things:
+        from fuzz.things import run_things
+
+        figures |= _chunks("sensorthings", options.things, options, run_things(options.seed))
+    for kind, count in (("json", options.json_bodies), ("csv", options.csv_bodies)):
+        if count:
+            from fuzz.requests import Requests
+
+            figures |= _chunks(f"{kind}_bodies", count, options, Requests(options.seed, kind).chunk)
+    if options.on_broker:
+        from fuzz.brokers import run
+
+        figures |= run(options.on_broker, options.seed, options.embedded)
+    if options.guided:
+        from fuzz.guided import guided
+
+        figures |= guided(options.guided)
+    if options.flood:
+        from fuzz.flood import flood
+
+        figures |= flood()
+    return figures
 
 
 def _chosen(names: Sequence[str], wanted: list[str] | None) -> list[str]:

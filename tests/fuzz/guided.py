@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -60,13 +61,8 @@ def fuzz() -> None:
         from warning.ingest.gateway import Gateway, Sender
         from warning.stream.codec import Decoder
 
-    import struct
-
-    from crc32c import crc32c
-
     from fuzz import course
     from fuzz.judged import NOW_MS, PLACE
-    from fuzz.reference import UNREADABLE, judge
     from warning.errors import InputError
     from warning.stream.decisions import PIPELINE
 
@@ -74,13 +70,6 @@ def fuzz() -> None:
     plan = PIPELINE.plan(region, 0)
     decoder = Decoder(plan)
     gateway = Gateway(region, PLACE, None, lambda: NOW_MS)  # type: ignore[arg-type]  # nothing is appended
-    alike = (*UNREADABLE, "missing_key")
-
-    def record(key: bytes | None, value: bytes) -> None:
-        [segment] = decoder.run([key], [value], 0)
-        kind = judge(key, value, plan.row).kind
-        got = segment.rejected[0].reason if segment.rejected else "mark" if segment.mark else "reading"
-        assert got == kind or (got in alike and kind in alike), f"{value!r} is {kind}, and was taken as {got}"
 
     def item(text: bytes) -> None:
         try:
@@ -88,21 +77,36 @@ def fuzz() -> None:
         except InputError as error:
             gateway.refused(text, error, "fuzz", None, 0, 0)
 
-    def fetch(raw: bytes) -> None:
-        whole = bytearray(raw.ljust(61, b"\0"))
-        whole[8:12], whole[16] = struct.pack(">i", len(whole) - 12), 2
-        whole[17:21] = struct.pack(">I", crc32c(bytes(whole[21:])))
-        for batch in batches(bytes(whole)):
-            assert batch.next > batch.first
-
     def one(text: bytes) -> None:
         kind, rest = text[:1], text[1:]
         if kind == b"b":
-            fetch(rest)
+            for batch in batches(_fetched(rest)):
+                assert batch.next > batch.first
         elif kind == b"i":
             item(rest)
         else:
-            record(None if kind == b"m" else b"k", rest)
+            _agree(decoder, plan, None if kind == b"m" else b"k", rest)
 
     atheris.Setup(sys.argv, one)
     atheris.Fuzz()
+
+
+def _agree(decoder: Any, plan: Any, key: bytes | None, value: bytes) -> None:
+    """The decoder and the slow reference call a record the same."""
+    from fuzz.reference import UNREADABLE, judge
+
+    alike = (*UNREADABLE, "missing_key")
+    [segment] = decoder.run([key], [value], 0)
+    kind = judge(key, value, plan.row).kind
+    got = segment.rejected[0].reason if segment.rejected else "mark" if segment.mark else "reading"
+    assert got == kind or (got in alike and kind in alike), f"{value!r} is {kind}, and was taken as {got}"
+
+
+def _fetched(raw: bytes) -> bytes:
+    """As a batch whose length, version and checksum are right: what is behind them is read."""
+    from crc32c import crc32c
+
+    whole = bytearray(raw.ljust(61, b"\0"))
+    whole[8:12], whole[16] = struct.pack(">i", len(whole) - 12), 2
+    whole[17:21] = struct.pack(">I", crc32c(bytes(whole[21:])))
+    return bytes(whole)
