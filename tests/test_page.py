@@ -43,7 +43,7 @@ FLAGS = (
     "--no-first-run",
     "--disable-sync",
 )
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 
 
 NOW = round(datetime(2025, 8, 29, 9, 0, tzinfo=UTC).timestamp() * 1000)  # 14:00 in Pakistan, two hours after the bulletins
@@ -69,6 +69,7 @@ class House:
 
     base: str
     broker: EmbeddedBroker
+    region: Region
     where: Deployment
     made: Records
     browser: object
@@ -103,7 +104,7 @@ async def house(region: Region, folder: Path, made: Records, *, replay: bool = T
         async with api.serve(api.create_app(region, where), "127.0.0.1", 0) as port, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             try:
-                yield House(f"http://127.0.0.1:{port}", broker, where, made, browser)
+                yield House(f"http://127.0.0.1:{port}", broker, region, where, made, browser)
             finally:
                 await browser.close()
 
@@ -176,7 +177,7 @@ async def on_a_desk(running: House, region: Region) -> None:
         assert "in the zone along the river, 12 km wide (not an inundation map): 3 towns" in await text(page, "#exposure-words")
         assert "Trimmu barrage road" in await text(page, "#exposure-assets")
         legend = await text(page, "#plot-legend")
-        assert [f"{percent} % of the forecast's spread" in legend for percent in (90, 80, 50)] == [True] * 3, "the fan"
+        assert [f"{percent}\u00a0% of the forecast's spread" in legend for percent in (90, 80, 50)] == [True] * 3, "the fan"
         drawn = await page.evaluate(
             "() => { const c = document.querySelector('#plot canvas'); "
             "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size }"
@@ -207,6 +208,11 @@ async def in_urdu(running: House, region: Region) -> None:
         await page.click(".alert[data-zone=CHE-TRIMMU] button")
         await page.wait_for_selector("#gauge-exposure:not([hidden])")
         assert "یقین: امکان ہے" in await text(page, "#gauge-words"), "reasons in Urdu"
+        told = running.made.in_force["CHE-TRIMMU"].alert.hazard
+        reasons = await page.locator(".alert[data-zone=CHE-TRIMMU] .reasons li").all_inner_texts()
+        assert len(reasons) == len(told.reasons) > 3 and "یقین: امکان ہے" in " ".join(reasons), "one by one, as in English"
+        value = next(hazard.value for hazard in running.made.hazards if hazard.zone == "CHE-TRIMMU")
+        assert f"{value / CUSEC:,.0f} کیوسک" in await text(page, "#gauge-now"), "its unit too"
         assert "یہ زیر آب آنے کا نقشہ نہیں" in await text(page, "#exposure-words")
         shown = await text(page, ".alert[data-zone=RAV-SHAHDARA]")
         assert region.class_names[running.made.in_force["RAV-SHAHDARA"].alert.level]["ur"] in shown
@@ -226,6 +232,15 @@ async def on_a_phone(running: House) -> None:
             assert wide[0] <= wide[1], "nothing sticks out to the side"
             order = [(await page.locator(selector).bounding_box() or {})["y"] for selector in ("#map", "#gauge", "#alerts", "#deliveries")]
             assert order == sorted(order)
+            key, limits = await text(page, "#plot-legend"), running.region.zone_by_id["CHE-TRIMMU"].limits.values
+            names = [running.region.class_names[level][language] for level in limits]
+            assert [name in key for name in names] == [language == "ur" and level is Level.MEDIUM for level in limits], (
+                "no room at its line"
+            )
+            assert await page.locator(".gauge-name").count() > 3
+            cut = "all => all.map((each) => [each.getBoundingClientRect(), document.querySelector('#map').getBoundingClientRect()])"
+            cut += ".filter(([name, map]) => name.left < map.left || name.right > map.right).length"
+            assert await page.locator(".gauge-name").evaluate_all(cut) == 0, "no name is cut off"
             assert seen.errors == []
 
 

@@ -11,6 +11,8 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AwareDatetime, BeforeValidator
 
+from warning.alerts import cap
+from warning.alerts.display import phrases
 from warning.config_units import factor, zero
 from warning.deployment import Deployment
 from warning.operate import schema
@@ -75,7 +77,9 @@ class Desk:
         units = {}
         for quantity, unit in shown.items():
             one = factor(unit, quantity)
-            units[quantity] = schema.Unit(unit=unit, per_si=1 / one, zero=-zero(unit) / one)
+            names = {language: phrases(language, "heat").units.get(unit, unit) for language in cap.languages(self.region)}
+            own = {language: name for language, name in names.items() if language != "en" and name != unit}
+            units[quantity] = schema.Unit(unit=unit, names=own, per_si=1 / one, zero=-zero(unit) / one)
         return units | {name: units[quantity.shown] for name, quantity in QUANTITIES.items()}
 
 

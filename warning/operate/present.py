@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from warning.alerts import cap, exposed
 from warning.alerts.display import hazard_of
 from warning.alerts.message import words
-from warning.model import AlertEvent, Forecast, Hazard, Level, Receipt
+from warning.model import Alert, AlertEvent, Forecast, Hazard, Level, Receipt
 from warning.operate import courses, schema
 from warning.operate.store import Document
 from warning.operate.view import Point, View
@@ -197,7 +197,12 @@ def alert(region: Region, active: Mapping[str, AlertEvent], document: Document, 
         words=list(told.hazard.words),
         texts={
             language: schema.TextAnswer(
-                event=text.event, headline=text.headline, description=text.description, instruction=text.instruction, area=text.area
+                event=text.event,
+                headline=text.headline,
+                description=text.description,
+                instruction=text.instruction,
+                area=text.area,
+                reasons=_reasons(region, told, language, known),
             )
             for language, text in document.texts.items()
             if not withheld
@@ -205,6 +210,13 @@ def alert(region: Region, active: Mapping[str, AlertEvent], document: Document, 
         cap=f"/v1/alerts/{told.identifier}.cap" if document.cap and not withheld else None,
         withheld=withheld or None,
     )
+
+
+def _reasons(region: Region, told: Alert, language: str, zone: Zone | None) -> list[str]:
+    """Of an alert, in one language; the English ones as they were decided."""
+    if language == "en" and told.hazard.words:
+        return list(told.hazard.words)
+    return [words(reason, region, language, zone.limits.quantity if zone else told.hazard.quantity) for reason in told.hazard.reasons]
 
 
 def delivery(receipt: Receipt) -> schema.DeliveryAnswer:

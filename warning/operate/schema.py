@@ -28,6 +28,7 @@ class Problem(_Answer):
 
 class Unit(_Answer):
     unit: str
+    names: Names = Field(default={}, description="language -> how it is written there, where that is another way")
     per_si: float = Field(description="multiply the SI value with this")
     zero: float = Field(default=0.0, description="and then add this: what 0 degC are")
 
@@ -169,6 +170,7 @@ class TextAnswer(_Answer):
     description: str
     instruction: str
     area: str
+    reasons: list[str] = Field(description="why, one by one")
 
 
 class AlertAnswer(AlertHead):

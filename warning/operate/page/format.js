@@ -1,5 +1,5 @@
 // Times in the region's zone, values in the units that people there read.
-import { locale } from "./words.js";
+import { current, locale } from "./words.js";
 
 let region = null;
 export const use = (answer) => { region = answer; };
@@ -15,6 +15,16 @@ export function time(iso, zone = true) {
   return `\u2068${text}${zone ? ` ${zoneName()}` : ""}\u2069`;
 }
 
+// What stands below a mark on the axis of times: the hour, and the day where it begins; ``step`` is what lies between two marks.
+export function tick(seconds, step, first) {
+  const at = shift(new Date(seconds * 1000));
+  const written = (options) => new Intl.DateTimeFormat(locale(), { timeZone: "UTC", ...options }).format(at);
+  const day = written({ day: "numeric", month: "short" });
+  if (step >= 86400) return day;
+  const hour = written({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return first || (at.getUTCHours() === 0 && at.getUTCMinutes() === 0) ? `${hour}\n${day}` : hour;
+}
+
 // A date whose browser-local fields are those of the region's clock: what uPlot prints on its axis.
 export function plotted(seconds) {
   const at = shift(new Date(seconds * 1000));
@@ -26,8 +36,8 @@ const DIGITS = { discharge: 0, flash_flood: 0, heat_index: 1, wet_bulb: 1, rain:
 
 // What a value is in the unit that people there read.
 export function scale(quantity) {
-  const { unit, per_si, zero } = region?.units?.[quantity] ?? { unit: "", per_si: 1, zero: 0 };
-  return { unit: UNIT[unit] ?? unit, shown: (value) => value * per_si + (zero ?? 0) };
+  const { unit, names, per_si, zero } = region?.units?.[quantity] ?? { unit: "", per_si: 1, zero: 0 };
+  return { unit: UNIT[unit] ?? names?.[current()] ?? unit, shown: (value) => value * per_si + (zero ?? 0) };
 }
 
 export const quantityOf = (parameter) => (parameter in (region?.units ?? {}) ? parameter : "discharge");

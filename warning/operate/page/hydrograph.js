@@ -1,18 +1,14 @@
 // One gauge: its readings, the official limits, and the forecast with its spread. uPlot is a global (its file is no module).
 /* global uPlot */
-import { amount, number, plotted, quantityOf, scale, time } from "./format.js";
+import { amount, number, plotted, quantityOf, scale, tick, time } from "./format.js";
 import { COLOUR, ORDER, levelName, svg } from "./levels.js";
 import { direction, named, say } from "./words.js";
 
 const LINES = ["#12395b", "#2a9d8f", "#7b5ea7"];
 const FAN = ["#f59e0b26", "#f59e0b33", "#f59e0b4d"]; // the widest first; they lie on each other
-// uPlot's form: least step in seconds, how to write it, and what to add where the year, month or day begins.
-const TIMES = [
-  [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-  [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-];
+const INK = { LOW: "#7a6000", MEDIUM: "#a04d00" }; // of words: these two colours are too pale for letters on white
 const SOLID = ["#fdeccb", "#fbd796", "#f7b74f"]; // about what the fan's layers look like, for the key
+const lineOf = (level) => (level === "LOW" ? INK.LOW : COLOUR[level]);
 let plot = null;
 
 const seconds = (iso) => Date.parse(iso) / 1000;
@@ -32,27 +28,46 @@ function table(answer, shown) {
   return [times, ...scaled];
 }
 
-// The official limits as dashed lines with the class at the right edge; only those that the scale reaches.
-function limits(zone, region, shown) {
+// The official limits as dashed lines with the class above them, none over another; only those that the scale reaches. What has no room
+// for its name is told to ``nameless`` and stands in the key.
+function limits(zone, region, shown, nameless) {
   return (u) => {
     const { ctx } = u;
+    const size = (direction() === "rtl" ? 13 : 12) * devicePixelRatio, high = (direction() === "rtl" ? 1.5 : 1.1) * size, gap = 6 * devicePixelRatio;
+    const taken = [], leftOut = [];
     ctx.save();
-    ctx.font = `${direction() === "rtl" ? 13 : 12}px ${getComputedStyle(document.body).fontFamily}`.replace(/^(\d+)/, (size) => String(size * devicePixelRatio));
-    for (const [level, limit] of Object.entries(zone.limits)) {
+    ctx.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+    ctx.lineJoin = "round";
+    for (const level of ORDER.filter((each) => each in zone.limits).reverse()) {
+      const limit = zone.limits[level];
       const y = u.valToPos(shown(limit), "y", true);
       if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) continue;
-      ctx.strokeStyle = ctx.fillStyle = level === "LOW" ? "#9a7b00" : COLOUR[level];
+      ctx.strokeStyle = lineOf(level);
       ctx.lineWidth = 1.5 * devicePixelRatio;
       ctx.setLineDash([7 * devicePixelRatio, 5 * devicePixelRatio]);
       ctx.beginPath();
       ctx.moveTo(u.bbox.left, y);
       ctx.lineTo(u.bbox.left + u.bbox.width, y);
       ctx.stroke();
+      const word = levelName(region, level, zone.hazard), wide = ctx.measureText(word).width;
+      const beside = taken.filter((each) => Math.abs(each.y - y) < high);
+      const left = Math.max(u.bbox.left, ...beside.map((each) => each.right)) + gap;
+      if (left + wide > u.bbox.left + u.bbox.width) {
+        leftOut.push(level);
+        continue;
+      }
+      taken.push({ y, right: left + wide });
       ctx.textAlign = "left";
       ctx.textBaseline = "bottom";
-      ctx.fillText(levelName(region, level, zone.hazard), u.bbox.left + 6 * devicePixelRatio, y - 2 * devicePixelRatio);
+      ctx.setLineDash([]);
+      ctx.lineWidth = 3 * devicePixelRatio;
+      ctx.strokeStyle = "#ffffffd9";
+      ctx.fillStyle = INK[level] ?? COLOUR[level];
+      ctx.strokeText(word, left, y - 2 * devicePixelRatio);
+      ctx.fillText(word, left, y - 2 * devicePixelRatio);
     }
     ctx.restore();
+    nameless(leftOut);
   };
 }
 
@@ -97,7 +112,7 @@ export function draw(answer, region, now) {
     tzDate: plotted, legend: { show: false }, cursor: { drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: reach(zone, shown) } },
     axes: [
-      { values: TIMES, grid: { stroke: "#e5e7eb" } },
+      { values: (_, ticks, axis, space, step) => ticks.map((at, i) => tick(at, step, i === 0)), grid: { stroke: "#e5e7eb" } },
       { label: unit, size: 74, labelSize: 20, grid: { stroke: "#e5e7eb" }, values: (_, ticks) => ticks.map((tick) => number(tick, zone.quantity)) },
     ],
     series: [
@@ -108,13 +123,13 @@ export function draw(answer, region, now) {
       ...fan.flatMap(({ percent }) => ["low", "high"].map((edge) => ({ label: `${edge} ${percent} %`, stroke: "transparent", spanGaps: true, points: { show: false } }))),
     ],
     bands: fan.map((_, i) => ({ series: [count + 4 + 2 * i, count + 3 + 2 * i], fill: FAN[i % FAN.length] })),
-    hooks: { drawAxes: [limits(zone, region, shown)], draw: [nowLine(now)] },
+    hooks: { drawAxes: [limits(zone, region, shown, (levels) => key(series, answer, failures, levels.map((level) => [lineOf(level), "7 5", levelName(region, level, zone.hazard)])))], draw: [nowLine(now)] },
   };
+  const failures = data[count + 1].some((value) => value !== undefined && value !== null);
   plot?.destroy();
   place.replaceChildren();
   plot = new uPlot(options, data, place);
   place.setAttribute("aria-label", label(answer.zone, region));
-  key(series, answer, data[count + 1].some((value) => value !== undefined && value !== null));
 }
 
 function label(zone, region) {
@@ -122,10 +137,11 @@ function label(zone, region) {
   return `${named(zone.names)}: ${amount(zone.value, zone.quantity)}, ${time(zone.observed)}. ${marks.join("; ")}`;
 }
 
-function key(series, answer, failures) {
+function key(series, answer, failures, nameless) {
   const entries = series.map((each, i) => [LINES[i % LINES.length], "", say(each.parameter)]);
   if (answer.forecast) entries.push(["#b45309", "6 4", say("forecast")], ...answer.forecast.bands.map(({ percent }, i) => [SOLID[i % SOLID.length], "band", say("span", { percent })]));
   if (failures) entries.push(["#b91c1c", "dot", say("failed")]);
+  entries.push(...nameless);
   document.getElementById("plot-legend").replaceChildren(...entries.map(([colour, kind, text]) => {
     const item = document.createElement("li");
     const mark = svg("svg", { width: 26, height: 12, "aria-hidden": "true" });

@@ -17,12 +17,7 @@ const fill = (id, children) => document.getElementById(id).replaceChildren(...ch
 function words(alert) {
   const own = alert.texts[current()];
   const text = own ?? alert.texts.en;
-  return { text, language: own ? current() : "en" };
-}
-
-// A description begins with its headline, which stands above it already.
-function withoutHeadline({ headline, description }) {
-  return description.startsWith(headline) ? description.slice(headline.length).replace(/^[.۔\s]+/, "") : description;
+  return { text, language: own ? current() : "en" }; // one that is withheld has none, and its reasons are in English
 }
 
 function mark(element, language) {
@@ -56,8 +51,7 @@ function card(alert, region, select, reach) {
   item.append(button);
   if (text?.headline) item.append(mark(make("p", "headline", text.headline), language));
   const reasons = make("ul", "reasons");
-  if (current() === "en" || !alert.texts[current()]?.description) for (const reason of alert.words) reasons.append(mark(make("li", "", reason), "en"));
-  else reasons.append(mark(make("li", "", withoutHeadline(text)), language));
+  for (const reason of text?.reasons ?? alert.words) reasons.append(mark(make("li", "", reason), language));
   item.append(reasons);
   if (text?.instruction) item.append(mark(make("p", "instruction", text.instruction), language));
   item.append(...gaps(reach));

@@ -99,11 +99,12 @@ export function show(features, fit) {
 function label() {
   const taken = [...markers.values()].map((each) => box(seat(each), 22, 22, -11));
   const order = [...markers.values()].sort((a, b) => b.order - a.order);
+  const edge = map.getSize().x;
   for (const { marker, alert, text, aside } of order) {
     const at = seat({ marker, aside });
     const width = 8 * text.length + 10;
     const room = [["right", box(at, width, 18, 14)], ["left", box(at, width, 18, -14 - width)]]
-      .find(([, place]) => !taken.some((other) => overlap(other, place)));
+      .find(([, place]) => place.left >= 0 && place.right <= edge && !taken.some((other) => overlap(other, place)));
     const side = room && (alert !== null || map.getZoom() >= LABELS_FROM) ? room[0] : null;
     if (side) taken.push(room[1]);
     if (side === marker.side) continue;
