@@ -263,3 +263,21 @@ async def test_what_holds_below_a_rise_that_waits_comes_again_and_the_rise_when_
         one.now_ms += H
         await settle(one)
         assert len(heard(one)) == len(after) + 2, "once"
+
+
+async def test_what_a_silence_kept_until_it_ran_out_is_told_by_the_renewal_though_a_rise_above_it_waits(tmp_path: Path) -> None:
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        await settle(one)
+        kinds = ((EventKind.RAISE, Level.HIGH, 0.5), (EventKind.RENEW, Level.HIGH, 6), (EventKind.UPGRADE, Level.VERY_HIGH, 6))
+        for revision, (kind, level, hours) in enumerate(kinds, 1):
+            said = {"raised_ms": T0, "previous": Level.HIGH, "expires_ms": one.now_ms + round(hours * H)}
+            await one.read(world.event(one.region, "A", revision, kind, level, sent_ms=one.now_ms, **said))
+            await settle(one)
+        assert heard(one) == []
+        one.now_ms += H
+        await settle(one)
+        assert heard(one) == [("c1", 2, "HIGH"), ("c2", 2, "HIGH")]
+        await one.authority.approve(f"{one.region.namespace}.A.{T0 // 1000}.3", Level.VERY_HIGH, "B. Shah", one.now_ms)
+        await settle(one)
+        assert heard(one) == [("c1", 2, "HIGH"), ("c1", 3, "VERY_HIGH"), ("c2", 2, "HIGH"), ("c2", 3, "VERY_HIGH")]

@@ -64,7 +64,8 @@ class Kept:
     async def _again(self, reason: str, quiet: frozenset[Silence], standing: Standing, now_ms: int) -> bool:
         """Whether there is something that cannot be told yet, for its chain is being planned."""
         async with self.ledger.reading() as connection:
-            refused, before = await resent.kept(connection, reason, now_ms), dict(await resent.kept_before(connection, reason, now_ms))
+            refused = await resent.kept(connection, reason, now_ms)
+            before = dict(await resent.kept_before(connection, reason, now_ms, self.planner.withheld()))
         for identifier in refused:
             event, chain = DECODER.decode(await self.ledger.alert(identifier)), chain_of(identifier)
             if self.free(event, now_ms):
@@ -72,11 +73,12 @@ class Kept:
                 once = f"resend:{reason}:{await self._word(event, quiet)}:{identifier}"
                 await self.decisions.decide("resend", RULES[reason], now_ms, chain, what, once=once)
         newest, waits = dict[str, AlertEvent](), False
-        if before:
-            newest = {chain_of(event.alert.identifier): event for event in map(DECODER.decode, await self.ledger.in_force(now_ms))}
+        for event in map(DECODER.decode, await self.ledger.in_force(now_ms) if before else ()):
+            if chain_of(event.alert.identifier) in before and event.alert.identifier not in self.planner.withheld():
+                newest[chain_of(event.alert.identifier)] = event
         for chain, revision in before.items():
-            last = newest[chain]
-            if last.alert.kind.told or not last.alert.active or not self.free(last, now_ms):
+            last = newest.get(chain)
+            if last is None or last.alert.kind.told or not last.alert.active or not self.free(last, now_ms):
                 continue
             once = f"released:{reason}:{await self._word(last, quiet)}:{chain}.{revision}"
             if once in standing.once or once in self._renewed:

@@ -142,12 +142,13 @@ async def kept(connection: AsyncConnection, reason: str, now_ms: int) -> list[st
     return list((await connection.execute(query.order_by(d.alert))).scalars())
 
 
-async def kept_before(connection: AsyncConnection, reason: str, now_ms: int) -> list[tuple[str, int]]:
+async def kept_before(connection: AsyncConnection, reason: str, now_ms: int, withheld: Collection[str]) -> list[tuple[str, int]]:
     """(chain, the first revision) of what was refused to somebody for that reason and has run out, while its chain still holds by
-    revisions of kinds that nobody hears of."""
+    revisions of kinds that nobody hears of, and of which at most what is ``withheld`` is newer."""
     a, d, newer = t.alerts.c, t.deliveries.c, t.alerts.alias("newer")
     holds = select(a.chain).where(a.expires_ms > now_ms)
     later = exists().where(newer.c.chain == d.chain, newer.c.revision > d.revision, newer.c.kind.notin_(UNTOLD))
+    later = later.where(newer.c.identifier.notin_(withheld))
     refused = (d.state == DeliveryState.REFUSED.value) & (d.reason == reason) & (d.expires_ms <= now_ms)
     query = select(d.chain, func.min(d.revision).label("first")).where(d.chain.in_(holds), refused, ~later).group_by(d.chain)
     return [(row.chain, row.first) for row in await connection.execute(query)]
