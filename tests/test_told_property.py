@@ -13,6 +13,7 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,10 @@ class Story:
         self.gauge: list[Alert] = []  # revisions of all its chains
         self.hand: list[Alert] = []
         self.answers: list[tuple[int, str, Level, str, bool]] = []  # when, chain, level, who, yes
-        self.off: dict[str, tuple[int, Level, str]] = {}  # chain -> (when, up to, the chain in its place)
+        self.off: dict[str, list[tuple[int, Level, str]]] = {}  # chain -> (when, up to, the chain in its place), each time
         self.places: dict[str, set[str]] = {}  # chain -> all that ever spoke in its place
         self.quiet_ms = 0  # a silence lasts until then
+        self.silences: list[int] = []
         self.unread: list[AlertEvent] = []  # while no dispatcher runs
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -62,9 +64,9 @@ class Story:
 
     def begin(self) -> None:
         approve, persons = self.random.choice((None, Level.HIGH, Level.VERY_HIGH)), self.random.choice((1, 2))
-        contacts = tuple(world.contact(number, level=level) for number, level in enumerate((Level.LOW, Level.VERY_HIGH)))
+        contacts = tuple(world.contact(number, level=level) for number, level in enumerate((Level.LOW, Level.VERY_HIGH, Level.HIGH)))
         rules = replace(_region().alert, approve_from=approve, approve_persons=persons, approve_within_s=1800, call_off_for_s=4 * 3600)
-        region = replace(_region(), contacts=contacts, alert=rules)
+        region = replace(_region(), contacts=contacts, alert=replace(rules, unanswered=self.random.choice(("hold", "hold", "send"))))
         self.house = House(region, Deployment(prefix="p.", directory=self.folder), contacts)
         self.start()
 
@@ -90,7 +92,9 @@ class Story:
                 (any_of(NAMES), any_of(LEVELS), any_of((True, True, False)), any_of((0, 1))),
             ),
             (2 if up and self.gauge else 0, self.somebody_takes_back, (any_of((None, *LEVELS)), any_of((0, 1)))),
-            (1 if up else 0, self.somebody_wants_quiet, (any_of(LEVELS), any_of((0.5, 3)))),
+            (1 if up else 0, self.somebody_wants_quiet, (any_of(LEVELS), any_of((0.5, 3)), any_of(("", "", "c1")))),
+            (2 if up and self.silences else 0, self.somebody_ends_the_quiet, ()),
+            (1 if up else 0, self.somebody_raises, (any_of(LEVELS), any_of((1, 20)))),
             (1 if up else 8, self.the_dispatcher_is_killed_or_comes_back, (any_of((0, 10)),)),
             (0 if not up else 1 if self.house.courier.gate.is_set() else 5, self.the_way_is_closed_or_opens, ()),
         ]
@@ -182,17 +186,33 @@ class Story:
         chain = chain_of(alert.identifier)
         if any(chain_of(one.identifier) == chain for one in self.gauge):
             top = max((made.alert.level, alert.level), key=lambda one: one.rank)
-            self.off[chain] = (house.now_ms, top, chain_of(made.alert.identifier))
+            self.off.setdefault(chain, []).append((house.now_ms, top, chain_of(made.alert.identifier)))
             self.places.setdefault(chain, set()).add(chain_of(made.alert.identifier))
         self.hand.append(made.alert)
         self.hears(made)
         self.judge()
 
-    def somebody_wants_quiet(self, level, hours) -> None:
+    def somebody_raises(self, level, hours) -> None:
+        house = self.house
+        house.now_ms += 1000
+        made = self.do(house.authority.raise_alert("A", level, "dam", hours, "A. Khan", house.now_ms))
+        self.hand.append(made.alert)
+        self.hears(made)
+        self.judge()
+
+    def somebody_wants_quiet(self, level, hours, contact) -> None:
         house = self.house
         until_ms = house.now_ms + round(hours * H)
-        self.do(house.authority.silence(Silence("A", level, house.now_ms, until_ms, "A. Khan", "siren test")))
+        wish = Silence("A", level, house.now_ms, until_ms, "A. Khan", "siren test", contact)
+        self.silences.append(self.do(house.authority.silence(wish)))
         self.quiet_ms = max(self.quiet_ms, until_ms)
+        self.judge()
+
+    def somebody_ends_the_quiet(self) -> None:
+        for number in self.silences:
+            with suppress(InputError):  # it has ended
+                self.do(self.house.authority.end_silence(number, "B. Shah", self.house.now_ms))
+        self.silences, self.quiet_ms = [], 0
         self.judge()
 
     def the_dispatcher_is_killed_or_comes_back(self, minutes) -> None:
@@ -239,34 +259,40 @@ class Story:
             return True
         mine = [one for one in self.answers if one[1] == chain and alert.level <= one[2]]
         no_ms = max((one[0] for one in mine if not one[4]), default=-1)
-        return len({one[3] for one in mine if one[4] and one[0] > no_ms}) >= rules.approve_persons
+        late = no_ms < 0 and rules.unanswered == "send" and self.house.now_ms >= alert.sent_ms + rules.approve_within_s * 1000
+        return late or len({one[3] for one in mine if one[4] and one[0] > no_ms}) >= rules.approve_persons
+
+    def raised(self, chain: str) -> Alert | None:
+        """The same of a chain by hand."""
+        free = [one for one in self.hand if chain_of(one.identifier) == chain and self.let_out(one)]
+        return free[-1] if free and free[-1].expires_ms > self.house.now_ms else None
 
     def holds(self, chain: str) -> Alert | None:
         """What people are to believe of a chain of the gauge; None: nothing that anybody let out holds."""
         now_ms = self.house.now_ms
         own = [one for one in self.gauge if chain_of(one.identifier) == chain]
         free = [one for one in own if self.let_out(one) and one.expires_ms > now_ms]
-        if chain in self.off:
-            when_ms, top, place = self.off[chain]
+        for when_ms, top, place in reversed(self.off.get(chain, ())):
+            said = [one for one in self.hand if chain_of(one.identifier) == place and self.let_out(one)]
+            if not said:
+                continue  # a correction that nobody let out: as it was before
             rose_ms = min(
                 (one.sent_ms for one in own if one.active and one.level > top and one.sent_ms >= when_ms // 1000 * 1000), default=None
             )
-            said = [one for one in self.hand if chain_of(one.identifier) == place and self.let_out(one)]
             spoken = [one for one in free if rose_ms is not None and one.sent_ms >= rose_ms]
-            if spoken and said and said[-1].active and said[-1].expires_ms > now_ms:
+            if spoken and said[-1].active and said[-1].expires_ms > now_ms:
                 return None  # both speak, each for itself: whoever spoke last was heard last
-            if spoken or (said and said[-1].expires_ms > now_ms):
+            if spoken or said[-1].expires_ms > now_ms:
                 return spoken[-1] if spoken else said[-1]
-            if len(self.places[chain]) > 1:
-                return None  # what was said in its place before this may hold still
+            break
         return free[-1] if free else None
 
     def beside(self, chain: str, told: Alert) -> bool:
         if chain not in self.off or told not in self.hand or not told.active or told.expires_ms > self.house.now_ms:
             return False
-        when_ms, top, place = self.off[chain]
+        when_ms, top, _ = next(one for one in self.off[chain] if one[2] == chain_of(told.identifier))
         own = (one for one in self.gauge if chain_of(one.identifier) == chain and one.sent_ms >= when_ms // 1000 * 1000)
-        return chain_of(told.identifier) == place and any(one.level > top for one in own)
+        return any(one.level > top for one in own)
 
     def judge(self) -> None:
         if not self.house.loops:
@@ -274,8 +300,10 @@ class Story:
         self.do(self.looks())
         if self.house.now_ms < self.quiet_ms or not self.house.courier.gate.is_set():
             return  # what is kept quiet, or cannot go, is known when that is over
-        for chain in {chain_of(one.identifier) for one in self.gauge}:
-            truth = self.holds(chain)
+        chains, places = dict.fromkeys(chain_of(one.identifier) for one in self.gauge), set().union(*self.places.values())
+        by_hand = dict.fromkeys(chain for one in self.hand if (chain := chain_of(one.identifier)) not in places)
+        for chain in (*chains, *by_hand):
+            truth = self.holds(chain) if chain in chains else self.raised(chain)
             if truth is None:
                 continue
             self.judged += 1
@@ -286,7 +314,7 @@ class Story:
                     for _, event, who in self.house.sink.sent
                     if who.id == contact.id and chain_of(event.alert.identifier) in about
                 ]
-                if truth in self.gauge:  # what a person said beside a chain that has risen since, and ran out, is over
+                if chain in chains and truth in self.gauge:  # what a person said beside a chain that has risen since, and ran out, is over
                     told = [one for one in told if not self.beside(chain, one)]
                 last = (told[-1].level if told[-1].active else Level.NORMAL) if told else None
                 must = truth.level if truth.active else Level.NORMAL
