@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ async def test_a_disk_that_hangs_keeps_no_reading_from_the_limits(tmp_path: Path
     async with inside(tmp_path) as node:
         await node.node.restore()
         node.store._within_s = 0.3
-        hangs = asyncio.create_task(node.store.run(lambda outbox: time.sleep(1.5)))
+        goes_on = threading.Event()
+        hangs = asyncio.create_task(node.store.run(lambda outbox: goes_on.wait(60)))
         await until(lambda: node.store._busy_since_s)
         for at_ms in (START_MS - MINUTE_MS, START_MS):
             with pytest.raises(Unavailable, match="has not answered"):
@@ -102,6 +103,8 @@ async def test_a_disk_that_hangs_keeps_no_reading_from_the_limits(tmp_path: Path
         assert node.node.levels["A stage"] is Level.HIGH
         with pytest.raises(Unavailable):
             await hangs
+        node.store._within_s = 60.0
+        goes_on.set()
         await until(lambda: node.store._busy_since_s is None)
         assert (await node.node.take([reading(START_MS, 4.2)], LOGGER)).accepted == 1
 

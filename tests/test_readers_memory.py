@@ -10,11 +10,18 @@ import pytest
 from test_keys import Postgres, postgres
 
 from warning.errors import Unavailable
+from warning.ingest import reader_memory
 from warning.ingest.reader_memory import DAY_MS, KEPT_MS, Memory
 
 __all__ = ["postgres"]  # the fixture
 
 T0 = 1_756_800_000_000
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty write at once and stand in line for one disk: how long that may take is not asked here."""
+    monkeypatch.setattr(reader_memory, "_WITHIN_S", 60.0)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

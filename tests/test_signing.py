@@ -200,10 +200,10 @@ async def test_a_database_that_is_slow_at_each_question_holds_it_up_two_seconds_
 
     async def slow(statement: Any, rows: Any = ()) -> Any:
         asked.append(statement)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.2)
         return await ask(statement, rows)
 
-    monkeypatch.setattr("warning.proof.signing.WITHIN_S", 0.6)
+    monkeypatch.setattr("warning.proof.signing.WITHIN_S", 2.0)
     monkeypatch.setattr(desk._tables, "run", slow)
     assert (await desk.seal(EVENT)).cap == EVENT.cap
     assert len(asked) == 2 and told == [DocumentSealed("database")]
