@@ -15,7 +15,7 @@ from channel_postgres import postgres
 from test_codes import tell, where_of
 
 from warning.alerts.lifecycle import chain_of
-from warning.alerts.rules import Decision, may_leave
+from warning.alerts.rules import Decision, Silence, may_leave
 from warning.errors import InputError
 from warning.model import AlertEvent, EventKind, Level
 from warning.operate.release import Gate
@@ -92,6 +92,50 @@ async def test_a_chain_in_whose_place_a_person_spoke_is_not_corrected_a_second_t
         assert made.identifier in refused.value.fix and refused.value.reason == "decided"
     again = (await desk.correct(made.identifier, Level.HIGH, "No, it is higher", 2, "B. Shah", at_ms + 2 * M)).alert
     assert (again.revision, again.kind) == (1, EventKind.UPGRADE)
+    await desk.close()
+    await decisions.close()
+
+
+@pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize("off_ms", [-30 * M, 30 * M], ids=["behind", "ahead"])
+async def test_of_two_answers_by_two_clocks_the_later_counts(tmp_path: Path, off_ms: int, released: bool) -> None:
+    high, decisions = raised(STRICT), Decisions(where_of(tmp_path).database)
+    now_ms = high.sent_ms + 40 * M
+    for number, granted in enumerate((not released, released)):
+        kind, subject, what = approval(high.identifier, Level.HIGH, granted=granted)
+        wrong = (off_ms < 0) is bool(number)
+        await decisions.decide(kind, "A. Khan", now_ms + number * M + (off_ms if wrong else 0), subject, what)
+    again = Decisions(where_of(tmp_path).database)  # reads both at once, as after a restart
+    for known in (decisions, again):
+        held = await known.standing(now_ms + 2 * M)
+        assert may_leave(high, DRILL, STRICT, Decision(held.approvals), now_ms + 3 * M).reason == ("approved" if released else "declined")
+        await known.close()
+
+
+async def test_a_silence_from_a_clock_that_is_ahead_begins_when_it_is_seen_and_lasts_no_longer(tmp_path: Path) -> None:
+    where = where_of(tmp_path)
+    await tell(where, MEDIUM, region=REGION)
+    decisions = Decisions(where.database)
+    desk, at_ms = Authority(REGION, where.database, decisions), MEDIUM.sent_ms + M
+    ahead_ms = at_ms + 20 * M
+    await desk.silence(Silence(MEDIUM.zone, Level.MEDIUM, ahead_ms, ahead_ms + H, "A. Khan", "a test of the gauge"))
+    silences = tuple((await decisions.standing(at_ms)).silences.values())
+    for minute, reason in ((0, "silenced"), (59, "silenced"), (60, "allowed")):
+        assert may_leave(MEDIUM, DRILL, REGION, Decision(silences=silences), at_ms + minute * M).reason == reason
+    await desk.close()
+    await decisions.close()
+
+
+async def test_what_had_risen_before_it_was_cancelled_by_a_clock_that_is_behind_speaks_no_more(tmp_path: Path) -> None:
+    where = where_of(tmp_path)
+    high = raised(REGION)
+    fallen = follows(high, kind=EventKind.DOWNGRADE, level=Level.MEDIUM, sent_ms=high.sent_ms + 5000)
+    await tell(where, high, fallen, region=REGION)
+    decisions = Decisions(where.database)
+    desk = Authority(REGION, where.database, decisions)
+    await desk.cancel(fallen.identifier, "a stone on the gauge", "A. Khan", high.sent_ms - 4000)
+    [off] = (await decisions.standing(fallen.sent_ms + M)).call_offs
+    assert (off.up_to, off.at_ms) == (Level.MEDIUM, fallen.sent_ms), "the class before it is none above that since"
     await desk.close()
     await decisions.close()
 

@@ -193,7 +193,7 @@ class Decisions:
             self._after = max(self._after, number)
             del self._seen_s[number]
         if new:
-            self._acts |= new if self._replay else {number: replace(act, at_ms=min(act.at_ms, now_ms)) for number, act in new.items()}
+            self._acts |= new if self._replay else {number: _by_our_clock(act, now_ms) for number, act in new.items()}
             self._standing = fold(self._acts[number] for number in sorted(self._acts))
         return self._standing
 
@@ -210,11 +210,21 @@ class Decisions:
                 return
 
 
+def _by_our_clock(act: Act, now_ms: int) -> Act:
+    """What we see was decided, also by a clock that is ahead; a silence lasts as long as it was wished for."""
+    if (ahead_ms := act.at_ms - now_ms) <= 0:
+        return act
+    times = {name: act.what[name] - ahead_ms for name in ("from_ms", "until_ms") if isinstance(act.what.get(name), int)}
+    return replace(act, at_ms=now_ms, what={**act.what, **times})
+
+
 def fold(acts: Iterable[Act]) -> Standing:
-    """What rows, in their order, amount to. One that cannot be understood (of a newer version) counts for nothing, and the log says so."""
+    """What rows, in their order, amount to; of answers about a chain a later row is a later answer, whatever its clock said. What cannot be
+    understood (of a newer version) counts for nothing, and the log says so."""
     approvals: list[Approval] = []
     silences: dict[int, Silence] = {}
     offs: list[tuple[CallOff, str]] = []  # and the chain by hand in its place; one that nobody releases leaves the one before as it was
+    answered: dict[str, int] = {}  # chain -> when, as it counts
     manual: dict[str, bytes] = {}
     said: dict[str, list[Alert]] = {}  # chain by hand -> its revisions
     asked: dict[str, list[tuple[Level, int]]] = {}
@@ -224,7 +234,9 @@ def fold(acts: Iterable[Act]) -> Standing:
         what = act.what
         try:
             if act.kind in ("approve", "refuse"):
-                approvals.append(Approval(act.subject, Level(what["level"]), act.by, act.at_ms, act.kind == "approve", act.key))
+                level, last_ms = Level(what["level"]), answered.get(act.subject, act.at_ms)
+                at_ms = answered[act.subject] = act.at_ms if act.at_ms >= last_ms else last_ms + 1
+                approvals.append(Approval(act.subject, level, act.by, at_ms, act.kind == "approve", act.key))
             elif act.kind == "silence":
                 silences[act.id] = silence_of(act)
             elif act.kind == "silence_end":
@@ -234,7 +246,9 @@ def fold(acts: Iterable[Act]) -> Standing:
                 manual[alert.identifier] = what["event"].encode()
                 said.setdefault(chain_of(alert.identifier), []).append(alert)
                 if what.get("calls_off"):
-                    offs.append((CallOff(act.subject, Level(what["calls_off"]), act.by, act.at_ms), chain_of(alert.identifier)))
+                    after = (one.sent_ms for one in alert.references if one.identifier == what.get("replaces"))
+                    off = CallOff(act.subject, Level(what["calls_off"]), act.by, max([act.at_ms, *after]))
+                    offs.append((off, chain_of(alert.identifier)))
             elif act.kind == "resend":
                 resends.append(resend_of(act))
             elif act.kind == "resumed":
