@@ -285,10 +285,11 @@ async def test_a_save_that_takes_too_long_is_left_undone() -> None:
     broker = await lived(40)
     life = Life(broker, REGION, STANDIN, DEPLOYMENT, "w1")
     await life.run(12, 72, last_save=False)
-    await asyncio.sleep(0.1)
-    before = broker.commits[0][0]
     owned = life.owned
     assert owned is not None
+    if owned._task is not None:  # the save that is under way
+        await owned._task
+    before = broker.commits[0][0]
 
     async def slow(*_: object) -> str:
         await asyncio.sleep(60)

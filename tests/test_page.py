@@ -139,58 +139,75 @@ async def test_the_page(region: Region, tmp_path: Path) -> None:
 
 async def on_a_desk(running: House, region: Region) -> None:
     async with running.page(DESK, "/?lang=en#zone=CHE-TRIMMU") as (page, seen):
-        gauges = page.locator(".gauge")
-        assert await gauges.count() == len(region.zones)
-        levels = [hazard.level.value for hazard in running.made.hazards]
-        assert len(set(levels)) >= 5, "a picture of many classes"
-        for level in ("UNKNOWN", *sorted(set(levels))):
-            want = levels.count(level)
-            assert want
-            assert await page.locator(f".gauge[data-level={level}]").count() == want
-        silent = page.locator(".gauge[data-level=UNKNOWN]").first
-        assert await silent.locator("text").inner_html() == "?"
-        assert "Unknown" in (await silent.get_attribute("aria-label") or "")
-        cards = page.locator("#alert-list .alert")
-        assert await cards.count() == len(running.made.in_force) == int(await text(page, "#alert-count"))
-        event = running.made.in_force["RAV-SHAHDARA"]
-        card = page.locator(".alert[data-zone=RAV-SHAHDARA]")
-        shown = await card.inner_text()
-        assert region.class_names[event.alert.level]["en"] in shown
-        assert event.alert.hazard.words[0] in shown, "the reason"
-        assert "NOBODY is told of this warning" in await card.locator(".tag.reach").inner_text()
-        assert await page.locator(".tag.reach").count() == 1, "of no other"
-        href = await card.locator("a").get_attribute("href")
-        document = await page.evaluate("async (url) => (await fetch(url)).text()", href)
-        assert document == event.cap
+        await the_gauges(page, running, region)
+        await the_warnings(page, running, region)
         assert "EXERCISE" in await text(page, "#exercise")
         assert await page.locator("path.area").count() > 5, "areas of warnings in force"
         assert "imply no opinion" in await text(page, "footer")
         await page.wait_for_selector("#plot canvas")
-        now = await text(page, "#gauge-now")
-        value = next(hazard.value for hazard in running.made.hazards if hazard.zone == "CHE-TRIMMU")
-        assert f"{value / CUSEC:,.0f} cusec" in now.replace("\u2068", "").replace("\u2069", "")
-        observed = next(hazard.observed_ms for hazard in running.made.hazards if hazard.zone == "CHE-TRIMMU")
-        local = datetime.fromtimestamp(observed / 1000 + region.utc_offset_s, UTC)
-        assert f"{local.day} Aug, {local:%H:%M} PKT" in now, "local time"
-        reasons = await text(page, "#gauge-words")
-        assert "how sure: likely (72 %)" in reasons
-        assert "in the zone along the river, 12 km wide (not an inundation map): 3 towns" in await text(page, "#exposure-words")
-        assert "Trimmu barrage road" in await text(page, "#exposure-assets")
-        legend = await text(page, "#plot-legend")
-        assert [f"{percent}\u00a0% of the forecast's spread" in legend for percent in (90, 80, 50)] == [True] * 3, "the fan"
-        drawn = await page.evaluate(
-            "() => { const c = document.querySelector('#plot canvas'); "
-            "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size }"
-        )
-        assert drawn > 50, "the hydrograph is not empty"
+        await the_gauge(page, running, region)
+        await the_plot(page)
+        await page.wait_for_selector("#delivery-rows tr")
         assert await page.locator("#delivery-rows tr").count() == min(60, len(running.made.receipts)) > 5
-        assert "Silent series" in await text(page, "#sensor-counts")
+        await page.locator("#sensor-counts", has_text="Silent series").wait_for()
         await page.wait_for_timeout(500)
         if os.environ.get("WARNING_PICTURE") == "1":
             await page.evaluate("scrollTo(0, 0)")
             await page.screenshot(path=ROOT / "deploy" / "page.png")
         assert (seen.errors, seen.broken) == ([], [])
         assert seen.hosts == {urlsplit(running.base).netloc}, "nothing comes from elsewhere"
+
+
+async def the_gauges(page: Page, running: House, region: Region) -> None:
+    gauges = page.locator(".gauge")
+    assert await gauges.count() == len(region.zones)
+    levels = [hazard.level.value for hazard in running.made.hazards]
+    assert len(set(levels)) >= 5, "a picture of many classes"
+    for level in ("UNKNOWN", *sorted(set(levels))):
+        want = levels.count(level)
+        assert want
+        assert await page.locator(f".gauge[data-level={level}]").count() == want
+    silent = page.locator(".gauge[data-level=UNKNOWN]").first
+    assert await silent.locator("text").inner_html() == "?"
+    assert "Unknown" in (await silent.get_attribute("aria-label") or "")
+
+
+async def the_warnings(page: Page, running: House, region: Region) -> None:
+    cards = page.locator("#alert-list .alert")
+    assert await cards.count() == len(running.made.in_force) == int(await text(page, "#alert-count"))
+    event = running.made.in_force["RAV-SHAHDARA"]
+    card = page.locator(".alert[data-zone=RAV-SHAHDARA]")
+    shown = await card.inner_text()
+    assert region.class_names[event.alert.level]["en"] in shown
+    assert event.alert.hazard.words[0] in shown, "the reason"
+    assert "NOBODY is told of this warning" in await card.locator(".tag.reach").inner_text()
+    assert await page.locator(".tag.reach").count() == 1, "of no other"
+    href = await card.locator("a").get_attribute("href")
+    document = await page.evaluate("async (url) => (await fetch(url)).text()", href)
+    assert document == event.cap
+
+
+async def the_gauge(page: Page, running: House, region: Region) -> None:
+    now = await text(page, "#gauge-now")
+    value = next(hazard.value for hazard in running.made.hazards if hazard.zone == "CHE-TRIMMU")
+    assert f"{value / CUSEC:,.0f} cusec" in now.replace("\u2068", "").replace("\u2069", "")
+    observed = next(hazard.observed_ms for hazard in running.made.hazards if hazard.zone == "CHE-TRIMMU")
+    local = datetime.fromtimestamp(observed / 1000 + region.utc_offset_s, UTC)
+    assert f"{local.day} Aug, {local:%H:%M} PKT" in now, "local time"
+    reasons = await text(page, "#gauge-words")
+    assert "how sure: likely (72 %)" in reasons
+    assert "in the zone along the river, 12 km wide (not an inundation map): 3 towns" in await text(page, "#exposure-words")
+    assert "Trimmu barrage road" in await text(page, "#exposure-assets")
+
+
+async def the_plot(page: Page) -> None:
+    legend = await text(page, "#plot-legend")
+    assert [f"{percent}\u00a0% of the forecast's spread" in legend for percent in (90, 80, 50)] == [True] * 3, "the fan"
+    drawn = await page.evaluate(
+        "() => { const c = document.querySelector('#plot canvas'); "
+        "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size }"
+    )
+    assert drawn > 50, "the hydrograph is not empty"
 
 
 async def in_urdu(running: House, region: Region) -> None:
