@@ -12,6 +12,7 @@ from warning.config_digest import digest
 from warning.config_exposure import exposed
 from warning.config_hazards import zone as hazard_zone
 from warning.config_model import model_text
+from warning.config_names import names
 from warning.config_order import downstream_order
 from warning.config_quality import ratings, with_quality
 from warning.config_read import Files
@@ -70,7 +71,7 @@ def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchmen
     width_m = head.polygon.width if head.polygon else 0.0
     region = Region(
         id=head.id,
-        names=FrozenDict(head.names),
+        names=names(head.names),
         namespace=head.namespace,
         sender=head.sender,
         status=Status(head.status),
@@ -87,7 +88,7 @@ def build(files: Files, polygons: Mapping[str, Ring], catchments: tuple[Catchmen
         stations=stations,
         zones=exposed((*_zones(files, stations, polygons), *_hazard_zones(files)), stations, towns, assets, width_m, head.exposure.within),
         reaches=reaches,
-        districts=tuple(District(row.data.id, FrozenDict(row.data.names), row.data.geocode) for row in files.districts.rows),
+        districts=tuple(District(row.data.id, names(row.data.names), row.data.geocode) for row in files.districts.rows),
         contacts=tuple(contact_of(row.data) for row in files.contacts.rows),
         forecast=_forecast(head.forecast, files.folder),
         alert=_alert(head.alert),
@@ -118,7 +119,7 @@ def _stations(files: Files) -> tuple[Station, ...]:
 def _station(row: StationRow, series: tuple[Series, ...]) -> Station:
     return Station(
         id=row.id,
-        names=FrozenDict(row.names),
+        names=names(row.names),
         kind=row.kind,
         river=row.river,
         basin=row.basin,
@@ -202,7 +203,7 @@ def _zone(station: Station, limits: LimitsRow, own: list[ReachRow], polygons: Ma
 
 
 def _asset(row: AssetRow) -> Asset:
-    return Asset(row.id, row.kind, FrozenDict(row.names), row.lat, row.lon, row.position, row.source, row.zones, row.district)
+    return Asset(row.id, row.kind, names(row.names), row.lat, row.lon, row.position, row.source, row.zones, row.district)
 
 
 def _given(model: AlertFile | ForecastFile, renamed: Mapping[str, str]) -> dict[str, Any]:

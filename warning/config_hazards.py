@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from warning.config_names import names
 from warning.config_schema import DATE, Listed, Number, Positive, Text, Word
 from warning.config_units import factor, zero
 from warning.model import CLASSES, Level
@@ -70,7 +71,7 @@ def zone(
     flash = QUANTITIES[row.quantity].hazard == "flash_flood"
     return Zone(
         id=row.zone,
-        names=frozen(row.names),
+        names=names(row.names),
         station=row.stations[0],
         river=rivers[row.stations[0]] if flash else "",
         basin=basins[row.stations[0]],

@@ -5,11 +5,13 @@ In code for as many gauges as memory holds, and as a folder of ``config/`` for t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from warning.config_model import model_text
+from warning.config_names import names
 from warning.model import CLASSES, Level, Parameter, Status
 from warning.region import AlertRules, Contact, District, ForecastRules, Limits, Reach, Region, Series, Station, Zone
 
@@ -96,14 +98,21 @@ def _zone(station: Station, limits: Limits, downstream: str | None) -> Zone:
 
 
 def _place(number: int) -> tuple[float, float]:
-    """Latitude, longitude: a gauge every fifth of a degree, in rivers from north to south."""
-    return round(59.8 - number % 598 * 0.2, 1), round(-179.8 + number // 598 * 0.2, 1)
+    """Latitude, longitude: a gauge every fifth of a degree, in rivers from north to south. What is equal is one number."""
+    return _degrees(59.8, -(number % 598)), _degrees(-179.8, number // 598)
+
+
+@functools.cache
+def _degrees(first: float, steps: int) -> float:
+    return round(first + steps * 0.2, 1)
 
 
 def _station(number: int, name: str, river: str, basin: str) -> Station:
     lat, lon = _place(number)
     one = Series(name, Parameter.DISCHARGE, 0.0, 5000.0, rise_per_hour=400.0, fall_per_hour=400.0, spike=200.0, flat_after_s=12 * 3600)
-    return Station(name, {"en": name}, "gauge", river, basin, lat, lon, "approximate", (one,), silent_after_s=6 * 3600, source="made up")
+    return Station(
+        name, names({"en": name}), "gauge", river, basin, lat, lon, "approximate", (one,), silent_after_s=6 * 3600, source="made up"
+    )
 
 
 def write(size: Size, folder: Path) -> Path:
