@@ -16,6 +16,7 @@ from warning.errors import ExitCode, StateError, Unavailable
 from warning.facts import BeatClosed, CheckpointRefused, CheckpointWritten, Fact, Listener, SeriesOutOfService, ZoneObserved
 from warning.model import Level, Switch, to_json
 from warning.pipeline.beat import Hazards
+from warning.stream import memory
 from warning.stream.beats import Beats, Closed
 from warning.stream.ports import Fatal, Group, Log, Sent
 from warning.stream.state import Frozen, Generation, key_of, note_of
@@ -311,6 +312,7 @@ class Owned:
             await self._look_at_alerts()
         taken = (ended := time.monotonic()) - began
         self._rests_until = ended + min(RESTS * taken, RESTS * self._ports.deployment.checkpoint_every_s)
+        memory.give_back()
         self._fact(CheckpointWritten(self.beats.partition, number, frozen.size, pause, taken))
         return ""
 

@@ -171,11 +171,11 @@ class Shape:
         self._words = -(-max((size for size in plain if size <= 8 * MOST_PREFIX), default=_SHORTEST) // 8)
         padded, sizes, row = bytearray(), bytearray(), array("i")
         for end, own in begins:
-            for station, number in own.items():
+            for station, at in own.items():
                 if (length := len(_STATION) + len(station) + len(end)) <= 8 * self._words and _plain(station):
                     padded += f"{_STATION}{station}{end}".encode().ljust(8 * self._words, b"\0")
                     sizes.append(length)
-                    row.append(number)
+                    row.append(at)
         self._prefix = np.frombuffer(bytes(padded), f"V{8 * self._words}")
         del padded
         self._size, self._row = np.frombuffer(bytes(sizes), np.uint8), np.array(row, np.int32)
@@ -263,7 +263,7 @@ class Shape:
         return series, size, good
 
     def _same(self, words: Words, series: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-        size = self._size.take(series)
+        size = self._size.take(series).astype(np.int64)
         differ = self._prefix[series].view("<u8").reshape(words.shape)
         differ ^= words
         differ[:, self._common :] &= self._ends.take(size, axis=0)

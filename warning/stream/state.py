@@ -50,7 +50,7 @@ class Frozen:
         self._parts, self._held, self._release = words, held, release
         self.next, self.writer = int(fields["next"]), str(fields["writer"])
         self.size = held.size  # and the state's own head, once it has been encoded
-        self._fields, self._words = fields, b""
+        self._fields, self._words = fields, list[bytes]()
         self._head: Head | None = None
         self._digest: hashlib.blake2b | None = None
         self._left = self.size
@@ -73,14 +73,13 @@ class Frozen:
 
     def prepared(self) -> Iterator[None]:
         """Encodes the state's own head, a part each time: some ms, in which no beat is decided. Before the chunks."""
-        words: list[bytes] = []
         for part in self._parts:
-            words.append(part)
+            self._words.append(part)
             yield
-        self._words = b"".join(words)
-        self.size += len(self._words)
+        words = sum(map(len, self._words))
+        self.size += words
         kinds = [(name, _kind(dtype), shape) for name, dtype, shape in self._held.kinds]
-        self._head = Head(state_bytes=len(self._words), arrays=kinds, chunks=-(-self.size // CHUNK), **self._fields)
+        self._head = Head(state_bytes=words, arrays=kinds, chunks=-(-self.size // CHUNK), **self._fields)
         self._digest, self._left = digest_begun(self._head), self.size
 
     def chunks(self) -> Iterator[bytes]:
@@ -121,7 +120,8 @@ class Frozen:
         return chunk
 
     def _views(self) -> Iterator[memoryview]:
-        yield memoryview(self._words)
+        while self._words:
+            yield memoryview(self._words.pop(0))
         for name, dtype, shape in self._held.kinds:
             rows = max(PIECE // max(dtype.itemsize * math.prod(shape[1:]), 1), 1)
             for start in range(0, shape[0], rows):
