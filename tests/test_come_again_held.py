@@ -11,6 +11,7 @@ from dispatch_house import T0, H
 from test_come_again import MINUTE, heard, settle, told
 
 from warning.alerts.rules import Silence
+from warning.dispatch.returned import Returned
 from warning.model import EventKind, Level
 from warning.people.imports import CONFIG, merge
 
@@ -281,3 +282,26 @@ async def test_what_a_silence_kept_until_it_ran_out_is_told_by_the_renewal_thoug
         await one.authority.approve(f"{one.region.namespace}.A.{T0 // 1000}.3", Level.VERY_HIGH, "B. Shah", one.now_ms)
         await settle(one)
         assert heard(one) == [("c1", 2, "HIGH"), ("c1", 3, "VERY_HIGH"), ("c2", 2, "HIGH"), ("c2", 3, "VERY_HIGH")]
+
+
+async def test_what_comes_again_is_told_to_who_had_a_revision_that_hardly_anybody_hears(tmp_path: Path) -> None:
+    """They had the renewal in place of what had run out before they heard of it, and were told by hand since that it is over."""
+    async with told(tmp_path) as one:
+        one.now_ms = T0 + 2 * H
+        await one.read(world.event(one.region, "A", sent_ms=T0, raised_ms=T0, expires_ms=T0 + H))
+        renewed = world.event(one.region, "A", 2, EventKind.RENEW, sent_ms=one.now_ms, raised_ms=T0, previous=Level.HIGH)
+        await one.read(renewed)
+        await settle(one)
+        made = await one.authority.cancel(renewed.alert.identifier, "Misread", "A. Khan", one.now_ms)
+        await one.read(made)
+        await settle(one)
+        before = [("c1", 0, "NORMAL"), ("c1", 2, "HIGH"), ("c2", 0, "NORMAL"), ("c2", 2, "HIGH")]
+        assert heard(one) == before
+        one.now_ms = made.alert.expires_ms + 1000
+        for _ in range(3):
+            await settle(one)
+        after = sorted([*before, ("c1", 2, "HIGH"), ("c2", 2, "HIGH")])
+        assert heard(one) == after
+        one.returned = Returned(one.region, one.people, one.decisions, one.ledger, one.courier)  # the next dispatcher
+        await settle(one)
+        assert heard(one) == after

@@ -58,9 +58,9 @@ class Returned:
         for event in map(DECODER.decode, await self.ledger.in_force(now_ms)):
             chains[chain_of(event.alert.identifier)].append(event)
         for off, said in over:
-            await self._ended(off, said, chains[off.chain], now_ms)
+            await self._ended(off, said, chains[off.chain], standing, now_ms)
 
-    async def _ended(self, off: CallOff, said: Alert, events: Sequence[AlertEvent], now_ms: int) -> None:
+    async def _ended(self, off: CallOff, said: Alert, events: Sequence[AlertEvent], standing: Standing, now_ms: int) -> None:
         """``events``: the revisions of its chain that have not expired. The newest that waits for nobody comes again now; what waits above
         it when that is let out, or when a silence ends."""
         once, until_ms, waits = _once(said), said.expires_ms, 0
@@ -71,8 +71,9 @@ class Returned:
             if not self._kept.free(free[-1], now_ms):
                 return
             told = next((event.alert.identifier for event in reversed(free) if event.alert.kind.told), "")
-            if await self.ledger.out_since(told) < until_ms:
-                await self._again(off, said, free[-1], now_ms)  # else it was planned since that ran out: it went by itself
+            since_ms = await self.ledger.out_since(told)  # planned since that ran out: it went by itself
+            if since_ms < until_ms and not await self._again(off, said, free[-1], standing, now_ms):
+                return
         if not self.planner.plans(off.chain) and not any(self._held_back(off, until_ms, event) for event in later):
             what = {"once": once, "identifier": self._coming.get(once, "")}
             await self.decisions.decide("call_off_over", RULE, now_ms, off.chain, what, once=once)
@@ -92,15 +93,20 @@ class Returned:
         decision = Decision(self.people.approvals, call_offs=(known,), asked=self.people.asked)
         return called_off(alert, self.region.alert, decision, until_ms, until_ms - 1) is not None
 
-    async def _again(self, off: CallOff, said: Alert, event: AlertEvent, now_ms: int) -> None:
-        alert = event.alert
-        if alert.kind.told:  # else nobody was told by this revision, and all are new to it
+    async def _again(self, off: CallOff, said: Alert, event: AlertEvent, standing: Standing, now_ms: int) -> bool:
+        """To whom it went goes again, and only then to whoever is new: what is planned now must not go a second time. False: not yet."""
+        alert, once = event.alert, _once(said)
+        if 0 < await self.ledger.out_since(alert.identifier) < said.expires_ms:
             what = {"identifier": alert.identifier, "reason": f"what {off.by} said in its place has run out"}
-            await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{_once(said)}:{alert.identifier}")
+            new = await self.decisions.decide("resend", RULE, now_ms, off.chain, what, once=f"resend:{once}:{alert.identifier}")
+            wished = {wish.id for wish in standing.resends if wish.alert == alert.identifier and wish.by == RULE}
+            if new is not None or wished - await self.ledger.resends_done():
+                return False
         if not await self.planner.comes_again(event):
-            return
-        self._coming[_once(said)] = alert.identifier
+            return False
+        self._coming[once] = alert.identifier
         log.warning("%s comes again: what %s said in its place has run out", alert.identifier, off.by)
+        return True
 
 
 def _once(said: Alert) -> str:
