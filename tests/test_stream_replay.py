@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import re
 from dataclasses import replace
@@ -31,6 +32,7 @@ from warning.stream.decisions import PIPELINE
 from warning.stream.feed import Fed, feed, read_log
 from warning.stream.ports import Sent
 from warning.stream.replay import LogRecord, documents, log_with_ticks, once, replay_file
+from warning.wiring_replay import deciding
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,14 @@ def reading(moment_ms: int, station: str = "A") -> Reading:
 
 def ticks(records: list[LogRecord], partition: int) -> list[int]:
     return [msgspec.json.decode(r.value, type=Tick).tick_ms for r in records if r.partition == partition and r.key is None]
+
+
+async def test_who_ends_a_demo_early_waits_for_nothing_that_is_still_decided(oak: Region) -> None:
+    """A thread cannot be cancelled, and a process waits for it: Ctrl-C in a demo took effect minutes later."""
+    endless = (LogRecord(0, None, to_json(Tick(tick_ms=600_000 * number))) for number in itertools.count(1))
+    async with asyncio.timeout(60), deciding(oak, endless) as decided:
+        await asyncio.sleep(0)
+    assert isinstance(decided.exception(), InterruptedError)
 
 
 def test_ticks_of_a_history(oak: Region) -> None:

@@ -9,10 +9,11 @@ import os
 import re
 import secrets
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -138,7 +139,7 @@ async def demo(plan: Demo, progress: Progress, say: Callable[[str], None], *, ke
         ours = deployment.as_process("replay")
         read, records, offered = history(region, plan.file)
         fed = await play(region, ours, read, records, plan.speed, progress)
-        decided = asyncio.create_task(asyncio.to_thread(decide, region, records))
+        decided = await stack.enter_async_context(deciding(region, records))
         await worked_through(supervisor, ours, fed, progress)
         await delivered(supervisor, region, ours, progress)
         evidence = await collect(ours, region.partitions, folder / "sms.jsonl", folder / "webhooks.jsonl")
@@ -239,13 +240,27 @@ async def delivered(supervisor: Supervisor, region: Region, deployment: Deployme
         await ledger.close()
 
 
-def decide(region: Region, records: list[LogRecord]) -> Decided:
-    """What the log implies, without any broker: the same step over the same records."""
+@asynccontextmanager
+async def deciding(region: Region, records: Iterable[LogRecord]) -> AsyncIterator[asyncio.Task[Decided]]:
+    """Decides beside everything else. Whoever leaves before it is done stops it: Python waits for a thread before it ends."""
+    over = threading.Event()
+    task = asyncio.create_task(asyncio.to_thread(decide, region, records, over))
+    try:
+        yield task
+    finally:
+        over.set()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def decide(region: Region, records: Iterable[LogRecord], over: threading.Event | None = None) -> Decided:
+    """What the log implies, without any broker: the same step over the same records. Raises InterruptedError once ``over`` is set."""
     flags: Counter[tuple[str, str]] = Counter()
     rejected: Counter[tuple[str, str]] = Counter()
     applied = 0
     alerts: list[AlertEvent] = []
     for closed in replay_file(region, records):
+        if over is not None and over.is_set():
+            raise InterruptedError("nobody waits for what would be decided")
         flags.update(closed.outputs.flags)
         rejected.update((each.stage, each.reason) for each in closed.rejected)
         applied += closed.outputs.applied
