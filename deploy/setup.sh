@@ -15,8 +15,9 @@ else
   { ready run || ready dev; } && exit 0
 fi
 
-if [ -z "${PYTHON:-}" ]; then
-  echo "setup: Python 3.11 or newer is needed (found: $(python3 --version 2>/dev/null || echo none)). Install it, or: make PYTHON=/path/to/python3" >&2
+if ! "${PYTHON:-none}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  found=$("${PYTHON:-python3}" --version 2>/dev/null || echo none)
+  echo "setup: Python 3.11 or newer is needed (found: $found). Install it, or: make PYTHON=/path/to/python3" >&2
   exit 1
 fi
 echo "setting up .venv with $("$PYTHON" --version) ..."
@@ -25,6 +26,11 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1 && ! .venv/bin/python -m 
   "$PYTHON" -m venv --clear .venv || { echo "setup: '$PYTHON -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
 fi
 if [ "$extra" = dev ]; then what=".[dev]"; else what="."; fi
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --prefer-binary --constraint requirements.lock --editable "$what"
+if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --prefer-binary --constraint requirements.lock \
+  --editable "$what"; then
+  echo "setup: the packages could not be installed, see above. They come from a package index: without a network, or behind a proxy," >&2
+  echo "  name one that can be reached (PIP_INDEX_URL, HTTPS_PROXY), or a folder of wheels (PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER)" >&2
+  exit 1
+fi
 .venv/bin/python -c 'import warning.errors'
 echo "$wanted" >".venv/.ready-${extra:-run}"
