@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ ALIVE_S = 2.0
 ANSWERED = "answered"  # of a pool's connection: it did once
 NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # of a row: only INTEGER counts up by itself in SQLite
 ENDS_WITHIN_S = 1.0
+LOOKS = 3
 IDLE_S = 10.0  # in a transaction, without a word of ours; longer for a person who reads a long answer page by page
 
 
@@ -83,7 +85,8 @@ async def _opened(*args: Any, **kwargs: Any) -> aiosqlite.Connection:
 
 def postgresql(url: str, within_s: float) -> AsyncEngine:
     """The same for PostgreSQL alone. Nothing waits without end: a connection ``CONNECT_S``, a statement ``within_s`` at the server and a
-    little longer here, a lock less than that. What did not answer is cut off at once, for a rollback would wait for it again."""
+    little longer here, a lock less than that. What did not answer is cut off at once, for a rollback would wait for it again. The server is
+    told by SET: a pooler refuses such parameters of a start, or is told to ignore them, and then none of them holds."""
     ms = {
         name: str(round(seconds * 1000))
         for name, seconds in (("lock", 0.8 * within_s), ("statement", within_s), ("idle", max(IDLE_S, within_s)))
@@ -98,12 +101,31 @@ def postgresql(url: str, within_s: float) -> AsyncEngine:
         "tcp_keepalives_count": "3",
         "plan_cache_mode": "force_custom_plan",  # one that was kept from when a table was empty reads all of it when it is not
     }
-    bounded = {"timeout": min(CONNECT_S, within_s), "command_timeout": 1.5 * within_s, "server_settings": settings}
+    bounded = {"timeout": min(CONNECT_S, within_s), "command_timeout": 1.5 * within_s}
     name = "postgresql+asyncpg" + url[url.index(":") :] if url.startswith(("postgresql:", "postgres:")) else url
     engine = create_async_engine(name, poolclass=Waiting, pool_timeout=within_s, connect_args=bounded)
     sql.event.listen(engine.sync_engine, "handle_error", _cut_off, retval=True)
-    sql.event.listen(engine.sync_engine, "checkout", _alive)
+    limits = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+    sql.event.listen(engine.sync_engine, "checkout", partial(_alive, limits))
     return engine
+
+
+async def own_sessions(engine: AsyncEngine) -> bool:
+    """Whether a connection to PostgreSQL is one session there: behind a pooler whose ``pool_mode`` is transaction it is not, and locks and
+    limits of a session are anybody's. Raises DBAPIError, OSError."""
+    async with engine.connect() as one, engine.connect() as other:
+        for _ in range(LOOKS):
+            first = await _session(one)
+            await one.commit()
+            if first == await _session(other) or first != await _session(one):
+                return False
+            await one.commit()
+            await other.commit()
+    return True
+
+
+async def _session(connection: AsyncConnection) -> int:
+    return int((await connection.execute(sql.text("SELECT pg_backend_pid()"))).scalar_one())
 
 
 def _cut_off(context: sql.ExceptionContext) -> BaseException | None:
@@ -114,16 +136,27 @@ def _cut_off(context: sql.ExceptionContext) -> BaseException | None:
     return OperationalError(context.statement, context.parameters, context.original_exception)
 
 
-def _alive(connection: Any, record: Any, _: object) -> None:
+def _alive(limits: str, connection: Any, record: Any, _: object) -> None:
     """SQLAlchemy's own ping has no end of its own; one that fails renews the whole pool. A new connection that does not answer either: the
     database is away. (SQLAlchemy would try a third, and then raise what is an error of the program.)"""
     try:
-        connection.run_async(lambda driver: asyncio.wait_for(driver.fetchrow(";"), ALIVE_S))
+        connection.run_async(_pinged if record.info.get(ANSWERED) else partial(_limited, limits))
     except Exception as error:
         if not record.info.get(ANSWERED):
             raise ConnectionError(f"a new connection to the database does not answer: {error!r}") from error
         raise InvalidatePoolError(f"a connection of the pool does not answer: {error!r}") from error
     record.info[ANSWERED] = True
+
+
+async def _pinged(driver: Any) -> None:
+    async with asyncio.timeout(ALIVE_S):
+        await driver.fetchrow(";")
+
+
+async def _limited(limits: str, driver: Any) -> None:
+    """The first word to a new one."""
+    async with asyncio.timeout(ALIVE_S):
+        await driver.execute(limits)
 
 
 class Tables:

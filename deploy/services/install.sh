@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 libs=$root/.services/kafka/libs
-packages=(kannel kannel-extras mosquitto mosquitto-clients prometheus prometheus-alertmanager chromium fonts-noto-core postgresql faketime espeak-ng xmlsec1)
+packages=(kannel kannel-extras mosquitto mosquitto-clients prometheus prometheus-alertmanager chromium fonts-noto-core postgresql pgbouncer faketime espeak-ng xmlsec1)
 command -v java >/dev/null || packages+=(default-jre-headless)
 command -v mvn >/dev/null || packages+=(maven)
 
@@ -36,7 +36,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
   as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold \
     install --no-install-recommends "${missing[@]}" </dev/null >/dev/null
   if command -v systemctl >/dev/null; then # not at the next boot either, but only what was not here before
-    for unit in kannel mosquitto prometheus prometheus-alertmanager postgresql; do
+    for unit in kannel mosquitto prometheus prometheus-alertmanager postgresql pgbouncer; do
       [[ " ${missing[*]} " != *" $unit "* ]] || as_root systemctl disable "$unit" >/dev/null 2>&1 || true
     done
   fi

@@ -18,9 +18,9 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from warning.database import postgresql, sqlite
+from warning.database import own_sessions, postgresql, sqlite
 from warning.dispatch import carried
-from warning.errors import Unavailable
+from warning.errors import ConfigError, Problem, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,15 @@ HOLD_LOCK = zlib.crc32(b"flood-warning dispatcher")
 
 
 async def connect(url: str, within_s: float = ANSWER_S) -> AsyncEngine:
-    """An engine whose tables are there. Raises ``Unavailable`` with the address (no password) if the database does not answer."""
+    """An engine whose tables are there. Raises ``Unavailable`` with the address (no password) if the database does not answer, ConfigError
+    if it is a pooler that shares sessions out."""
     engine = _engine(url, within_s)
     patient = engine if engine.dialect.name == "sqlite" else _engine(url, CARRY_WITHIN_S)
     until = time.monotonic() + CREATE_WITHIN_S
     while True:
         try:
+            if patient is not engine:
+                await _checked(engine)
             await _create(patient)
             if patient is not engine:
                 await patient.dispose()
@@ -49,6 +52,14 @@ async def connect(url: str, within_s: float = ANSWER_S) -> AsyncEngine:
                 await patient.dispose()
                 raise Unavailable(f"the database {make_url(url).render_as_string()} does not answer: {error}") from error
         await asyncio.sleep(0.1)
+
+
+async def _checked(engine: AsyncEngine) -> None:
+    """Raises ConfigError for a pooler behind which nobody could hold the lease, and two dispatchers would work."""
+    if not await own_sessions(engine):
+        await engine.dispose()
+        words = "a pooler gives each transaction another session, and the dispatcher's lease is a lock of one"
+        raise ConfigError([Problem("database", words, "pool_mode = session in PgBouncer, or the address of PostgreSQL itself")])
 
 
 def _engine(url: str, within_s: float) -> AsyncEngine:
