@@ -52,11 +52,21 @@ def test_rows_are_the_same_bits_however_many_are_asked_for() -> None:
         assert member(table[:0]).shape == (0, whole.shape[1])
 
 
+def test_limits_that_share_a_row_are_the_same_bits_as_each_with_its_own() -> None:
+    for member in MODEL.exceedance_members:
+        random = np.random.default_rng(5)
+        table, place = random.normal(0.0, 3.0, (network.BLOCK + 9, len(member.least) - 6)), random.integers(0, network.BLOCK + 9, 1300)
+        toward = random.normal(0.0, 3.0, (len(place), 6))
+        whole = member(np.concatenate((table[place], toward), axis=1))
+        np.testing.assert_array_equal(member.of_shared(table, place, toward), whole)
+        assert member.of_shared(table, place[:0], toward[:0]).shape == (0, whole.shape[1])
+
+
 def test_quantiles_rise_and_a_farther_limit_is_no_likelier_in_a_shorter_time() -> None:
     table = replay(flood(40), 600).table.astype(np.float64)
     assert (np.diff(MODEL.fan(table), axis=2) >= 0.0).all()
     need = np.full(len(table), 0.5)
-    within = MODEL.exceedance(np.concatenate((table, features.toward(table, need, need)), axis=1))
+    within = MODEL.exceedance(table, np.arange(len(table)), features.toward(table, need, need))
     assert (np.diff(within, axis=1) >= 0.0).all()
 
 

@@ -168,6 +168,15 @@ def test_probabilities_are_the_normal_distribution_to_a_thousandth() -> None:
     assert math.isnan(normal.exceedance(np.array([math.nan]), np.ones(1), np.zeros(1))[0])
 
 
+def test_the_greatest_score_has_the_greatest_probability() -> None:
+    """No value of the table is so near to where 0.001 is rounded that the last bit of an interpolation beside it could fall."""
+    z, probability = normal._table()
+    assert (np.diff(probability) >= 0.0).all()
+    assert (np.abs(probability * 1000.0 % 1.0 - 0.5) > 1e-9)[1:-1].sum() == len(z) - 2
+    around = np.sort(np.concatenate([z, np.nextafter(z, -9.0), np.nextafter(z, 9.0)]))
+    assert (np.diff(normal.below(around)) >= 0.0).all()
+
+
 LIMITS = np.array([[2.0, 3.0, 4.0, 5.0, math.nan]])
 MM = np.array([0.001])
 
@@ -245,3 +254,16 @@ def test_histories_of_another_depth_keep_the_newest(slots: int) -> None:
 
 def test_the_depth_covers_the_way_of_the_water() -> None:
     assert [routing.depth(hours * H) for hours in (0, 4, 240)] == [27, 28, 96]
+
+
+def test_zones_without_evidence_change_nothing_for_the_others() -> None:
+    random = np.random.default_rng(4)
+    median = np.where(random.random((40, 33)) < 0.2, np.nan, random.normal(3.0, 2.0, (40, 33)))
+    evidence = (random.random((40, 33)) < 0.6) & (np.arange(40) % 3 == 0)[:, None]
+    course = forecast.Course(median, np.full((40, 33), 0.4), evidence, evidence.any(axis=1), evidence.any(axis=1))
+    given = course, random.normal(3.0, 2.0, 40), np.sort(random.normal(4.0, 2.0, (40, 5)), axis=1), np.full(40, 0.001)
+    rest = forecast.knots(1_760_000_000), 0.5, 0.3
+    found, of_all = hazard.expected(*given, *rest), hazard._by_course(*given, *rest)
+    for name in ("level", "keep", "probability", "arrival_s"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(of_all, name))
+    assert found.level.any() and not found.level[~evidence.any(axis=1)].any()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from warning.science import outlook
 from warning.science.forecast import Course
-from warning.science.normal import exceedance
+from warning.science.normal import below
 
 CLASSES = 5
 _ORDER = np.arange(1, CLASSES + 1)
@@ -79,7 +79,7 @@ def expected(
     """
     if own is not None:
         course = dataclasses.replace(course, evidence=course.evidence & ~own.leads)
-    found = _by_course(course, base, limits, resolution, knot_s, needed, keep)
+    found = _where_evident(course, base, limits, resolution, knot_s, needed, keep)
     if own is None or not own.told.any():
         return found
     level = np.where(own.share >= 1.0, _ORDER, 0).max(axis=1).astype(np.int8)
@@ -95,6 +95,30 @@ def expected(
     )
 
 
+def _where_evident(
+    course: Course,
+    base: NDArray[np.float64],
+    limits: NDArray[np.float64],
+    resolution: NDArray[np.float64],
+    knot_s: NDArray[np.int64],
+    needed: float,
+    keep: float,
+) -> Expectation:
+    """Only zones with evidence are reckoned: of the others nothing is expected."""
+    some = np.flatnonzero(course.evidence.any(axis=1))
+    zones = len(base)
+    if len(some) == zones or min(needed, keep) <= 0.0:  # needed 0: reached by what nobody knows
+        return _by_course(course, base, limits, resolution, knot_s, needed, keep)
+    nothing = np.zeros(zones, np.int8)
+    out = Expectation(nothing, nothing.copy(), np.zeros(zones), np.zeros(zones, np.int64))
+    if len(some):
+        mine = dataclasses.replace(course, median=course.median[some], sigma=course.sigma[some], evidence=course.evidence[some])
+        found = _by_course(mine, base[some], limits[some], resolution[some], knot_s, needed, keep)
+        out.level[some], out.keep[some] = found.level, found.keep
+        out.probability[some], out.arrival_s[some] = found.probability, found.arrival_s
+    return out
+
+
 def _by_course(
     course: Course,
     base: NDArray[np.float64],
@@ -108,16 +132,15 @@ def _by_course(
     known: NDArray[np.bool_] = np.asarray(course.evidence.any(axis=0))
     end = len(known) - int(known[::-1].argmax()) if known.any() else 1  # later there is no evidence for any zone
     median = np.where(course.evidence, course.median, np.nan)[:, :end]
-    chance = exceedance(median[:, None, :], course.sigma[:, None, :end], limits[:, :, None])  # (Z, 5, L)
-    chance = np.where(np.isnan(chance), 0.0, chance)
-    top = chance.max(axis=2)
+    score = (median[:, None, :] - limits[:, :, None]) / course.sigma[:, None, :end]  # (Z, 5, L)
+    top = below(np.fmax.reduce(score, axis=2, initial=-np.inf))
     order = np.arange(1, CLASSES + 1)
     level = np.where(top >= needed, order, 0).max(axis=1).astype(np.int8)
     lasting = np.where(top >= keep, order, 0).max(axis=1).astype(np.int8)
     here = np.arange(zones)
     chosen = np.maximum(level, 1) - 1
     probability = np.where(level > 0, top[here, chosen], top[:, 0])
-    curve = chance[here, chosen]  # (Z, L)
+    curve = below(np.fmax(score[here, chosen], -np.inf))  # (Z, L); 0 where nothing is known
     hit = (curve >= needed).argmax(axis=1)
     before = np.maximum(hit - 1, 0)
     low, high = curve[here, before], curve[here, hit]

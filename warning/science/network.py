@@ -48,30 +48,50 @@ class Layered:
 
     def __call__(self, table: Numbers) -> Numbers:
         """(N, F) to (N, outputs)."""
-        if len(table) <= BLOCK:
-            return self._of(table)
-        return np.concatenate([self._of(table[first : first + BLOCK]) for first in range(0, len(table), BLOCK)])
+        return np.concatenate([self._rest(*self._begun(table[rows], 0)) for rows in _blocks(len(table))])
 
-    def _of(self, table: Numbers) -> Numbers:
-        inputs = np.clip(table, self.least, self.greatest)
-        inputs -= self.centre
-        inputs /= self.scale
+    def of_shared(self, table: Numbers, place: NDArray[np.intp], more: Numbers) -> Numbers:
+        """The same of the rows ``place`` (M,) of ``table`` (N, F - m), each with its own ``more`` (M, m): what they share is begun once.
+        Sums are of whole numbers, so they come out the same in parts."""
+        begun = [self._begun(table[rows], 0) for rows in _blocks(len(table))]
+        layers, outs = (np.concatenate(parts) for parts in zip(*begun, strict=True))
+        found = []
+        for rows in _blocks(len(place)):
+            layer, out = self._begun(more[rows], table.shape[1])
+            layer += layers[place[rows]]
+            out += outs[place[rows]]
+            found.append(self._rest(layer, out))
+        return np.concatenate(found)
+
+    def _begun(self, columns: Numbers, since: int) -> tuple[Numbers, Numbers]:
+        """What the inputs from number ``since`` on (N, m) add to the first layer, and right to the outputs."""
+        part = slice(since, since + columns.shape[1])
+        inputs = np.clip(columns, self.least[part], self.greatest[part])
+        inputs -= self.centre[part]
+        inputs /= self.scale[part]
         np.clip(inputs, -MOST_INPUT, MOST_INPUT, out=inputs)
         inputs *= ACTIVE
         np.rint(inputs, out=inputs)
-        layer = inputs
-        for weights, bias in zip(self.weights[:-2], self.biases[:-1], strict=True):
-            layer = layer @ weights
+        return inputs @ self.weights[0][part], inputs @ self.weights[-1][part]
+
+    def _rest(self, layer: Numbers, out: Numbers) -> Numbers:
+        """From what the inputs add up to; writes over both."""
+        for weights, bias in zip(self.weights[1:-1], self.biases[:-1], strict=True):
             layer += bias
             layer /= WEIGHT
             np.maximum(layer, layer * LEAK, out=layer)
             np.clip(layer, -MOST_ACTIVE * ACTIVE, MOST_ACTIVE * ACTIVE, out=layer)
             np.rint(layer, out=layer)
-        out: Numbers = layer @ self.weights[-2]
-        out += inputs @ self.weights[-1]
+            layer = layer @ weights
+        out += layer
         out += self.biases[-1]
         out /= WEIGHT * ACTIVE
         return out
+
+
+def _blocks(rows: int) -> list[slice]:
+    """At least one, be it of no row."""
+    return [slice(first, first + BLOCK) for first in range(0, max(rows, 1), BLOCK)]
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,11 +155,12 @@ class Model:
         middle = out[:, :, 2:3]
         return np.asarray(middle + (out - middle) * self.spread[None, :, None])
 
-    def exceedance(self, table: Numbers) -> Numbers:
-        """Log-odds that the limit is reached within each lead (N, leads), not falling; ``table``: features and ``features.toward``."""
-        total = self.exceedance_members[0](table)
+    def exceedance(self, table: Numbers, place: NDArray[np.intp], toward: Numbers) -> Numbers:
+        """Log-odds that limits are reached within each lead (M, leads), not falling. ``table`` (N, F): features; ``place`` (M,): the row of
+        each limit; ``toward`` (M, 6): ``features.toward`` it."""
+        total = self.exceedance_members[0].of_shared(table, place, toward)
         for member in self.exceedance_members[1:]:
-            total += member(table)
+            total += member.of_shared(table, place, toward)
         return np.asarray(np.maximum.accumulate(total / len(self.exceedance_members), axis=1))
 
 

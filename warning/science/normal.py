@@ -28,8 +28,13 @@ def exceedance(median: NDArray[Any], sigma: NDArray[Any], limit: NDArray[Any]) -
 
     The three arrays broadcast; ``sigma`` > 0, in the unit of the other two.
     """
+    return below((median - limit) / sigma)
+
+
+def below(score: NDArray[Any]) -> NDArray[np.float64]:
+    """Probability that a standard normal variable is below ``score``, rounded to 0.001; NaN of NaN. It never falls as the score rises: of
+    many scores the greatest has the greatest."""
     z, probability = _table()
-    score = (median - limit) / sigma
     return np.where(np.isnan(score), np.nan, np.round(np.interp(score, z, probability), 3))
 
 

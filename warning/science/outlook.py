@@ -108,7 +108,7 @@ class Outlook:
         if len(place):
             units = np.maximum(need[place, column], LEAST_NEED)
             toward = features.toward(self.table[place], units, units * self.per_span[place])
-            within = logistic(self.model.exceedance(np.concatenate((self.table[place], toward), axis=1)))  # (M, leads)
+            within = logistic(self.model.exceedance(self.table, place, toward))  # (M, leads)
             zone = self.zone[place]
             chance[zone, column] = within[:, _DAY]
             share[zone, column] = (within[:, _RULE] / rule.needed[column]).max(axis=1)
