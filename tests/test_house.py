@@ -18,7 +18,7 @@ PACKAGE = ROOT / "warning"
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("model",),
-    ("region", "site", "facts", "routes", "deployment", "batches", "clocks", "database"),
+    ("region", "site", "facts", "routes", "deployment", "batches", "clocks", "database", "tasks"),
     ("config", "access"),
     ("science", "alerts"),
     ("pipeline",),
@@ -194,6 +194,14 @@ def test_every_module_has_a_place(module: Module) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name or "warning")
 def test_imports_go_downwards_and_libraries_stay_at_home(module: Module) -> None:
     assert not list(breaches(module))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name or "warning")
+def test_nobody_waits_by_what_loses_a_cancellation(module: Module) -> None:
+    """Python 3.11's ``asyncio.wait_for`` returns as if nobody had cancelled when its work is done at that moment: whoever stopped it then
+    waited for ever (the API, a channel's watch). ``asyncio.timeout`` does not."""
+    lines = [node.lineno for node in ast.walk(module.tree) if isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncio.wait_for"]
+    assert not lines
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.unit in PURE], ids=lambda module: module.name)

@@ -162,7 +162,8 @@ async def _stop(server: asyncio.subprocess.Process) -> None:
         return
     server.terminate()
     try:
-        await asyncio.wait_for(server.wait(), STOP_S)
+        async with asyncio.timeout(STOP_S):
+            await server.wait()
     except TimeoutError:
         server.kill()
         await server.wait()

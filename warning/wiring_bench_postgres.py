@@ -88,7 +88,8 @@ async def _stop(server: asyncio.subprocess.Process) -> None:
         return
     server.send_signal(signal.SIGINT)  # "fast": sessions are ended
     try:
-        await asyncio.wait_for(server.wait(), STOP_S)
+        async with asyncio.timeout(STOP_S):
+            await server.wait()
     except TimeoutError:
         server.kill()
         await server.wait()

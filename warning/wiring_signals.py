@@ -6,6 +6,8 @@ import asyncio
 import signal
 from collections.abc import Awaitable
 
+from warning.tasks import ended
+
 
 def on_signals() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set from now on."""
@@ -23,6 +25,4 @@ async def first_of(stop: asyncio.Event, *works: Awaitable[None]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)

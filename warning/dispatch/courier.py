@@ -27,6 +27,7 @@ from warning.dispatch.rows import Open
 from warning.facts import Attempted, Listener
 from warning.model import AlertEvent, DeliveryState
 from warning.region import Contact
+from warning.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -157,9 +158,7 @@ class Courier:
 
     async def finish(self, within_s: float) -> int:
         """Takes nothing new and waits for what is under way. Returns how many were cut off."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await ended(self._running)
         return sum(await asyncio.gather(*(lane.finish(within_s) for lane in self.lanes.values())))
 
     async def prepare(self, items: Sequence[Open]) -> list[Work | None]:

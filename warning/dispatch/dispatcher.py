@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import quote
@@ -60,6 +60,7 @@ from warning.proof.register import Register
 from warning.proof.signing import Signed
 from warning.region import Contact, Region
 from warning.routes import Routes
+from warning.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class Dispatcher:
             await self._start(ledger)
             await self._work(ledger, stop)
         finally:
-            await _cancel([self._beating] if self._beating else [])
+            await ended([self._beating] if self._beating else [])
             self._listen(Ready("dispatch", False, "stopped"))
             await self._signed.close()
             await self._register.close()
@@ -226,7 +227,7 @@ class Dispatcher:
         try:
             done, _ = await asyncio.wait([*loops, *last, self._beating], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(loops)
+            await ended(loops)
             cut_off = await self._courier.finish(0.0 if last[0].done() else FINISH_S)  # without a journal nothing can be closed
             if cut_off:
                 log.warning("%d attempts were cut off; the ledger calls them unknown and they go again", cut_off)
@@ -235,7 +236,7 @@ class Dispatcher:
             if self._receipts_in:
                 await self._receipts_in.stop()
             await drain(ledger)
-            await _cancel(last)
+            await ended(last)
         for task in done:
             task.result()  # raises what ended us
 
@@ -392,9 +393,3 @@ class Dispatcher:
             except (DBAPIError, OSError, Unavailable) as error:
                 log.error("what is held waits, ledger or contacts do not answer: %s", error)
                 self._lost()
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[object] | asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -82,7 +82,8 @@ class Escalation:
         while True:
             await asyncio.sleep(least_s)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, every_s - least_s))
+                async with asyncio.timeout(max(0.0, every_s - least_s)):
+                    await self._wake.wait()
             self._wake.clear()
             now_ms, began_s = self.now_ms(), time.monotonic()
             if now_ms - good_ms > RESTART_MS:  # receipts of that time are still to come

@@ -33,6 +33,7 @@ from warning.proof.decisions import Decisions
 from warning.proof.gathered import Gathering
 from warning.region import Contact, Region
 from warning.routes import Routes
+from warning.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -125,9 +126,7 @@ class Following:
         await self.resends.run()
 
     async def close(self) -> None:
-        for task in self._under_way:
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await ended(self._under_way)
         await self._operator_posts.close()
         await self._decisions.close()
         await self._gathering.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
@@ -259,7 +260,6 @@ class Lane:
     async def _wait(self) -> None:
         next_ms = self.queue.next_ms() if self._going < self.width() else None
         timeout = None if next_ms is None else max(next_ms - self.wall_ms(), 1) / 1000
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()

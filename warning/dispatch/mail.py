@@ -185,6 +185,7 @@ async def _greeted(client: SMTP) -> None:
 
 async def _quit(client: SMTP) -> None:
     try:
-        await asyncio.wait_for(client.quit(), 2.0)
+        async with asyncio.timeout(2.0):
+            await client.quit()
     except (aiosmtplib.SMTPException, TimeoutError, OSError):
         client.close()

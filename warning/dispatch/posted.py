@@ -44,7 +44,8 @@ class Poster:
         """Bounded: a gateway that does not answer the end of a TLS session does not hold up ours."""
         if self._client:
             try:
-                await asyncio.wait_for(self._client.aclose(), CLOSE_WITHIN_S)
+                async with asyncio.timeout(CLOSE_WITHIN_S):
+                    await self._client.aclose()
             except (TimeoutError, httpx.HTTPError, OSError) as error:
                 log.warning("a gateway's connections did not close: %s", _words(error))
 
@@ -103,7 +104,8 @@ async def _asked(client: httpx.AsyncClient, method: str, url: str, request: dict
 async def listens(host: str, port: int) -> bool:
     """Can a connection be made within three seconds?"""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 3.0)
+        async with asyncio.timeout(3.0):
+            _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -17,6 +17,7 @@ from warning.dispatch.channel import OnReceipt, OnState, Outcome, Part, PartRece
 from warning.facts import Listener, RouteState
 from warning.model import DeliveryState
 from warning.region import Contact
+from warning.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,7 @@ class Routed:
 
     async def stop(self) -> None:
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended([self._task])
         for way in self.ways:
             await way.stop()
 

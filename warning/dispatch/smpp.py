@@ -94,7 +94,8 @@ class Link(AbstractHook):  # type: ignore[misc]
         """Unbinds; whatever is under way is answered with "no answer"."""
         if self._session is not None:
             try:
-                await asyncio.wait_for(self._session.stop(), 3.0)
+                async with asyncio.timeout(3.0):
+                    await self._session.stop()
             except (TimeoutError, OSError) as error:
                 log.warning("SMPP unbind: %r", error)
         for _ in range(5):  # the library may take a cancellation for one of its own tasks'
@@ -118,7 +119,8 @@ class Link(AbstractHook):  # type: ignore[misc]
         session."""
         if not self._bound.is_set():
             try:
-                await asyncio.wait_for(self._bound.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._bound.wait()
             except TimeoutError:
                 return Answer(None, sent=False, why="unavailable")
         session, loop = self._session, asyncio.get_running_loop()

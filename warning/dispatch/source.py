@@ -182,7 +182,8 @@ class Source:
         """Of the record at that offset; "" if there is none."""
         consumer.seek(partition, offset)
         try:
-            record = await asyncio.wait_for(consumer.getone(partition), RECORD_WITHIN_S)
+            async with asyncio.timeout(RECORD_WITHIN_S):
+                record = await consumer.getone(partition)
         except (TimeoutError, OffsetOutOfRangeError):
             return ""
         return digest_of(record.key, record.value) if record.offset == offset else ""

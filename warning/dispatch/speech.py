@@ -53,7 +53,8 @@ async def say(words: str, language: str, folder: Path) -> Path:
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )
         try:
-            _, wrong = await asyncio.wait_for(process.communicate(words.encode()), WITHIN_S)
+            async with asyncio.timeout(WITHIN_S):
+                _, wrong = await process.communicate(words.encode())
         except BaseException:
             process.kill()
             await process.wait()

@@ -21,6 +21,7 @@ from warning.dispatch.channel import OnReceipt, Outcome, Part, PartReceipt, Send
 from warning.errors import Unavailable
 from warning.model import DeliveryState
 from warning.routes import VoiceRoute
+from warning.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,7 @@ class VoiceWay:
 
     async def stop(self) -> None:
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended([self._task])
 
     async def well(self) -> bool:
         return await asyncio.to_thread(lambda: self._spool.is_dir() and os.access(self._spool, os.W_OK))
@@ -78,7 +78,8 @@ class VoiceWay:
             return Outcome(DeliveryState.WAITING, "unavailable", soon=True, detail=str(error)[:200])
         async with self._lock:  # the count of calls and the file that makes one more
             try:
-                return await asyncio.wait_for(asyncio.to_thread(self._hand_over, sending, sound), self._timeout_s)
+                async with asyncio.timeout(self._timeout_s):
+                    return await asyncio.to_thread(self._hand_over, sending, sound)
             except TimeoutError:
                 return Outcome(DeliveryState.UNKNOWN, "timeout", detail="the file system does not answer")
             except OSError as error:

@@ -41,6 +41,7 @@ from warning.proof.guesses import Guesses
 from warning.proof.register import Register
 from warning.proof.signing import Signed
 from warning.region import Region
+from warning.tasks import ended
 
 PAGE = Path(__file__).parent / "page"
 HEADERS = {
@@ -140,9 +141,8 @@ async def _following(reader: Reader, watch: SensorWatch, agencies: subscriptions
         yield
     finally:
         closing.set()
-        for task in (tasks[0], tasks[2]):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended((tasks[0], tasks[2]))
+        await asyncio.gather(tasks[1], return_exceptions=True)
 
 
 async def _open(store: Store, view: View, url: str) -> None:

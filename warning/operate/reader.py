@@ -106,7 +106,8 @@ class Reader:
             request_timeout_ms=int(_PROBE_TIMEOUT_S * 1000),
         )
         try:
-            await asyncio.wait_for(consumer.start(), 2 * _PROBE_TIMEOUT_S)
+            async with asyncio.timeout(2 * _PROBE_TIMEOUT_S):
+                await consumer.start()
             yield consumer
         finally:
             # Apart from us: stopping a consumer whose broker is gone may hang, and may raise CancelledError though nobody cancelled.
@@ -156,7 +157,8 @@ class Reader:
 
     async def _follow(self, consumer: AIOKafkaConsumer, *, once: bool) -> None:
         partitions = await self._assign(consumer)
-        end = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            end = await consumer.end_offsets(partitions)
         probed, caught_up = time.monotonic(), False
         while True:
             batches = await consumer.getmany(timeout_ms=200, max_records=5_000)
@@ -167,7 +169,8 @@ class Reader:
                 return
             if time.monotonic() - probed > _PROBE_EVERY_S:
                 # aiokafka fetches on in silence when the broker is gone, so ask something that must be answered.
-                end = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
+                async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                    end = await consumer.end_offsets(partitions)
                 probed = time.monotonic()
             if not caught_up:
                 caught_up = behind == 0

@@ -8,6 +8,7 @@ writes what it took to ``record``: lines of arrival (Unix s), destination.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import struct
@@ -115,10 +116,9 @@ async def serve(rate_per_s: float, record: Path) -> None:
         if len(centre.taken) != told:
             told = len(centre.taken)
             tell(taken=told, throttled=centre.throttled)
-        try:
-            await asyncio.wait_for(stop.wait(), EVERY_S)
-        except TimeoutError:
-            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EVERY_S):
+                await stop.wait()
     server.close()
     with record.open("w", encoding="ascii") as file:
         file.writelines(f"{at:.4f} {destination.decode()}\n" for at, destination in centre.taken)
