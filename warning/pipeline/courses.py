@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warning.pipeline.downstream import places, spans
-from warning.pipeline.plan import Index, Plan
+from warning.pipeline.plan import Index, Numbers, Plan
 from warning.pipeline.state import Journal, State
 from warning.science import curves, forecast, outlook, routing
 
@@ -93,7 +93,7 @@ class _Water:
         if not len(down):
             return None
         all_reaches, z, now_s = plan.reaches, state.z, int(knot_s[0])
-        up = all_reaches.up[mine]
+        up = all_reaches.up[mine].astype(np.intp)
         up_place = places(plan, zones, up)
         reaches = routing.Reaches.of(down, all_reaches.share[mine], all_reaches.share_sigma[mine])
         levels = _levels(plan.depth[zones], reaches)
@@ -144,9 +144,7 @@ def _then(found: NDArray[np.float64]) -> routing.Then:
     return routing.Then(found[:, -3], found[:, -2], found[:, -1])
 
 
-def _asked(
-    low_s: NDArray[np.int64], high_s: NDArray[np.int64], read_s: NDArray[np.int64], knot_s: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _asked(low_s: Numbers, high_s: Numbers, read_s: NDArray[np.int64], knot_s: NDArray[np.int64]) -> NDArray[np.float64]:
     """``read_s`` (R,): when the newest reading downstream was made; 0: never."""
     middle_s, leads = (low_s + high_s) // 2, knot_s - knot_s[0]
     asked = np.empty((len(low_s), 3 * len(leads) + 3))
@@ -156,7 +154,7 @@ def _asked(
     return asked
 
 
-def _levels(depth: Index, reaches: routing.Reaches) -> list[tuple[slice, Index | slice, routing.Reaches]]:
+def _levels(depth: Numbers, reaches: routing.Reaches) -> list[tuple[slice, Index | slice, routing.Reaches]]:
     """The reaches by the depth of the zones that they end at; they are in its order."""
     down, of_reach = reaches.down, depth[reaches.down]
     bounds = [0, *(np.flatnonzero(of_reach[1:] != of_reach[:-1]) + 1).tolist(), len(of_reach)]

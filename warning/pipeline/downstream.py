@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from warning.pipeline.plan import Index, Plan
+from warning.pipeline.plan import Index, Numbers, Plan
 
 FEW = 32  # zones: up to so many, a step from one to the next is cheaper than an array operation
 DENSE = 16  # one zone in so many: then one look at all is cheaper
@@ -46,7 +46,7 @@ def _one_by_one(plan: Plan, zones: Index) -> Index:
     return plan.downwards[places]
 
 
-def spans(starts: Index, zones: Index) -> tuple[Index, Index]:
+def spans(starts: Numbers, zones: Index) -> tuple[Index, Index]:
     """Of the entries ``starts[z] : starts[z + 1]`` of each of ``zones``, one after the other: (place in ``zones``, number of the entry)."""
     start = starts[zones]
     number = starts[zones + 1] - start

@@ -22,16 +22,17 @@ from warning.science.fingerprint import fingerprint
 from warning.science.qc_limits import SeriesLimits
 
 Index = NDArray[np.intp]
+Numbers = NDArray[np.signedinteger[Any]]  # of zones or series, kept in half the bytes where a beat looks few of them up
 
 
 @dataclass(frozen=True, slots=True)
 class ReachArrays:
     """Reaches with travel times, ordered by their downstream zone; indices into the plan's zones."""
 
-    up: Index
-    down: Index
-    travel_low_s: NDArray[np.int64]
-    travel_high_s: NDArray[np.int64]
+    up: Numbers
+    down: Numbers
+    travel_low_s: Numbers
+    travel_high_s: Numbers
     share: NDArray[np.float64]
     share_sigma: NDArray[np.float64]
 
@@ -65,7 +66,7 @@ class Plan:
     """Everything about one partition of a region that does not change.
 
     Rows number series, zone numbers number zones. ``zone_series`` (Z, K) holds the rows whose quantity the zone's limits are in, or those
-    of temperature or rain that a derived one is made of; -1 where there are fewer; ``depths`` groups zones so that a group only depends
+    of temperature or rain that a derived one is made of; -1 where there are fewer; ``depth`` groups zones so that a group only depends
     on groups before it.
     """
 
@@ -76,31 +77,29 @@ class Plan:
     row: Mapping[tuple[str, Parameter], int]
     zones: tuple[Zone, ...]
     limits: SeriesLimits
-    silent_after_s: NDArray[np.int64]  # (S,)
     zone_of_row: Index  # (S,) the zone whose gauge it is, -1: none
     derived: Derived | None  # None: no zone's quantity is derived
     rain: Rain | None  # None: no series is rain
     rated: Rated | None  # None: no station has a rating curve
     zone_series: Index  # (Z, K)
     zone_limits: NDArray[np.float64]  # (Z, 5)
-    zone_cleared: NDArray[np.float64]  # (Z, 5) the limits less the margin
+    margin: NDArray[np.int8]  # (Z,) what kind of margin clears it: see ``cleared``
     lowest: tuple[float | None, ...]  # the limit of each zone's lowest class
     resolution: NDArray[np.float64]  # (Z,)
     zone_silent_s: NDArray[np.int64]  # (Z,)
-    neighbour_up: Index  # pairs of upstream and downstream zone, by the latter: those of zone z are neighbour_into[z] to [z + 1]
-    neighbour_into: Index  # (Z + 1,)
-    below: Index  # the same pairs by their upstream zone: the zones right below zone z are below[below_from[z] : below_from[z + 1]]
-    below_from: Index  # (Z + 1,)
+    neighbour_up: Numbers  # pairs of upstream and downstream zone, by the latter: those of zone z are neighbour_into[z] to [z + 1]
+    neighbour_into: Numbers  # (Z + 1,)
+    below: Numbers  # the same pairs by their upstream zone: the zones right below zone z are below[below_from[z] : below_from[z + 1]]
+    below_from: Numbers  # (Z + 1,)
     reaches: ReachArrays
-    into: Index  # (Z + 1,) the reaches that end at zone z: into[z] to into[z + 1]
+    into: Numbers  # (Z + 1,) the reaches that end at zone z: into[z] to into[z + 1]
     history_row: Index  # (Z,) -1: nobody downstream asks
     histories: int
     history_slots: int
-    depths: tuple[Index, ...]
-    depth: Index  # (Z,) which of ``depths`` a zone is in
+    depth: Numbers  # (Z,) the longest way to a zone from a source
     downwards: Index  # all zones, upstream first
-    place: Index  # (Z,) in ``downwards``
-    pairs_by_depth: tuple[tuple[Index, Index], ...]  # (upstream, downstream), by the depth of the latter
+    place: Numbers  # (Z,) in ``downwards``
+    pairs_by_depth: tuple[tuple[Numbers, Numbers], ...]  # (upstream, downstream), by the depth of the latter
     at_once: NDArray[np.bool_]  # (6,) by rank
     trained: Trained | None  # None: the straight line alone
 
@@ -109,6 +108,12 @@ class Plan:
         hit = np.unique(self.zone_of_row[rows])
         hit = hit[hit >= 0]
         return hit if self.derived is None else np.union1d(hit, self.derived.touched(rows))
+
+    def cleared(self, zones: Index) -> NDArray[np.float64]:
+        """(n, 5) the limits of ``zones`` less the margin."""
+        rules, limits = self.region.alert, self.zone_limits[zones]
+        parts = (limits - rules.margin_stage_m, limits * (1.0 - rules.margin_discharge), limits - rules.margin_heat_k)
+        return np.choose(self.margin[zones, None], (*parts, limits * (1.0 - rules.margin_rain)))
 
     @staticmethod
     def of(region: Region, partition: int) -> Plan:
@@ -125,7 +130,7 @@ class Plan:
         derived = Derived.of(zones, row, zone_series, rain)
         own = zone_series >= 0 if derived is None else (zone_series >= 0) & (derived.place < 0)[:, None]
         zone_of_row[zone_series[own]] = np.nonzero(own)[0]
-        limits, cleared = _zone_limits(region, zones)
+        limits = _zone_limits(zones)
         return Plan(
             region=region,
             partition=partition,
@@ -134,14 +139,13 @@ class Plan:
             row=row,
             zones=zones,
             limits=_series_limits(series, row),
-            silent_after_s=np.array([here[one.station].silent_after_s for one in series], np.int64),
             zone_of_row=zone_of_row,
             derived=derived,
             rain=rain,
             rated=Rated.of(region.ratings, row),
             zone_series=zone_series,
             zone_limits=limits,
-            zone_cleared=cleared,
+            margin=np.array([_MARGIN[QUANTITIES[zone.limits.quantity].shown] for zone in zones], np.int8),
             lowest=tuple(next(iter(zone.limits.values.values()), None) for zone in zones),
             resolution=np.array([QUANTITIES[zone.limits.quantity].resolution for zone in zones]),
             zone_silent_s=np.array([max(here[one].silent_after_s for one in zone.stations or (zone.station,)) for zone in zones], np.int64),
@@ -162,26 +166,31 @@ def _rivers(region: Region, zones: Sequence[Zone], number: dict[str, int]) -> di
     depths = tuple(np.flatnonzero(depth == level) for level in range(int(depth.max(initial=-1)) + 1))
     downwards = np.concatenate(depths) if depths else np.zeros(0, np.intp)
     return {
-        "neighbour_up": ups[np.argsort(downs, kind="stable")],
+        "neighbour_up": _small(ups[np.argsort(downs, kind="stable")]),
         "neighbour_into": _starts(downs, len(zones)),
-        "below": downs[np.argsort(ups, kind="stable")],
+        "below": _small(downs[np.argsort(ups, kind="stable")]),
         "below_from": _starts(ups, len(zones)),
         "reaches": reaches,
         "into": _starts(reaches.down, len(zones)),
         "history_row": history_row,
         "histories": len(sources),
         "history_slots": routing.depth(int(reaches.travel_high_s.max(initial=0))),
-        "depths": depths,
-        "depth": depth,
+        "depth": _small(depth),
         "downwards": downwards,
-        "place": np.argsort(downwards),
-        "pairs_by_depth": tuple((ups[inside], downs[inside]) for level in range(len(depths)) if (inside := depth[downs] == level).any()),
+        "place": _small(np.argsort(downwards)),
+        "pairs_by_depth": tuple(
+            (_small(ups[inside]), _small(downs[inside])) for level in range(len(depths)) if (inside := depth[downs] == level).any()
+        ),
     }
 
 
-def _starts(of: Index, zones: int) -> Index:
+def _small(numbers: Index) -> Numbers:
+    return numbers.astype(np.int32)
+
+
+def _starts(of: Numbers, zones: int) -> Numbers:
     """Where each zone's own begin, when they are sorted by the zone that they are ``of``: (Z + 1,)."""
-    return np.concatenate(([0], np.cumsum(np.bincount(of, minlength=zones)))).astype(np.intp)
+    return np.concatenate(([0], np.cumsum(np.bincount(of, minlength=zones)))).astype(np.int32)
 
 
 def _zone_series(zones: Sequence[Zone], stations: dict[str, Station], row: Mapping[tuple[str, Parameter], int]) -> Index:
@@ -215,14 +224,9 @@ def _series_limits(series: Sequence[Series], row: Mapping[tuple[str, Parameter],
     )
 
 
-def _zone_limits(region: Region, zones: Sequence[Zone]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    limits = np.array([[zone.limits.values.get(level, np.nan) for level in CLASSES] for zone in zones], np.float64).reshape(
-        -1, len(CLASSES)
-    )
-    rules = region.alert
-    kinds = np.array([_MARGIN[QUANTITIES[zone.limits.quantity].shown] for zone in zones], np.intp)[:, None]
-    parts = (limits - rules.margin_stage_m, limits * (1.0 - rules.margin_discharge), limits - rules.margin_heat_k)
-    return limits, np.choose(kinds, (*parts, limits * (1.0 - rules.margin_rain)))
+def _zone_limits(zones: Sequence[Zone]) -> NDArray[np.float64]:
+    values = (zone.limits.values.get(level, np.nan) for zone in zones for level in CLASSES)
+    return np.fromiter(values, np.float64, len(zones) * len(CLASSES)).reshape(-1, len(CLASSES))
 
 
 _MARGIN = {"stage": 0, "discharge": 1, "temperature": 2, "rain": 3, "ratio": 3}
@@ -245,10 +249,10 @@ def _reaches(region: Region, zones: Sequence[Zone], number: dict[str, int]) -> R
         return np.array([get(reach) for reach in usable], dtype)
 
     return ReachArrays(
-        up=column(lambda reach: number[reach.upstream], np.intp),
-        down=column(lambda reach: number[reach.downstream], np.intp),
-        travel_low_s=column(lambda reach: reach.travel_low_s, np.int64),
-        travel_high_s=column(lambda reach: reach.travel_high_s, np.int64),
+        up=column(lambda reach: number[reach.upstream], np.int32),
+        down=column(lambda reach: number[reach.downstream], np.int32),
+        travel_low_s=column(lambda reach: reach.travel_low_s, np.int32),
+        travel_high_s=column(lambda reach: reach.travel_high_s, np.int32),
         share=column(lambda reach: (reach.share_low + reach.share_high) / 2.0, np.float64),
         # low .. high taken as the range that holds nine of ten
         share_sigma=column(lambda reach: (reach.share_high - reach.share_low) / 2.0 / 1.645, np.float64),

@@ -155,7 +155,7 @@ def observe(plan: Plan, state: State, journal: Journal, zones: Index, now_s: int
     value = _number(np.where(spoke, values[here, deciding], np.nan))
     silent = ~spoke | (now_s - np.where(used, members.heard_s, 0).max(axis=1) > silent_s)
     limits, resolution = plan.zone_limits[zones], plan.resolution[zones]
-    cleared = np.where(silent, -1, hazard.rank(value, plan.zone_cleared[zones], resolution)).astype(np.int8)
+    cleared = np.where(silent, -1, hazard.rank(value, plan.cleared(zones), resolution)).astype(np.int8)
     before_t, before_v = members.before(state, here, deciding)
     before = np.where(spoke & (before_t > 0) & (newest - before_t <= silent_s), before_v, np.nan)
     others = values.copy()

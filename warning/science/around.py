@@ -34,16 +34,16 @@ def _above(parents: list[list[int]], place: int) -> list[int]:
     return sorted(found)
 
 
-def _padded(lists: list[list[int]]) -> NDArray[np.intp]:
-    out = np.full((len(lists), max([1, *map(len, lists)])), -1, np.intp)
+def _padded(lists: list[list[int]]) -> NDArray[np.int32]:
+    out = np.full((len(lists), max([1, *map(len, lists)])), -1, np.int32)
     for place, one in enumerate(lists):
         out[place, : len(one)] = one
     return out
 
 
-def _near(places: NDArray[np.float64]) -> NDArray[np.intp]:
+def _near(places: NDArray[np.float64]) -> NDArray[np.int32]:
     """The nearest gauges within ``NEAR_KM`` (equirectangular), by a grid of that width: (Z, NEAREST). A gauge without a place has none."""
-    out = np.full((len(places), NEAREST), -1, np.intp)
+    out = np.full((len(places), NEAREST), -1, np.int32)
     placed = np.flatnonzero(~np.isnan(places).any(axis=1))
     if not len(placed):
         return out

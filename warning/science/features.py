@@ -169,9 +169,9 @@ def _extremes(held: NDArray[np.bool_], value: Numbers, base: Numbers) -> tuple[N
 class Around:
     """Who is around each of Z zones: (Z, K) numbers of zones, -1 where there are fewer. Right upstream, all above, the nearest."""
 
-    up: NDArray[np.intp]
-    above: NDArray[np.intp]
-    near: NDArray[np.intp]
+    up: NDArray[np.signedinteger[Any]]
+    above: NDArray[np.signedinteger[Any]]
+    near: NDArray[np.signedinteger[Any]]
 
     def take(self, zones: NDArray[np.intp]) -> Around:
         return Around(self.up[zones], self.above[zones], self.near[zones])
@@ -185,7 +185,7 @@ def table(of: Past, around: Around, moves: NDArray[Any], told_s: NDArray[np.int6
     fresh = (told_s > now_s - STALE_S) & ~np.isnan(moves[:, 0])
     columns = [of.own]
     for group in GROUPS:
-        members: NDArray[np.intp] = getattr(around, group)
+        members: NDArray[np.signedinteger[Any]] = getattr(around, group)
         there = (members >= 0) & fresh[members]
         some, number = there.any(axis=1), np.maximum(np.count_nonzero(there, axis=1), 1)
         said = np.where(there[:, :, None], moves[members].astype(np.float64), -np.inf)
