@@ -305,3 +305,27 @@ async def test_what_comes_again_is_told_to_who_had_a_revision_that_hardly_anybod
         one.returned = Returned(one.region, one.people, one.decisions, one.ledger, one.courier)  # the next dispatcher
         await settle(one)
         assert heard(one) == after
+
+
+async def test_a_correction_that_waits_does_not_go_after_a_later_one_that_went(tmp_path: Path) -> None:
+    """VERY_HIGH waits for a release, another clerk says LOW in its place, and then the first is released: LOW is the last that was said."""
+    async with told(tmp_path, level=Level.VERY_HIGH) as one:
+        event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
+        await one.read(event)
+        await settle(one)
+        up = await one.authority.correct(event.alert.identifier, Level.VERY_HIGH, "Dam", 3, "A. Khan", one.now_ms)
+        await one.read(up)
+        await settle(one)
+        one.now_ms += MINUTE
+        await one.read(await one.authority.correct(event.alert.identifier, Level.LOW, "Misread", 2, "B. Shah", one.now_ms))
+        await settle(one)
+        before = [("c1", 0, "LOW"), ("c1", 1, "HIGH"), ("c2", 0, "LOW"), ("c2", 1, "HIGH")]
+        assert heard(one) == before
+        await one.authority.approve(up.alert.identifier, Level.VERY_HIGH, "C. Roy", one.now_ms)
+        one.now_ms += MINUTE
+        await settle(one)
+        assert heard(one) == before
+        one.now_ms += 2 * H
+        for _ in range(2):
+            await settle(one)
+        assert heard(one) == sorted([*before, ("c1", 1, "HIGH"), ("c2", 1, "HIGH")]), "the gauge speaks, as nothing else does"

@@ -57,6 +57,7 @@ class Story:
         self.places: dict[str, set[str]] = {}  # chain -> all that ever spoke in its place
         self.quiet_ms = 0  # a silence lasts until then
         self.silences: list[int] = []
+        self.ruled: set[str] = set()  # what the rule for no answer let out, while a dispatcher looked
         self.unread: list[AlertEvent] = []  # while no dispatcher runs
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -154,6 +155,8 @@ class Story:
         self.judge()
 
     def time_passes(self, hours) -> None:
+        if hours > 0.6 and self.house.region.alert.unanswered == "send":  # what the rule lets out is looked at when it does
+            self.time_passes(0.6)
         until_ms = self.house.now_ms + round(hours * H)
         while (last := self.newest) is not None and last.expires_ms - H < until_ms:
             self.house.now_ms = max(self.house.now_ms, last.expires_ms - H)
@@ -259,8 +262,15 @@ class Story:
             return True
         mine = [one for one in self.answers if one[1] == chain and alert.level <= one[2]]
         no_ms = max((one[0] for one in mine if not one[4]), default=-1)
-        late = no_ms < 0 and rules.unanswered == "send" and self.house.now_ms >= alert.sent_ms + rules.approve_within_s * 1000
-        return late or len({one[3] for one in mine if one[4] and one[0] > no_ms}) >= rules.approve_persons
+        if (
+            no_ms < 0
+            and rules.unanswered == "send"
+            and alert.sent_ms + rules.approve_within_s * 1000 <= self.house.now_ms < alert.expires_ms
+        ):
+            self.ruled.add(alert.identifier)
+        return (no_ms < 0 and alert.identifier in self.ruled) or len(
+            {one[3] for one in mine if one[4] and one[0] > no_ms}
+        ) >= rules.approve_persons
 
     def raised(self, chain: str) -> Alert | None:
         """The same of a chain by hand."""
@@ -322,8 +332,8 @@ class Story:
                     assert last is must, (contact.id, "was not told", truth.identifier, must, last)
                 if told and told[-1].expires_ms <= self.house.now_ms and told[-1] in self.hand:
                     continue  # nothing renews what a person said: that has run out for him, as he was told
-                if contact.level is not Level.LOW:
-                    assert not told or told[0].level >= contact.level, (
+                if contact.level is not Level.LOW and told and told[0].previous_level < contact.level:  # else: that it fell from there
+                    assert told[0].level >= contact.level, (
                         contact.id,
                         "was told of less than he asked for",
                         told[0].identifier,

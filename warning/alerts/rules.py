@@ -237,12 +237,22 @@ def _mute(alert: Alert, contact: Contact | None, decision: Decision, now_ms: int
 def called_off(alert: Alert, rules: AlertRules, decision: Decision, by_ms: int, now_ms: int | None = None) -> CallOff | None:
     """Who had said by then that this is wrong, unless the chain speaks for itself again, as it does when that has run out by ``now_ms``."""
     chain = chain_of(alert.identifier)
-    for off in decision.call_offs:
+    for place, off in enumerate(decision.call_offs):
         spoken = off.resumed_ms is not None and alert.sent_ms >= off.resumed_ms
         meant = off.chain == chain and off.at_ms <= by_ms and not spoken and said_level(alert) <= off.up_to
-        if meant and _stands(off, rules, decision, by_ms, by_ms if now_ms is None else now_ms):
+        if (
+            meant
+            and _stands(off, rules, decision, by_ms, by_ms if now_ms is None else now_ms)
+            and not _followed(place, rules, decision, by_ms)
+        ):
             return off
     return None
+
+
+def _followed(place: int, rules: AlertRules, decision: Decision, by_ms: int) -> bool:
+    """Whether a person said something in that chain's place again since, and people let it out: what came before stands for nothing."""
+    chain, later = decision.call_offs[place].chain, decision.call_offs[place + 1 :]
+    return any(off.chain == chain and said_instead(off, rules, decision, by_ms) is not None for off in later)
 
 
 def _stands(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int, now_ms: int) -> bool:
@@ -258,11 +268,13 @@ def said_instead(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int
 
 def _risen_above(alert: Alert, rules: AlertRules, decision: Decision, now_ms: int) -> bool:
     """Whether it is what a person said in the place of a chain that has risen above that since, if people let that rise out: an end by hand
-    that still waits must not be the last that somebody hears."""
-    for off in decision.call_offs:
-        if off.resumed_ms is None or off.rose is None or alert.sent_ms > off.resumed_ms or alert.level > off.rose:
+    that still waits must not be the last that somebody hears. Nor what a person said before the last that was let out."""
+    for place, off in enumerate(decision.call_offs):
+        if not any(one.identifier == alert.identifier for one in off.instead):
             continue
-        if any(one.identifier == alert.identifier for one in off.instead):
+        if _followed(place, rules, decision, now_ms):
+            return True
+        if off.resumed_ms is not None and off.rose is not None and alert.sent_ms <= off.resumed_ms and alert.level <= off.rose:
             names = {"identifier": f"{off.chain}.0", "kind": EventKind.UPGRADE, "level": off.rose, "sent_ms": off.resumed_ms}
             return _approval(msgspec.structs.replace(alert, **names), rules, decision, now_ms).allowed
     return False
