@@ -79,11 +79,11 @@ class World:
     _marks: list[Watermarks] = field(default_factory=list)
 
     def source(self, **changes: Any) -> Source:
-        source = Source("agency", agency(), self.server.url + "/r", {"X": Theirs("A"), "Y": Theirs("B")}, reach="loopback", timeout_s=2.0)
+        source = Source("agency", agency(), self.server.url + "/r", {"X": Theirs("A"), "Y": Theirs("B")}, reach="loopback", timeout_s=30.0)
         return replace(source, **changes)
 
     def marks(self) -> Watermarks:
-        self._marks.append(Watermarks(f"sqlite+aiosqlite:///{self.folder / 'w.db'}", lambda: self.now_ms, within_s=2.0))
+        self._marks.append(Watermarks(f"sqlite+aiosqlite:///{self.folder / 'w.db'}", lambda: self.now_ms, within_s=30.0))
         return self._marks[-1]
 
     async def puller(self, **changes: Any) -> Puller:

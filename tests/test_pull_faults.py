@@ -70,7 +70,7 @@ def redirect(to: str) -> Any:
 )
 async def test_an_agency_that_does_not_answer_well(world: World, answer: Any, outcome: str, retry_after_s: float | None) -> None:
     world.server.answer = answer
-    puller = await world.puller(timeout_s=0.5 if outcome == "timeout" else 5.0)
+    puller = await world.puller(timeout_s=1.0 if outcome == "timeout" else 30.0)
     done = await puller.round()
     assert (done.outcome, done.retry_after_s) == (outcome, retry_after_s)
     assert done.well == (outcome == "taken") and bool(done.why) != done.well
@@ -95,7 +95,7 @@ async def test_the_key_goes_along_is_read_anew_and_is_told_to_nobody_else(
     key.write_text(KEY + "\n")
     monkeypatch.setenv("AGENCY_KEY", KEY)
     places = {"headers": {"X-Api-Key": "env:AGENCY_KEY", "Accept": "application/json"}, "secrets": {"key": f"file:{key}"}}
-    puller = await world.puller(url=world.server.url + "/r?appid={key}", **places)
+    puller = await world.puller(url=world.server.url + "/r?appid={key}", timeout_s=4.0, **places)
     world.server.items(item(-15))
     assert (await puller.round()).outcome == "taken"
     _, query, headers = world.server.asked[-1]

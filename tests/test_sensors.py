@@ -251,7 +251,7 @@ async def _is_shown(house: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(house.region, house.deployment)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         async with asyncio.timeout(120):
-            while (found := (await client.get("/v1/sensors")).json())["log_time"] is None:
+            while (found := (await client.get("/v1/sensors")).json())["log_time"] is None or not found["out"]:
                 await asyncio.sleep(0.05)
         assert [(each["station"], each["service"]["who"]) for each in found["out"]] == [("B", "Duty officer")]
         assert [each["device"] for each in found["devices"]] == ["sensor-7"]
