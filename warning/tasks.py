@@ -11,7 +11,8 @@ AGAIN_S = 6.0  # longer than a client takes to close
 
 
 async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancels them, again and again, until they are done. What they raise is nobody's any more."""
+    """Cancels them, again and again, until they are done; for those whose own end takes less than ``AGAIN_S``, for it is cut off then. What
+    they raise is nobody's any more."""
     every = list(tasks)
     waiting = {task for task in every if not task.done()}
     while waiting:

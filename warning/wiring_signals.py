@@ -6,8 +6,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable
 
-from warning.tasks import ended
-
 
 def on_signals() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set from now on."""
@@ -25,4 +23,6 @@ async def first_of(stop: asyncio.Event, *works: Awaitable[None]) -> None:
         for task in done:
             task.result()
     finally:
-        await ended(tasks)
+        for task in tasks:  # once: a whole deployment may take minutes to stop in order
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
