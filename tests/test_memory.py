@@ -9,6 +9,8 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
+from test_checkpoint import lived
+from test_stream_kill import DEPLOYMENT
 
 from warning.deployment import Deployment
 from warning.model import Hazard, Level, Tick
@@ -39,6 +41,36 @@ def test_arrays_are_not_mapped_anew() -> None:
         for how in ("kept", "as it comes")
     }
     assert faults["kept"] * 10 < faults["as it comes"], faults
+
+
+LEFT = """
+import os
+from pathlib import Path
+import numpy as np
+from warning.stream import memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+assert memory.keep()
+parts = [np.ones(12_500) for _ in range(2000)]  # 200 MB, and here and there one that stays
+parts = parts[::100]
+before = resident()
+assert memory.give_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only: another C library is left as it is")
+def test_what_a_great_beat_has_freed_goes_back() -> None:
+    told = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, check=True).stdout
+    assert int(told) > 100_000_000
+
+
+async def test_it_goes_back_with_each_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr("warning.stream.memory.give_back", lambda: given.append(1))
+    broker = await lived(60)
+    written = [key for key, value in broker.topics[DEPLOYMENT.checkpoints, 0] if value is not None and (key or b"").endswith(b"|head")]
+    assert len(given) == len(written) == 3
 
 
 def test_what_a_beat_tells_is_never_there_as_bytes_as_a_whole() -> None:

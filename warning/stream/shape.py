@@ -160,7 +160,7 @@ def _chosen(those: Words, others: Words | np.uint64, mask: Words) -> Words:
 
 
 class Shape:
-    """``rows``: parameter -> station -> row. About 130 bytes a series.
+    """``rows``: parameter -> station -> row. About 90 bytes a series: of its prefix it keeps the words in which it can differ from others.
 
     A series is found by a hash of its prefix in one of two tables; where two fall together in both, msgspec reads one of them.
     """
@@ -176,14 +176,15 @@ class Shape:
                     padded += f"{_STATION}{station}{end}".encode().ljust(8 * self._words, b"\0")
                     sizes.append(length)
                     row.append(at)
-        self._prefix = np.frombuffer(bytes(padded), f"V{8 * self._words}")
-        del padded
         self._size, self._row = np.frombuffer(bytes(sizes), np.uint8), np.array(row, np.int32)
         self._shift = np.uint64(64 - max(4, (8 * len(sizes)).bit_length()))
         self._common = min(sizes, default=_SHORTEST) // 8  # words that the prefix of every series has
         self._ends = np.ascontiguousarray(_first_bytes(self._words)[:, self._common :])
-        words, number = self._prefix.view("<u8").reshape(len(sizes), self._words), np.arange(len(sizes))
+        words, number = np.frombuffer(padded, "<u8").reshape(len(sizes), self._words), np.arange(len(sizes))
         self._hashed = [column for column in range(1, self._common) if (words[:, column] != words[:1, column]).any()] or [1]
+        self._kept = [*self._hashed, *range(self._common, self._words)]
+        self._prefix = np.ascontiguousarray(words[:, self._kept]).view(f"V{8 * len(self._kept)}")[:, 0]
+        self._fixed = [(column, words[0, column]) for column in range(self._common) if column not in self._kept] if len(words) else []
         size = 1 << (64 - int(self._shift))
         self._tables = np.zeros(size, np.int32), np.zeros(size, np.int32)
         self._tables[0][self._slots(words, 0)] = number
@@ -264,12 +265,15 @@ class Shape:
 
     def _same(self, words: Words, series: Ints) -> tuple[Ints, NDArray[np.bool_]]:
         size = self._size.take(series).astype(np.int64)
-        differ = self._prefix[series].view("<u8").reshape(words.shape)
-        differ ^= words
-        differ[:, self._common :] &= self._ends.take(size, axis=0)
-        found = differ[:, 0] | differ[:, 1]
-        for column in range(2, self._words):
-            found |= differ[:, column]
+        differ = self._prefix[series].view("<u8").reshape(len(series), len(self._kept))
+        for place, column in enumerate(self._kept):
+            differ[:, place] ^= words[:, column]
+        differ[:, len(self._hashed) :] &= self._ends.take(size, axis=0)
+        found = differ[:, 0]
+        for place in range(1, len(self._kept)):
+            found |= differ[:, place]
+        for column, word in self._fixed:
+            found |= words[:, column] ^ word
         same: NDArray[np.bool_] = found == 0
         return size, same
 
