@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from warning.alerts.rules import Approval, Silence
+from warning.deployment import Deployment
 from warning.dispatch import bulk
 from warning.dispatch import tables as t
 from warning.dispatch.attempts import Arrived, Claim, Claimed, Close
@@ -226,6 +227,21 @@ async def test_the_position_moves_with_the_plan_and_another_log_is_refused(ledge
     assert await ledger.newest_ms("alerts") == NOW + 1000
     with pytest.raises(StateError, match="belongs to topic alerts of cluster 'cluster 1'"):
         await ledger.positions("alerts", "cluster 2")
+
+
+async def test_a_broker_that_forgets_is_read_from_its_beginning_at_each_of_its_starts(ledger: Ledger, tmp_path: Path) -> None:
+    """The second ``warning up`` in a folder ended with LOG_OTHER as soon as the first had raised anything."""
+    first, second = (Deployment(bootstrap=f"127.0.0.1:{port}", embedded=True).cluster for port in (1, 2))
+    assert await ledger.positions("alerts", first, forgets=True) == {}
+    await planned(ledger, tmp_path, world.contact(1))
+    assert await ledger.positions("alerts", first, forgets=True) == {0: position(1)}, "of the same start: a dispatcher that was restarted"
+    assert await ledger.positions("alerts", second, forgets=True) == {} and await ledger.newest_ms("alerts") == 0
+    assert sum((await ledger.counts()).values()) == 1, "what was sent stands"
+    with pytest.raises(StateError, match="belongs to topic alerts"):
+        await ledger.positions("alerts", Deployment(bootstrap="kafka:9092").cluster)
+    assert await ledger.positions("hazards", "") == {}
+    with pytest.raises(StateError, match="belongs to topic hazards"):  # of a broker that keeps: nobody forgets it by the way
+        await ledger.positions("hazards", first, forgets=True)
 
 
 async def test_410_is_remembered_with_the_address(ledger: Ledger, tmp_path: Path) -> None:

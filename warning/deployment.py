@@ -85,6 +85,11 @@ class Deployment:
         return f"{self.prefix}worker"
 
     @property
+    def cluster(self) -> str:
+        """Which broker a ledger's place in the log is of, where that matters: an embedded one begins anew at each start."""
+        return self.bootstrap if self.embedded else ""
+
+    @property
     def inbox_group(self) -> str:
         return f"{self.prefix}inbox"
 

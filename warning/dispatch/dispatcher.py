@@ -251,7 +251,7 @@ class Dispatcher:
         deployment, gate = self._deployment, self._courier.gate
         source = self._source
         try:
-            await source.start(await ledger.positions(deployment.alerts, ""))
+            await source.start(await ledger.positions(deployment.alerts, deployment.cluster, forgets=deployment.embedded))
             await self._courier.resync()
             await self._planner.start()
             if deployment.replay:

@@ -88,12 +88,15 @@ class Ledger:
 
     # --- at start
 
-    async def positions(self, topic: str, cluster: str) -> dict[int, Position]:
-        """Where each partition stands. Raises ``StateError`` if the ledger belongs to another cluster."""
+    async def positions(self, topic: str, cluster: str, *, forgets: bool = False) -> dict[int, Position]:
+        """Where each partition stands. Raises ``StateError`` if the ledger belongs to another cluster, unless that ``forgets`` as this."""
         async with self._writing() as connection:
             known = (await connection.execute(select(t.logs.c.cluster).where(t.logs.c.topic == topic))).scalar_one_or_none()
             if known is None:
                 await connection.execute(insert(t.logs).values(topic=topic, cluster=cluster, newest_ms=0))
+            elif known != cluster and known and forgets:  # what was read of it is nowhere any more
+                await connection.execute(delete(t.positions).where(t.positions.c.topic == topic))
+                await connection.execute(update(t.logs).where(t.logs.c.topic == topic).values(cluster=cluster, newest_ms=0))
             elif known != cluster:
                 raise StateError(
                     f"the ledger belongs to topic {topic} of cluster {known!r}, this one is {cluster!r}: name the database that belongs to "

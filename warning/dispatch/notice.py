@@ -115,7 +115,8 @@ class Notices:
         known = await self._ledger.observed()
         self._silent = {zone: None for zone, (unknown, _) in known.items() if unknown}
         try:
-            await source.start(await self._ledger.positions(self._deployment.hazards, ""))
+            place = self._deployment
+            await source.start(await self._ledger.positions(place.hazards, place.cluster, forgets=place.embedded))
             collections: dict[int, Collection] = {}
             read: dict[int, Position] = {}
             async for batch in source.batches():
