@@ -31,14 +31,16 @@ from warning.region import Contact
 
 T0 = 1_756_260_000_000
 M, H = 60_000, 3_600_000
+TAKEN = Outcome(DeliveryState.DELIVERED)
 
 
 @dataclass
 class Sink:
-    """A channel that takes everything to whoever has any address, and writes down when."""
+    """A channel that takes everything to whoever has any address, and writes down when. ``outcome`` WAITING: it takes nothing."""
 
     now: Any
     name: str = "sms"
+    outcome: Outcome = TAKEN
 
     def __post_init__(self) -> None:
         self.sent: list[tuple[int, AlertEvent, Contact]] = []
@@ -60,8 +62,9 @@ class Sink:
         return
 
     async def send(self, sending: Sending) -> Outcome:
-        self.sent.append((self.now(), sending.event, sending.contact))
-        return Outcome(DeliveryState.DELIVERED)
+        if self.outcome.state is not DeliveryState.WAITING:
+            self.sent.append((self.now(), sending.event, sending.contact))
+        return self.outcome
 
 
 class House:
@@ -151,11 +154,9 @@ class House:
         self.planner.look_again()
         await self.courier.recheck()
         await self.resends.look()
-        quiet = 0
-        while quiet < 3:
-            busy = not self.planner.idle or self.courier.waiting > len(self.courier.held)
-            quiet = 0 if busy else quiet + 1
-            await asyncio.sleep(0.002)
+        for lane in self.courier.lanes.values():
+            lane._wake.set()  # the clock was set: something may be due by now
+        await self.rest()
 
     async def rest(self) -> None:
         """Until no plan is open, every lane has looked through its queue, and nothing is under way; what is not due yet waits on."""

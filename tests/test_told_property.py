@@ -12,28 +12,33 @@ import functools
 import os
 import random
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import channel_postgres
 import channel_world as world
 import pytest
-from dispatch_house import H, House
+from dispatch_house import TAKEN, H, House
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from warning.alerts.lifecycle import chain_of
 from warning.alerts.rules import Silence
 from warning.deployment import Deployment
+from warning.dispatch.channel import Outcome
 from warning.dispatch.returned import Returned
 from warning.errors import InputError
-from warning.model import Alert, AlertEvent, EventKind, Level
+from warning.model import Alert, AlertEvent, DeliveryState, EventKind, Level
 from warning.region import Region
 
 NAMES = ("A. Khan", "B. Shah")
 FIRST = int(os.environ.get("WARNING_SEED", "1"))
 HOLDS_H = 6  # so long an alert of the gauge holds; it is renewed an hour before
 LEVELS = (Level.LOW, Level.HIGH, Level.VERY_HIGH)
+WAITING, UNKNOWN = DeliveryState.WAITING, DeliveryState.UNKNOWN
 SILENT = (EventKind.CERTAINTY, EventKind.RENEW, EventKind.CLEAR)
 
 
@@ -46,8 +51,8 @@ def _region() -> Region:
 class Story:
     """One sequence; ``seed`` makes it again."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
-        self.random, self.loop, self.folder = random.Random(seed), asyncio.new_event_loop(), folder
+    def __init__(self, seed: int, folder: Path, url: str = "") -> None:
+        self.random, self.loop, self.folder, self.url = random.Random(seed), asyncio.new_event_loop(), folder, url
         self.done: list[str] = []
         self.judged = 0
         self.gauge: list[Alert] = []  # revisions of all its chains
@@ -68,7 +73,7 @@ class Story:
         contacts = tuple(world.contact(number, level=level) for number, level in enumerate((Level.LOW, Level.VERY_HIGH, Level.HIGH)))
         rules = replace(_region().alert, approve_from=approve, approve_persons=persons, approve_within_s=1800, call_off_for_s=4 * 3600)
         region = replace(_region(), contacts=contacts, alert=replace(rules, unanswered=self.random.choice(("hold", "hold", "send"))))
-        self.house = House(region, Deployment(prefix="p.", directory=self.folder), contacts)
+        self.house = House(region, Deployment(prefix="p.", directory=self.folder, database_url=self.url), contacts)
         self.start()
 
     def start(self) -> None:
@@ -98,10 +103,15 @@ class Story:
             (1 if up else 0, self.somebody_raises, (any_of(LEVELS), any_of((1, 20)))),
             (1 if up else 8, self.the_dispatcher_is_killed_or_comes_back, (any_of((0, 10)),)),
             (0 if not up else 1 if self.house.courier.gate.is_set() else 5, self.the_way_is_closed_or_opens, ()),
+            (0 if not up else 1 if self.well else 6, self.the_gateway_falters_or_is_well, (any_of((WAITING, WAITING, UNKNOWN)),)),
         ]
         _, what, given = self.random.choices(happens, [weight for weight, _, _ in happens])[0]
         self.done.append(f"{what.__name__}{given}")
         what(*given)
+
+    @property
+    def well(self) -> bool:
+        return self.house.sink.outcome is TAKEN
 
     @property
     def newest(self) -> Alert | None:
@@ -226,6 +236,7 @@ class Story:
             if minutes:
                 return
         new = House(old.region, old.where, old.contacts)
+        new.sink.outcome = old.sink.outcome
         new.now_ms, new.sink.sent, new.offset, new.newest_ms = old.now_ms, old.sink.sent, old.offset, old.newest_ms
         self.house = new
         self.start()
@@ -235,6 +246,11 @@ class Story:
     def the_way_is_closed_or_opens(self) -> None:
         gate = self.house.courier.gate
         gate.clear() if gate.is_set() else gate.set()
+        self.judge()
+
+    def the_gateway_falters_or_is_well(self, state) -> None:
+        """It takes nothing, or does not say that it did."""
+        self.house.sink.outcome = Outcome(state, "throttled", retry_after_s=30) if self.well else TAKEN
         self.judge()
 
     # --- what must be
@@ -308,8 +324,9 @@ class Story:
         if not self.house.loops:
             return
         self.do(self.looks())
-        if self.house.now_ms < self.quiet_ms or not self.house.courier.gate.is_set():
+        if self.house.now_ms < self.quiet_ms or not self.house.courier.gate.is_set() or not self.well:
             return  # what is kept quiet, or cannot go, is known when that is over
+        waits = {item.contact for item in self.do(self.house.ledger.open_deliveries()) if item.next_attempt_ms}  # for its next attempt
         chains, places = dict.fromkeys(chain_of(one.identifier) for one in self.gauge), set().union(*self.places.values())
         by_hand = dict.fromkeys(chain for one in self.hand if (chain := chain_of(one.identifier)) not in places)
         for chain in (*chains, *by_hand):
@@ -318,7 +335,7 @@ class Story:
                 continue
             self.judged += 1
             about = {chain, *self.places.get(chain, ())}
-            for contact in self.house.contacts:
+            for contact in (one for one in self.house.contacts if one.id not in waits):
                 told = [
                     event.alert
                     for _, event, who in self.house.sink.sent
@@ -341,9 +358,28 @@ class Story:
                 assert last is None or last <= must, (contact.id, "believes more than", truth.identifier, must, last)
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """WARNING_LEDGER=postgresql: the same stories there; each is a few seconds."""
+    if os.environ.get("WARNING_LEDGER") != "postgresql":
+        yield ""
+        return
+    with channel_postgres.postgres() as url:
+        yield url
+
+
+async def _made(server: str, seed: int) -> str:
+    """A database of its own."""
+    engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE told_{seed}"))
+    await engine.dispose()
+    return f"{server.rpartition('/')[0]}/told_{seed}"
+
+
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + int(os.environ.get("WARNING_EXAMPLES", "2"))))
-def test_everybody_knows_what_holds(tmp_path: Path, seed: int) -> None:
-    story = Story(seed, tmp_path)
+def test_everybody_knows_what_holds(tmp_path: Path, server: str, seed: int) -> None:
+    story = Story(seed, tmp_path, asyncio.run(_made(server, seed)) if server else "")
     story.begin()
     try:
         for _ in range(25):
