@@ -116,10 +116,11 @@ class Lock:
     """For one process alone. The system releases it when the process ends, also by kill -9: a file lock beside an SQLite file, an
     advisory lock of a session in PostgreSQL."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, key: tuple[int, ...] = (HOLD_LOCK,)) -> None:
+        self._engine, self._key = engine, key
         self._file: int | None = None
         self._session: AsyncConnection | None = None
+        self.asked_by = 0  # the session of PostgreSQL that it was asked for by last
 
     async def acquire(self) -> bool:
         """Whether it is ours now; False: another process has it. Raises DBAPIError or OSError if PostgreSQL does not answer."""
@@ -154,7 +155,9 @@ class Lock:
         session = await self._engine.connect()
         got = False
         try:
-            got = bool((await session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": HOLD_LOCK})).scalar_one())
+            key = ", ".join(map(str, self._key))
+            row = (await session.execute(text(f"SELECT pg_try_advisory_lock({key}), pg_backend_pid()"))).one()
+            got, self.asked_by = bool(row[0]), int(row[1])
             await session.commit()
         finally:
             if got:

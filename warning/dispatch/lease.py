@@ -1,9 +1,13 @@
 """Which of the dispatchers works: one holds the lease, the others stand by and take it when its holder has died or hangs.
 
 Two marks, and no clock is compared with another. The system's lock (``database.Lock``) falls free when its process ends, also by kill -9.
-A file's says that its process is gone: it is taken at once. PostgreSQL's goes with a session, which also ends for one who lives: it is
-taken when the count stands still for ``STILL_S``, or says that nobody works. And the holder counts (``beat``): who stands by and sees the
-same count for ``HUNG_S`` of its own monotonic time takes the lease although the lock is held, for its holder is frozen or cut off.
+A file's says that its process is gone: it is taken at once. PostgreSQL's goes with a session, which also ends for one who lives. So its
+holder has a second lock in a second session, the witness, under its epoch's number: kill -9 ends both at once, a broken connection one. Who
+stands by and saw the lock held, in a session of its own that is still there (no restart of the server took all of them), takes it at once
+where both are free, in a fraction of a second; so does who starts on the holder's machine and finds no such process. Everybody else waits
+until the count stands still for ``STILL_S``: a start beside a holder whose session has just broken takes nothing from it. A lease that was
+given back is nobody's. And the holder counts (``beat``): who stands by and sees the same count for ``HUNG_S`` of its own monotonic time
+takes the lease although the lock is held, for its holder is frozen or cut off.
 
 The count goes by connections of its own, in short time, past whatever the holder's transactions wait for: they lock the row as a foreign
 key does, which an update of the count passes; who takes it over locks it whole, and not while they stand. SQLite has one writer, so
@@ -21,6 +25,7 @@ import logging
 import os
 import socket
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,6 +49,12 @@ LEFT_S = 2.0  # for the holder's next beat to take the lock again
 GONE, HUNG = "no other one does", "the one that did has not moved for too long"
 NOBODY = -1  # the count of a lease that its holder gave back
 MINE = t.leases.c.name == NAME
+WITNESS_LOCK = zlib.crc32(b"flood-warning dispatcher's witness") & 0x7FFFFFFF  # PostgreSQL's keys of two numbers have a sign
+MOST_EPOCH = 0x7FFFFFFF
+WITNESSES = (
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = :key AND objid::bigint = :epoch AND granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @dataclass
@@ -53,6 +64,7 @@ class _Seen:
     beat: int | None = None
     since: float = 0.0
     lock_from: float = 0.0
+    held_in: int = 0  # the session of ours in which another one had the lock
 
     def still_s(self, beat: int, now: float) -> float:
         if beat != self.beat:
@@ -68,6 +80,7 @@ class Lease:
         self.alone = engine.dialect.name == "sqlite"  # one writer at a time, whoever it is
         self._own = engine if self.alone else postgresql(engine.url.render_as_string(hide_password=False), BEAT_WITHIN_S)
         self._lock = Lock(self._own)
+        self._witness: Lock | None = None
         self._epoch: int | None = None
 
     async def take(self, stop: asyncio.Event, standing_by: Callable[[], None] = lambda: None) -> bool:
@@ -75,8 +88,9 @@ class Lease:
         seen, waits = _Seen(), False
         while not stop.is_set():
             try:
-                why = await self._may_take(seen, first=not waits)
+                why = await self._may_take(seen)
                 if why and await self._raise(seen.beat):
+                    await self._bear_witness()
                     log.log(logging.ERROR if why == HUNG else logging.INFO, "this dispatcher works: %s", why)
                     return True
             except (DBAPIError, OSError) as error:
@@ -102,6 +116,8 @@ class Lease:
         if not held:
             raise _lost()
         await self._lock.acquire()  # the session of PostgreSQL may have ended, or the frozen one before us has let go
+        if self._witness is not None:
+            await self._witness.acquire()
 
     async def _count(self, engine: AsyncEngine) -> bool:
         async with engine.begin() as connection:
@@ -131,21 +147,43 @@ class Lease:
             log.warning("the lease is not given back, whoever stands by takes it a little later: %s", error)
         self._epoch = None
         await self._lock.release()
+        if self._witness is not None:
+            await self._witness.release()
         if not self.alone:
             await self._own.dispose()
 
-    async def _may_take(self, seen: _Seen, *, first: bool) -> str:
+    async def _may_take(self, seen: _Seen) -> str:
         """Why, or ""."""
         now = time.monotonic()
-        free, beat = now >= seen.lock_from and await self._lock.acquire(), await self._beats()
+        asked = now >= seen.lock_from
+        free, beat = asked and await self._lock.acquire(), await self._beats()
+        if asked and not free:
+            seen.held_in = self._lock.asked_by
         moved = seen.beat is not None and beat not in (seen.beat, NOBODY)
         still_s = seen.still_s(beat, now)
-        if free and (self.alone or first or beat == NOBODY or still_s >= min(STILL_S, self.hung_s)):
+        if free and (self.alone or beat == NOBODY or still_s >= min(STILL_S, self.hung_s) or await self._died(seen)):
             return GONE
         if free and moved:  # its holder lives, and lost nothing but a session
             await self._lock.release()
             seen.lock_from = now + LEFT_S
         return HUNG if still_s > self.hung_s else ""
+
+    async def _died(self, seen: _Seen) -> bool:
+        """PostgreSQL's lock is free: did its holder end, and not only a session of his?"""
+        async with self._own.connect() as connection:
+            row = (await connection.execute(select(t.leases.c.epoch, t.leases.c.holder).where(MINE))).one()
+            there = (await connection.execute(text(WITNESSES), {"key": WITNESS_LOCK, "epoch": row.epoch & MOST_EPOCH})).first()
+        return there is None and (seen.held_in == self._lock.asked_by or _ended(row.holder))
+
+    async def _bear_witness(self) -> None:
+        """Without it who stands by takes the lease sooner: it is tried again with each beat."""
+        if self.alone or self._epoch is None:
+            return
+        self._witness = Lock(self._own, (WITNESS_LOCK, self._epoch & MOST_EPOCH))
+        try:
+            await self._witness.acquire()
+        except (DBAPIError, OSError) as error:
+            log.warning("the lease has no witness yet: %s", error)
 
     async def _beats(self) -> int:
         async with self._own.execution_options(**{READS: True}).connect() as connection:  # else SQLite's one writer waits for who asks
@@ -172,6 +210,20 @@ class Lease:
             epoch = int(found.scalar_one())
         self._epoch = epoch
         return True
+
+
+def _ended(holder: str) -> bool:
+    """Whether it was a process of this machine, by its name, that is there no more. A number that is somebody else's now: no."""
+    host, _, number = holder.rpartition(" ")
+    if host != socket.gethostname() or not number.isdigit():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _lost() -> Unavailable:
