@@ -67,12 +67,10 @@ async def test_what_an_end_by_hand_stopped_in_the_queue_goes_when_that_runs_out(
         event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
         one.courier.gate.clear()
         await one.read(event)
-        while not one.planner.idle:
-            await asyncio.sleep(0.002)
+        await one.planned()
         made = await one.authority.cancel(event.alert.identifier, "Misread", "A. Khan", one.now_ms)
         await one.read(made)
-        while not one.planner.idle:
-            await asyncio.sleep(0.002)
+        await one.planned()
         one.courier.gate.set()
         await settle(one)
         assert heard(one) == []
@@ -184,13 +182,13 @@ async def test_what_waits_for_its_plan_as_an_end_by_hand_runs_out_is_told_to_all
     async with told(tmp_path) as one:
         made = await called_off(one)
         before = len(heard(one))
-        one.loops[1].cancel()
+        await one.stop_planner()
         one.now_ms = made.alert.expires_ms - 500
         silent = world.event(one.region, "A", 2, EventKind.CERTAINTY, sent_ms=one.now_ms // 1000 * 1000, raised_ms=T0, previous=Level.HIGH)
         await one.read(silent)
         one.now_ms += 1000
         await one.returned.look(one.decided.standing, one.now_ms)
-        one.loops[1] = asyncio.create_task(one.planner.run())
+        one.begin_planner()
         await settle(one)
         assert len(heard(one)) == before + 2
 
@@ -201,12 +199,12 @@ async def test_nothing_goes_again_beside_a_plan_of_its_chain(tmp_path: Path) -> 
         event = world.event(one.region, "A", sent_ms=T0, raised_ms=T0)
         await one.read(event)
         await settle(one)
-        one.loops[1].cancel()
+        await one.stop_planner()
         assert await one.planner.comes_again(event)
         await one.authority.resend(event.alert.identifier, "mast", "A. Khan", one.now_ms)
         await one.decided.refresh()
         assert await one.resends.look() == 0
-        one.loops[1] = asyncio.create_task(one.planner.run())
+        one.begin_planner()
         await settle(one)
         assert len(heard(one)) == 4
 
@@ -331,8 +329,7 @@ async def test_an_end_by_hand_that_still_waits_does_not_go_after_the_rise_above_
         for each in (made, high):
             await one.read(each)
             await one.decided.refresh()
-            while not one.planner.idle:
-                await asyncio.sleep(0.002)
+            await one.planned()
         one.now_ms += MINUTE
         if released:
             await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "A. Khan", one.now_ms)
@@ -355,8 +352,7 @@ async def test_what_is_released_at_night_wakes_nobody_whom_it_may_not_wake(tmp_p
         await merge(one.directory, [asleep(one, morning_ms)], CONFIG, one.now_ms, by=CONFIG)
         event = world.event(one.region, "A", 1, EventKind.RAISE, Level.HIGH, sent_ms=T0, raised_ms=T0)
         await one.read(event)
-        while not one.planner.idle:
-            await asyncio.sleep(0.002)
+        await one.planned()
         await one.authority.approve(event.alert.identifier, Level.HIGH, "A. Khan", one.now_ms)
         await one.decided.refresh()
         for now_ms, expected in ((one.now_ms, ["c2"]), (morning_ms - 1000, ["c2"]), (morning_ms, ["c1", "c2"])):
@@ -375,8 +371,7 @@ async def test_what_is_released_at_night_goes_past_what_sleeps_until_morning(tmp
         high = world.event(one.region, "A", 2, EventKind.UPGRADE, Level.VERY_HIGH, sent_ms=T0 + 1000, raised_ms=T0, previous=Level.LOW)
         for event in (world.event(one.region, "A", 1, EventKind.RAISE, Level.LOW, sent_ms=T0, raised_ms=T0), high):
             await one.read(event)
-            while not one.planner.idle:
-                await asyncio.sleep(0.002)
+            await one.planned()
         assert [row[:2] for row in heard(one)] == [("c2", 1)]
         await one.authority.approve(high.alert.identifier, Level.VERY_HIGH, "A. Khan", one.now_ms)
         await one.decided.refresh()

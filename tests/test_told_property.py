@@ -156,7 +156,7 @@ class Story:
             kind = EventKind.UPGRADE if level > last.level else EventKind.DOWNGRADE
         self.says(kind, level)
         if killed and self.house.loops:
-            self.do(self.planned())
+            self.do(self.house.planned())
             self.the_dispatcher_is_killed_or_comes_back(0)
         self.judge()
 
@@ -255,10 +255,6 @@ class Story:
 
     # --- what must be
 
-    async def planned(self) -> None:
-        while not self.house.planner.idle:
-            await asyncio.sleep(0.002)
-
     async def looks(self) -> None:
         """What ``Dispatcher`` does each second, for some seconds."""
         house = self.house
@@ -270,7 +266,7 @@ class Story:
                 await house.decided.refresh()
                 house.planner.look_again()
                 await house.courier.recheck()
-                await self.planned()
+                await house.planned()
 
     def let_out(self, alert: Alert) -> bool:
         rules, chain = self.house.region.alert, chain_of(alert.identifier)

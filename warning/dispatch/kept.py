@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 DECLINED, SILENCED = "declined", "silenced"  # ``rules.REASONS``
 RULES: Mapping[str, str] = {DECLINED: "rule:released_after_all", SILENCED: "rule:silence_over"}
-LOOK_MS = 60_000
+LOOK_MS, LATELY_MS = 60_000, 7 * 86_400_000
 WORDS: Mapping[str, str] = {DECLINED: "released after it had been declined", SILENCED: "the silence has ended"}
 
 
@@ -52,7 +52,7 @@ class Kept:
                 del self._renewed[once]
         answers, quiet = self.people.approvals, self._silent(now_ms)
         ruled = any(not self._verdict(event, now_ms).held for event in self._held.values())
-        late = now_ms - self._looked_ms >= LOOK_MS and (self.people.silences or any(not one.granted for one in answers))
+        late = now_ms - self._looked_ms >= LOOK_MS and self._lately(now_ms)
         if answers != self._answers or self._quiet is None or self._quiet - quiet or ruled or self._waits or late:
             self._waits = True  # until all is looked at
             # what was silenced may have been declined since, and the other way round
@@ -98,6 +98,11 @@ class Kept:
         at_once = alert.level in self.planner.region.alert.at_once and alert.kind is not EventKind.DOWNGRADE  # no silence holds that back
         mine = (one for one in self._silent(now_ms) if not one.contact and one.zone == alert.zone)
         return verdict.allowed and (at_once or not any(audience_level(alert) <= one.up_to for one in mine))
+
+    def _lately(self, now_ms: int) -> bool:
+        """Whether there was a word that may have kept something which holds still; else the ledger is not asked each minute."""
+        said = [one.until_ms for one in self.people.silences] + [one.at_ms for one in self.people.approvals if not one.granted]
+        return max(said, default=0) > now_ms - LATELY_MS
 
     def _silent(self, now_ms: int) -> frozenset[Silence]:
         return frozenset(one for one in self.people.silences if one.valid and one.from_ms <= now_ms < one.until_ms)
