@@ -58,8 +58,15 @@ def way_to(dialect: str, port: int, region: Region, named: Any, tell: str) -> Fo
 
     if dialect == "kannel":
         url = f"http://127.0.0.1:{port}/cgi-bin/sendsms"
-        return KannelWay(KannelRoute("gate", url, "ews", "pw", "8080"), words, named, tell, 1.0)
-    return FormWay("sms", form_route(dialect, port), words, named, tell, timeout_s=1.0)
+        return KannelWay(KannelRoute("gate", url, "ews", "pw", "8080"), words, named, tell)
+    return FormWay("sms", form_route(dialect, port), words, named, tell)
+
+
+def in_a_hurry(way: FormWay | KannelWay) -> None:
+    """It waits a second for an answer, not twenty: where fifty are asked at once on a busy machine, twenty are needed."""
+    poster = way._poster
+    assert poster._client is not None
+    poster.timeout_s, poster._client.timeout = 1.0, httpx.Timeout(1.0)
 
 
 @pytest.fixture(params=["twilio", "infobip", "kannel"])
@@ -88,7 +95,7 @@ async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         world.contact(1) if request.param == "kannel" else world.contact(1, language="ur"),
         reject=lambda: behave(status=400, body="400 wrong number"),
         throttle=lambda: behave(status=429, retry_after="1", times=2),
-        silence=lambda: behave(after_s=3.0),
+        silence=lambda: (in_a_hurry(way), behave(after_s=3.0)),
         reset=lambda: behave(reset=True),
         heal=behave,
         go_away=gateway.stop,
