@@ -39,7 +39,7 @@ SENDER = "Flood warning <warning@ews.example>"
 async def side(tmp_path: Path) -> AsyncIterator[Side]:
     server, region, receipts = MailServer(), world.region(tmp_path), list[PartReceipt]()
     route = MailRoute("relay", "127.0.0.1", SENDER, await server.start(), "none", bounces="bounces@ews.example", most_per_s=1000.0)
-    way = MailWay(route, lambda sending, route, address: letter(sending, region, route, address), timeout_s=1.0)
+    way = MailWay(route, lambda sending, route, address: letter(sending, region, route, address), timeout_s=3.0)
 
     async def keep(one: PartReceipt) -> None:
         receipts.append(one)

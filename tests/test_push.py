@@ -45,7 +45,7 @@ def route_to(port: int, certificates: services.Certificates) -> PushRoute:
 @pytest.fixture
 async def side(tmp_path: Path, certificates: services.Certificates) -> AsyncIterator[Side]:
     gateway, region = entity(certificates), world.region(tmp_path)
-    way = PushWay(route_to(await gateway.start(), certificates), timeout_s=1.0)
+    way = PushWay(route_to(await gateway.start(), certificates), timeout_s=3.0)
     channel = Routed("broadcast", [way], lambda contact: "cbe", lambda up: None, nobody, well_s=0.0, look_s=0.05)
     await channel.start()
 
@@ -54,7 +54,7 @@ async def side(tmp_path: Path, certificates: services.Certificates) -> AsyncIter
 
     official = replace(world.contact(1), role="official", channels=("broadcast",))
     refuses = {"status": 422, "body": "no such area"}
-    made = channel_endpoint.side(channel, region, official, gateway, behave, refuses=refuses, silent_s=3.0)
+    made = channel_endpoint.side(channel, region, official, gateway, behave, refuses=refuses, silent_s=9.0)
     made.gateway = gateway
     yield made
     await channel.stop()

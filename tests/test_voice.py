@@ -52,7 +52,7 @@ async def side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     async def keep(one: PartReceipt) -> None:
         receipts.append(one)
 
-    way = VoiceWay(route, lambda sending: said(sending, region), receipts_of("voice", "pbx", keep), timeout_s=1.0)
+    way = VoiceWay(route, lambda sending: said(sending, region), receipts_of("voice", "pbx", keep), timeout_s=3.0)
     channel = Routed("voice", [way], lambda contact: contact.phone, lambda up: None, nobody, well_s=0.0, look_s=0.05)
     await channel.start()
     works = asyncio.create_task(asterisk.run())

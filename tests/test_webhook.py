@@ -25,14 +25,14 @@ from warning.rehearsal.receiver import Behaviour, Receiver
 async def side(tmp_path: Path) -> AsyncIterator[Side]:
     receiver, region = Receiver({"agency": world.SECRET}), world.region(tmp_path)
     port = await receiver.start()
-    channel = WebhookChannel({"agency": receiver.url("agency")}, frozenset({("127.0.0.1", port)}), timeout_s=1.0)
+    channel = WebhookChannel({"agency": receiver.url("agency")}, frozenset({("127.0.0.1", port)}), timeout_s=3.0)
     await channel.start()
 
     def behave(**fields: object) -> None:
         receiver.behaviours["agency"] = Behaviour(**fields)
 
     contact = world.contact(1, hook="agency", phone=False)
-    made = channel_endpoint.side(channel, region, contact, receiver, behave, refuses={"status": 400}, silent_s=5.0)
+    made = channel_endpoint.side(channel, region, contact, receiver, behave, refuses={"status": 400}, silent_s=9.0)
     made.receiver = receiver
     yield made
     await channel.stop()
