@@ -180,6 +180,12 @@ def test_readings_every_three_hours(tmp_path: Path) -> None:
     assert {one.silent_after_s for one in done.assessment.region.stations} == {9 * 3600}  # three of its readings
     figures = done.document["figures"]
     assert figures["events_major"] == 3 and figures["pod_major"] == 1.0
+    assert not any("silent_after_h" in note for note in done.notes)
+    # whoever says that it is silent after two of them hears that nothing confirms it
+    (folder / "stations.csv").write_text("station,silent_after_h\nGLENCOURSE,2\nHOLOMBUWA,4\n")
+    (note,) = wiring_hindcast._seldom(wiring_hindcast.history(str(folder), file))
+    steps = sum(row["station"] == "GLENCOURSE" for row in kept) - 1
+    assert note.startswith(f"read later than silent_after_h says: GLENCOURSE ({steps} of {steps} times); such a reading confirms none")
 
 
 def test_four_classes_and_names_with_spaces(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ TICK_S = 600
 LONG_S = 100 * 86_400  # of a longer history the ticks between readings are an hour apart
 FIRST = 10  # readings of a station by which its usual step is known; of its beginning only: the future must not matter
 FOLDS = 5  # of --leave-one-out: models that are trained
-SHOWN = 5  # of the rows that were refused
+SHOWN = 5  # of the rows that were refused, of the gauges that are named
+SELDOM = 0.25  # of a gauge's readings that come after it was taken for silent: its region does not know how often it is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,8 @@ def hindcast(asked: Asked, progress: Progress) -> Done:
         document["figures"] |= pooling.figures(together)
     drawn = [summary.Table(each.title, each.columns, each.rows) for each in shown]
     document["raised"] = len(listener.raised)
-    return Done(judged, warnings, compared, drawn, document, (*found.notes, *_seen(asked, region), *_raised(listener)), not listener.raised)
+    notes = (*found.notes, *_seldom(found), *_seen(asked, region), *_raised(listener))
+    return Done(judged, warnings, compared, drawn, document, notes, not listener.raised)
 
 
 def _heard_by_us(asked: Asked, found: History) -> tuple[Reading, ...]:
@@ -199,6 +201,25 @@ def _heard_by_us(asked: Asked, found: History) -> tuple[Reading, ...]:
     if not left:
         raise ConfigError([Problem("--silent", "with these silent nothing is left to decide upon", "leave a station that speaks")])
     return left
+
+
+def _seldom(found: History) -> tuple[str, ...]:
+    """Gauges that are read more seldom than their region takes for silence: no reading of theirs confirms the one before."""
+    stations, newest = {zone.station for zone in found.region.zones}, dict[tuple[str, str], int]()
+    steps, late = Counter[str](), Counter[str]()
+    for reading in found.readings:
+        if reading.station in stations:
+            before_ms = newest.get((reading.station, reading.parameter.value), reading.time_ms)
+            newest[reading.station, reading.parameter.value] = reading.time_ms
+            steps[reading.station] += reading.time_ms > before_ms
+            late[reading.station] += reading.time_ms - before_ms > 1000 * found.region.station_by_id[reading.station].silent_after_s
+    seldom = sorted(station for station, number in late.items() if number > SELDOM * steps[station])
+    if not seldom:
+        return ()
+    each = ", ".join(f"{station} ({late[station]} of {steps[station]} times)" for station in seldom[:SHOWN])
+    more = f" and {len(seldom) - SHOWN} more" if len(seldom) > SHOWN else ""
+    lost = "such a reading confirms none, and above the lowest limit nothing is forecast from it"
+    return (f"read later than silent_after_h says: {each}{more}; {lost}: make silent_after_h three of their usual intervals",)
 
 
 def _seen(asked: Asked, region: Region) -> tuple[str, ...]:
