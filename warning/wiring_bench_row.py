@@ -25,7 +25,7 @@ from warning.stream.decisions import PIPELINE
 from warning.stream.kafka import KafkaLog
 from warning.stream.offsets import Offsets
 from warning.stream.owned import Identity, Owned, Ports
-from warning.wiring_bench_child import rss_bytes, tell
+from warning.wiring_bench_child import rss_bytes, rss_most_bytes, tell
 from warning.wiring_bench_log import TICKS_A_MINUTE, live
 from warning.wiring_bench_readings import MINUTE_MS, START_MS, Record, Run, records, run_of, tick
 from warning.wiring_bench_region import Size, made_up
@@ -185,6 +185,7 @@ async def _pauses(work: Work) -> dict[str, Any]:
         "checkpoint_bytes": work.checkpoints[-1].bytes,
         "checkpoint_s": work.checkpoints[-1].seconds,
         "rss_bytes": rss_bytes() - work.rss_before,
+        "rss_most_bytes": rss_most_bytes() - work.rss_before,
     }
 
 

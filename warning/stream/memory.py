@@ -26,8 +26,8 @@ def keep() -> bool:
 
 
 def give_back() -> bool:
-    """What is free to the system, but for what the next batch wants: 0.2 s a GB, in which nothing else runs, for what a great beat has
-    left, else a millisecond. False where there was nothing, or the C library is another one."""
+    """What is free, to the system, but for what the next batch wants; 0.1 s a GB, in which nothing else runs. False where there was
+    nothing, or the C library is another one."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError):
