@@ -7,12 +7,13 @@ from pathlib import Path
 
 import channel_world as world
 import pytest
-from dispatch_house import T0, H
+from dispatch_house import T0, TAKEN, H
 from test_come_again import MINUTE, heard, settle, told
 
 from warning.alerts.rules import Silence
+from warning.dispatch.channel import Outcome
 from warning.dispatch.returned import Returned
-from warning.model import EventKind, Level
+from warning.model import DeliveryState, EventKind, Level
 from warning.people.imports import CONFIG, merge
 
 
@@ -329,3 +330,23 @@ async def test_a_correction_that_waits_does_not_go_after_a_later_one_that_went(t
         for _ in range(2):
             await settle(one)
         assert heard(one) == sorted([*before, ("c1", 1, "HIGH"), ("c2", 1, "HIGH")]), "the gauge speaks, as nothing else does"
+
+
+async def test_what_the_rule_let_out_is_not_overtaken_by_what_waits(tmp_path: Path) -> None:
+    """Nobody answered, so it goes; the gateway takes nothing just then, and a new arrival of that class waits for an answer of its own."""
+    async with told(tmp_path, level=Level.HIGH) as one:
+        one.planner.region = one.returned.region = replace(one.region, alert=replace(one.region.alert, unanswered="send"))
+        await one.read(world.event(one.region, "A", sent_ms=one.now_ms, raised_ms=T0))
+        one.sink.outcome = Outcome(DeliveryState.WAITING, "throttled", retry_after_s=60)
+        one.now_ms += H
+        await settle(one)
+        one.now_ms += 30_000
+        await one.read(world.event(one.region, "A", 2, EventKind.ARRIVAL, sent_ms=one.now_ms, raised_ms=T0, previous=Level.HIGH))
+        await settle(one)
+        one.now_ms += 2 * MINUTE
+        one.sink.outcome = TAKEN
+        await settle(one)
+        assert heard(one) == [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]
+        one.now_ms += H
+        await settle(one)
+        assert heard(one) == [("c1", 1, "HIGH"), ("c1", 2, "HIGH"), ("c2", 1, "HIGH"), ("c2", 2, "HIGH")]

@@ -44,6 +44,7 @@ class Known:
     revision: int = 0  # -1: of another chain, which a person's alert takes the place of
     level: Level = Level.UNKNOWN
     reason: str = ""
+    alert: str = ""
 
     @property
     def may_have_heard(self) -> bool:
@@ -92,14 +93,14 @@ def plan(
     off: Collection[tuple[str, str]],
     *,
     replay: bool,
-    withheld: bool = False,
+    withheld: Collection[str] = (),
     anew: bool = False,
 ) -> Plan:
     """What is to be done about one revision for some contacts.
 
     ``history``: the deliveries of its chain to these contacts; those of this very revision are there already and stay. ``off``: (contact,
     address) that want nothing any more. In a ``replay`` each revision is sent at its own time however late we read it, so only a retry
-    that would come after this revision is overtaken. ``withheld``: it waits for a person, or was declined; see ``overtakable``.
+    that would come after this revision is overtaken. ``withheld``: what waits for a person, or was declined; see ``overtakable``.
     ``anew``: it speaks again after it was called off: whoever it concerns hears of it, of whatever kind it is.
     """
     alert = event.alert
@@ -171,12 +172,14 @@ def ladder(contact: Contact, ways: Ways) -> list[tuple[str, str]]:
     return sorted(listed, key=lambda way: order.get(way[0], len(order)))
 
 
-def overtakable(known: Known, event: AlertEvent, *, replay: bool, withheld: bool) -> bool:
+def overtakable(known: Known, event: AlertEvent, *, replay: bool, withheld: Collection[str]) -> bool:
     """Live, whatever has not gone is overtaken. In a replay only a retry that, at its own time, would come later.
 
-    What is ``withheld`` overtakes nothing of a lower class, and nothing of another chain: were it never let out, nobody would hear either.
+    What is ``withheld`` overtakes nothing of a lower class, of another chain, or that people let out: were it never let out, nobody would
+    hear either.
     """
-    if withheld and (known.revision < 0 or known.level < event.alert.level):
+    waits = event.alert.identifier in withheld
+    if waits and (known.revision < 0 or known.level < event.alert.level or known.alert not in withheld):
         return False
     return not replay or (known.attempts > 0 and known.due_ms >= event.alert.sent_ms)
 

@@ -206,7 +206,7 @@ class Ledger:
         async with self._moving() as (connection, trail):
             return await plans.some(connection, trail, event, contacts, decide, now_ms, due_ms)
 
-    async def finish(self, event: AlertEvent, now_ms: int, *, replay: bool, withheld: bool = False) -> tuple[int, ...]:
+    async def finish(self, event: AlertEvent, now_ms: int, *, replay: bool, withheld: Collection[str] = ()) -> tuple[int, ...]:
         """The plan of an alert is done; see ``plans.finish``."""
         async with self._moving() as (connection, trail):
             return await plans.finish(connection, trail, event, now_ms, replay=replay, withheld=withheld)

@@ -242,7 +242,7 @@ class Planner:
             if job.withheld and not withheld:  # released meanwhile: who was planned before has to be looked at again
                 job.left, job.withheld = None, False
                 return
-            self.dropped(await self.ledger.finish(job.event, now_ms, replay=replay, withheld=withheld))
+            self.dropped(await self.ledger.finish(job.event, now_ms, replay=replay, withheld=self.withheld()))
             self._finished(chain)
 
     def _finished(self, chain: str) -> None:
@@ -295,7 +295,7 @@ class Planner:
         def decide(history: list[audience.Known]) -> audience.Plan:
             lately = {known.contact for known in history if job.since is not None and known.revision >= job.since and known.may_have_heard}
             fresh = [one for one in some if one.contact.id not in lately]
-            found = audience.plan(event, fresh, history, self.ways, may, job.off, replay=replay, withheld=withheld, anew=job.anew)
+            found = audience.plan(event, fresh, history, self.ways, may, job.off, replay=replay, withheld=self.withheld(), anew=job.anew)
             return replace(found, planned=tuple(self._quiet(event, planned, now_ms) for planned in found.planned))
 
         done: Some = await self.ledger.plan_some(event, [one.contact.id for one in some], decide, now_ms, at_ms)

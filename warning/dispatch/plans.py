@@ -23,7 +23,7 @@ from warning.dispatch.trail import Row, Trail, taken_up
 from warning.model import Alert, AlertEvent, DeliveryState, Level
 
 Decide = Callable[[list[Known]], Plan]
-_KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision", "level", "reason")
+_KNOWN = ("id", "contact", "channel", "state", "handed", "attempts", "due_ms", "revision", "level", "reason", "alert")
 AT_ONCE = 1000  # rows of one statement
 
 
@@ -85,7 +85,7 @@ async def some(
 
 
 async def finish(
-    connection: AsyncConnection, trail: Trail, event: AlertEvent, now_ms: int, *, replay: bool, withheld: bool = False
+    connection: AsyncConnection, trail: Trail, event: AlertEvent, now_ms: int, *, replay: bool, withheld: Collection[str] = ()
 ) -> tuple[int, ...]:
     """Everybody is planned; what an older revision still has on its way, to whoever is no contact any more, will not go. Its ids."""
     alert, c = event.alert, t.deliveries.c
