@@ -21,7 +21,8 @@ from warning.dispatch import lasting as lasting_module
 from warning.dispatch import operators as operators_module
 from warning.dispatch import tables as t
 from warning.dispatch.attempts import Claim, Close
-from warning.dispatch.channel import Outcome
+from warning.dispatch.channel import Outcome, Part
+from warning.dispatch.following import Following
 from warning.dispatch.ledger import Ledger
 from warning.dispatch.operator_book import STALE_MS, Book
 from warning.dispatch.operators import OperatorPosts, told
@@ -152,6 +153,49 @@ async def test_what_was_sent_while_the_ledger_was_away_is_entered_when_it_is_bac
     await told(OperatorPosts(Hooks(), (), made.region, made), DUTY, "n1", body())
     assert len(centre.sent) == 1, "another process, the same notice"
     await posts.close()
+
+
+async def test_what_a_gateway_calls_a_message_stops_no_entry(ledger: Ledger) -> None:  # noqa: F811
+    """PostgreSQL takes no zero byte: it would be tried again for ever, before all that goes."""
+    book = Book(ledger, lambda: NOW)
+    await book.claim(NOTICE)
+    await ledger.write([receipt("a\x00b")])
+    odd = Outcome(State.ACCEPTED, "", parts=(Part(1, State.ACCEPTED, "a\x00b", "\ud800"), Part(2, State.ACCEPTED, "c")))
+    await asyncio.wait_for(book.close(NOTICE, odd), 20)
+    assert [(row["state"], row["parts"], row["parts_delivered"]) for row in await rows(ledger)] == [("accepted", 2, 1)]
+    await ledger.write([receipt("c")])
+    assert [row["state"] for row in await rows(ledger)] == ["delivered"]
+
+
+async def test_what_was_received_has_not_failed_because_the_next_attempt_was_refused(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    """A delivery: its first attempt had no response, its receipt comes as the second one is under way."""
+    (item, other) = await planned(ledger, tmp_path, world.contact(1), world.contact(2))
+    for number, name in ((item.id, "a"), (other.id, "b")):
+        await ledger.write([Claim(number, NOW)])
+        unknown = Outcome(State.UNKNOWN, "timeout", parts=(Part(1, State.UNKNOWN, name, "timeout"),))
+        await ledger.write([Close(number, unknown, NOW, NOW + 5000, NOW + 5000), Claim(number, NOW + 5000)])
+        await ledger.write([Claim(number, NOW + 5000)])
+    await ledger.write([receipt("a")])
+    refused = Outcome(State.FAILED, "invalid_number", parts=(Part(1, State.FAILED, reason="invalid_number"),))
+    await ledger.write([Close(item.id, refused, NOW + 6000), Close(other.id, refused, NOW + 6000)])
+    assert await ledger.counts() == {("sms", "delivered"): 1, ("sms", "failed"): 1}
+    await ledger.write([receipt("b")])
+    assert await ledger.counts() == {("sms", "delivered"): 1, ("sms", "failed"): 1}, "what is settled a report alone unsettles"
+
+
+async def test_what_is_told_again_while_it_is_under_way_goes_once(tmp_path: Path) -> None:
+    """What cannot be entered is told each second: all of them went when the way opened."""
+    centre, opens = Centre(), asyncio.Event()
+    centre.ready = opens.wait  # type: ignore[method-assign,assignment]
+    made, _, _ = texts(tmp_path, centre)
+    following = object.__new__(Following)
+    following._operator_posts, following._under_way = OperatorPosts(Hooks(), (), made.region, made), {}
+    for _ in range(3):
+        await following._post(DUTY, "n1", body())
+        await asyncio.sleep(0.01)
+    opens.set()
+    await asyncio.gather(*following._under_way.values())
+    assert len(centre.sent) == 1
 
 
 async def test_who_was_overtaken_sends_nothing_and_an_hour_is_an_hour_over_a_restart(ledger: Ledger, url: str, tmp_path: Path) -> None:  # noqa: F811

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from warning.dispatch import bulk, texted
 from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, PartReceipt
-from warning.dispatch.rows import OPEN, Open, change
+from warning.dispatch.rows import OPEN, Open, change, plain
 from warning.dispatch.trail import WAS, Row, Trail, taken_up
 from warning.model import DeliveryState, Level
 
@@ -93,25 +93,16 @@ def _storable(entry: Entry) -> Entry:
     the whole journal, for what shares its batch is written again and again."""
     if isinstance(entry, Arrived):
         receipt = entry.receipt
-        if _plain(receipt.message_id) is receipt.message_id and _plain(receipt.reason) is receipt.reason:
+        if plain(receipt.message_id) is receipt.message_id and plain(receipt.reason) is receipt.reason:
             return entry
-        return replace(entry, receipt=replace(receipt, message_id=_plain(receipt.message_id), reason=_plain(receipt.reason)))
+        return replace(entry, receipt=replace(receipt, message_id=plain(receipt.message_id), reason=plain(receipt.reason)))
     if isinstance(entry, Close):
         told = entry.outcome.parts
-        if all(_plain(part.message_id) is part.message_id and _plain(part.reason) is part.reason for part in told):
+        if all(plain(part.message_id) is part.message_id and plain(part.reason) is part.reason for part in told):
             return entry
-        parts = tuple(replace(part, message_id=_plain(part.message_id), reason=_plain(part.reason)) for part in told)
+        parts = tuple(replace(part, message_id=plain(part.message_id), reason=plain(part.reason)) for part in told)
         return replace(entry, outcome=replace(entry.outcome, parts=parts))
     return entry
-
-
-def _plain(text: str) -> str:
-    """The same text always becomes the same: a receipt finds its message.
-
-    >>> _plain("a1"), _plain("a\\x00b\\ud800")
-    ('a1', 'a?b?')
-    """
-    return text if text.isascii() and text.isprintable() else text.replace("\x00", "?").encode(errors="replace").decode()
 
 
 async def _claim(connection: AsyncConnection, trail: Trail, claims: Sequence[Claim]) -> dict[int, Claimed]:
@@ -207,7 +198,7 @@ async def _settle(connection: AsyncConnection, rows: Sequence[Row], known: Colle
 
     ``parts``: as this transaction wrote them. Of the deliveries ``known`` they are all; those of the others are read.
     """
-    waiting = {row["id"]: row for row in rows if row["state"] in COUNTED}
+    waiting = {row["id"]: row for row in rows if row["state"] in COUNTED or _came_through(row)}
     newest: dict[int, dict[int, Row]] = defaultdict(dict)
     read = await bulk.found(connection, t.parts, "delivery", waiting.keys() - set(known))
     for part in (*(part for part in parts if part["delivery"] in known and part["delivery"] in waiting), *read):
@@ -223,6 +214,11 @@ async def _settle(connection: AsyncConnection, rows: Sequence[Row], known: Colle
             row.update(state=DELIVERED, reason="", next_attempt_ms=None)
         elif row["state"] == ACCEPTED and DeliveryState.FAILED.value in states:
             _undeliverable(row, next(part["reason"] for part in newest[number].values() if part["state"] == DeliveryState.FAILED.value))
+
+
+def _came_through(row: Row) -> bool:
+    """May it have, though the attempt that ends now was refused? One before it may have brought a receipt meanwhile."""
+    return bool(row[WAS] == SENDING and row["state"] == DeliveryState.FAILED.value and row["attempts"] > row["resent"] + 1)
 
 
 def _undeliverable(row: Row, reason: str) -> None:

@@ -62,7 +62,7 @@ class Following:
         self._gathering = Gathering(address(deployment), deployment.database)
         self._waiting = Waiting(region, deployment, people, self._decisions, self.operators, self._tell, listen)
         self.resends: Resends | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, asyncio.Task[None]] = {}  # by the name of the notice to this operator
 
     async def start(self, ledger: Ledger) -> None:
         """Raises Unavailable: without what people decided nothing may be sent."""
@@ -126,7 +126,7 @@ class Following:
         await self.resends.run()
 
     async def close(self) -> None:
-        await ended(self._under_way)
+        await ended(self._under_way.values())
         await self._operator_posts.close()
         await self._decisions.close()
         await self._gathering.close()
@@ -149,7 +149,9 @@ class Following:
             await self._post(contact, identifier, body)
 
     async def _post(self, contact: Contact, identifier: str, body: str) -> None:
-        """Beside the loop that asks: an operator's dead endpoint holds nothing up."""
+        """Beside the loop that asks: an operator's dead endpoint holds nothing up. What is told again while it is under way goes once."""
+        if identifier in self._under_way:
+            return
         if not self._operator_posts.reaches(contact):
             await self._operator_posts.settled(identifier)
             return
@@ -157,5 +159,5 @@ class Following:
             log.error("%s is not told of %s: %d notices are under way; the log has it", contact.id, identifier, MOST_UNDER_WAY)
             return
         task = asyncio.create_task(told(self._operator_posts, contact, identifier, body))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._under_way[identifier] = task
+        task.add_done_callback(lambda _: self._under_way.pop(identifier, None))

@@ -89,6 +89,8 @@ class OperatorTexts:
 
     async def close(self) -> None:
         """What the ledger does not have by now it finds under way at the next start."""
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSED_S)
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)

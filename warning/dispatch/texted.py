@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from warning.dispatch import bulk
 from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, Part
+from warning.dispatch.rows import plain
 from warning.dispatch.trail import REPORTED, Row, Trail
 from warning.model import DeliveryState
 
@@ -92,7 +93,7 @@ async def close(connection: AsyncConnection, trail: Trail, notice: Notice, outco
         _moved(trail, row, "", SENDING, now_ms, "ledger_away")
     elif row["state"] in OVER:
         return
-    now: Row = {"state": outcome.state.value, "reason": outcome.reason, "route": outcome.route or row["route"], "changed_ms": now_ms}
+    now: Row = {"state": outcome.state.value, "reason": plain(outcome.reason), "route": outcome.route or row["route"], "changed_ms": now_ms}
     now["parts"] = max([row["parts"], *(part.number for part in outcome.parts)])
     await connection.execute(sql.update(t.operator_texts).where(t.operator_texts.c.id == row["id"]).values(now))
     _moved(trail, {**row, **now}, row["state"], now["state"], now_ms)
@@ -164,13 +165,13 @@ async def _end(connection: AsyncConnection, trail: Trail, row: Mapping[Any, Any]
 
 async def _write_parts(connection: AsyncConnection, trail: Trail, row: Row, parts: Sequence[Part], now_ms: int) -> None:
     """A receipt that was quicker than the response is already there."""
-    named = {part.message_id: part for part in parts if part.message_id}
+    named = {plain(part.message_id): part for part in parts if part.message_id}
     s = t.strays.c
     mine = (s.channel == CHANNEL) & s.message_id.in_(list(named))
     early = {stray["message_id"]: stray for stray in (await connection.execute(sql.select(t.strays).where(mine))).mappings()}
     same = {"text": row["id"], "attempt": row["attempts"], "route": row["route"], "changed_ms": now_ms}
     for name, part in named.items():
-        stray = early.get(name, {"state": part.state.value, "reason": part.reason})
+        stray = early.get(name, {"state": part.state.value, "reason": plain(part.reason)})
         value = {**same, "number": part.number, "message_id": name, "state": stray["state"], "reason": stray["reason"]}
         await connection.execute(sql.insert(t.operator_parts).values(value))
         _moved(trail, row, "", value["state"], now_ms, value["reason"], part.number)
