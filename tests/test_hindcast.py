@@ -14,7 +14,8 @@ import pytest
 from warning import cli, config_limits, wiring_hindcast
 from warning.errors import ConfigError, InputError
 from warning.model import Level
-from warning.verification import official
+from warning.science.verify import Judged
+from warning.verification import figures, official
 from warning.verification.assessment import assess
 from warning.verification.observed import tracks
 from warning.verification.said import LEVELS, Said
@@ -113,6 +114,18 @@ def test_the_command_judges_every_class(whole: tuple[Path, str]) -> None:
     assert (threshold["pod"], threshold["far"], threshold["csi"]) == (1.0, 0.0, 1.0)
     assert len(document["classes"]["HIGH"]["events"]) == 3
     assert "Major (HIGH): 3 gauges" in printed and "straight line 10 h" in printed and "authorities" in printed
+
+
+@pytest.mark.parametrize(
+    ("every_s", "lead_h", "hours"), [(600, 3, (-48, 48)), (86_400, -1, (-144, 144)), (86_400, 216, (-216, 144)), (600, 60, (-60, 48))]
+)
+def test_a_hydrograph_shows_readings_around_the_crossing_and_our_alert(every_s: int, lead_h: int, hours: tuple[int, int]) -> None:
+    """Sukkur 2025, read every few days and warned of nine days ahead: its picture had a single point, and no alert."""
+    time_s = np.arange(0, 40 * 86_400, every_s)
+    crossed = 20 * 86_400
+    none = np.zeros(0, np.int64)
+    judged = Judged(np.array([crossed]), np.array([lead_h * 3600]), none, none.astype(bool))
+    assert figures.stretch(time_s, judged) == (crossed + hours[0] * 3600, crossed + hours[1] * 3600)
 
 
 def test_figures_and_the_page(whole: tuple[Path, str]) -> None:

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from warning.model import CLASSES, Level
 from warning.region import named
-from warning.science.verify import LEADS_H
+from warning.science.verify import LEADS_H, Judged, Seconds
 from warning.verification.assessment import METHODS, OURS, Assessment, Judgement, limit_of
 from warning.verification.forecasts import LEADS_H as FORECAST_LEADS_H
 from warning.verification.official import Official
@@ -39,6 +39,7 @@ OF_METHOD = dict(
     )
 )
 BEFORE_S, AFTER_S = 48 * 3600, 48 * 3600  # what is shown around a zone's events
+AROUND = 6  # readings, where they are days apart
 FANS = 3  # forecasts drawn in one hydrograph
 DPI = 110
 
@@ -93,7 +94,7 @@ def hydrograph(found: Assessment, zone: str, warnings: Sequence[Official] = ()) 
     assert judgement is not None, "worst() names only zones with an event"
     noun, track, said = found.region.zone_by_id[zone], found.tracks[zone], found.said[zone]
     judged = judgement.judged[OURS][judgement.zones.index(zone)]
-    begin, end = int(judged.event_s[0]) - BEFORE_S, int(judged.event_s[-1]) + AFTER_S
+    begin, end = stretch(track.time_s, judged)
     figure = Figure(figsize=(10, 5.6), layout="constrained")
     axes, bars = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     inside = (track.time_s >= begin) & (track.time_s <= end)
@@ -108,7 +109,7 @@ def hydrograph(found: Assessment, zone: str, warnings: Sequence[Official] = ()) 
     axes.plot(_times(judged.event_s), crossed, "v", color=VERMILION, ms=9, mec=BLACK, label=f"crossing of {judgement.name}")
     axes.set_ylabel("stage, m" if noun.limits.quantity == "stage" else "discharge, m³/s")
     axes.set_xlim(_times(begin)[0], _times(end)[0])
-    axes.legend(loc="upper left", fontsize=8, framealpha=0.9)
+    axes.legend(loc="best", fontsize=8, framealpha=0.9)
     axes.set_title(f"{named(noun.names, 'en')}, {noun.river}", loc="left", fontsize=12)
     axes.grid(alpha=0.25)
     _bars(bars, found, zone, begin, end, warnings)
@@ -116,6 +117,15 @@ def hydrograph(found: Assessment, zone: str, warnings: Sequence[Official] = ()) 
     return Picture(
         f"hydrograph-{zone}", f"{named(noun.names, 'en')}: {judgement.name} reached {len(judged.event_s)} times; {lead}", _png(figure)
     )
+
+
+def stretch(time_s: Seconds, judged: Judged) -> tuple[int, int]:
+    """From our first alert, or two days before the first crossing, to two days after the last; some readings before and after at least."""
+    first, last = int(judged.event_s[0]), int(judged.event_s[-1])
+    before, after = np.searchsorted(time_s, [first, last])
+    alerts = [int(event - lead) for event, lead in zip(judged.event_s, judged.lead_s, strict=True) if lead >= 0]
+    begin = min([first - BEFORE_S, int(time_s[max(0, before - AROUND)]), *alerts])
+    return begin, max(last + AFTER_S, int(time_s[min(len(time_s) - 1, after + AROUND)]))
 
 
 def _class(found: Assessment, level: Level) -> str:
@@ -185,7 +195,7 @@ def reliability(found: Assessment) -> Picture | None:
     axes.set_title("Reliability, all classes", loc="left")
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
-    axes.legend(loc="upper left", fontsize=9)
+    axes.legend(loc="best", fontsize=9)
     axes.grid(alpha=0.25)
     counts.set_yscale("log")
     counts.set_ylabel("cases")
