@@ -33,7 +33,7 @@ LATE = {"warning_broker_up", "warning_mqtt_up", "warning_readers_sms_up", *(f"wa
 def run(*command: str, cwd: Path = ROOT) -> str:
     if shutil.which(command[0]) is None:
         absent(command[0], HOW)
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

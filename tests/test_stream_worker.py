@@ -110,8 +110,9 @@ async def test_a_replay_with_the_worker_killed_decides_what_the_file_decides(boo
 
 
 async def produce(deployment: Deployment, made: Region, seconds: float, rate: int = 400, seed: int = 1) -> None:
-    chance, began, sent = random.Random(seed), time.monotonic(), 0
+    chance, sent = random.Random(seed), 0
     async with KafkaLog(deployment) as log:
+        began = time.monotonic()  # however long it took to reach the brokers
         while (passed := time.monotonic() - began) < seconds:
             while sent < passed * rate:
                 station = chance.choice(made.stations)
