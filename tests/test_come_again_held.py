@@ -11,7 +11,7 @@ from dispatch_house import T0, TAKEN, H
 from test_come_again import MINUTE, heard, settle, told
 
 from warning.alerts.rules import Silence
-from warning.dispatch.channel import Outcome
+from warning.dispatch.channel import Outcome, Sending
 from warning.dispatch.returned import Returned
 from warning.model import DeliveryState, EventKind, Level
 from warning.people.imports import CONFIG, merge
@@ -350,3 +350,25 @@ async def test_what_the_rule_let_out_is_not_overtaken_by_what_waits(tmp_path: Pa
         one.now_ms += H
         await settle(one)
         assert heard(one) == [("c1", 1, "HIGH"), ("c1", 2, "HIGH"), ("c2", 1, "HIGH"), ("c2", 2, "HIGH")]
+
+
+async def test_what_the_rule_let_out_and_was_refused_under_way_is_not_replaced_by_what_waits(tmp_path: Path) -> None:
+    async with told(tmp_path, level=Level.HIGH) as one:
+        one.planner.region = one.returned.region = replace(one.region, alert=replace(one.region.alert, unanswered="send"))
+        await one.read(world.event(one.region, "A", sent_ms=one.now_ms, raised_ms=T0))
+        one.now_ms += H
+        newer = [world.event(one.region, "A", 2, EventKind.ARRIVAL, sent_ms=one.now_ms, raised_ms=T0, previous=Level.HIGH)]
+        takes = one.sink.send
+
+        async def refuses(sending: Sending) -> Outcome:
+            while newer:
+                await one.read(newer.pop())
+            await one.planned()
+            return Outcome(DeliveryState.WAITING, "throttled", retry_after_s=60)
+
+        one.sink.send = refuses
+        await settle(one)
+        one.now_ms += 2 * MINUTE
+        one.sink.send = takes
+        await settle(one)
+        assert heard(one) == [("c1", 1, "HIGH"), ("c2", 1, "HIGH")]

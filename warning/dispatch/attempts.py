@@ -15,7 +15,7 @@ from warning.dispatch import tables as t
 from warning.dispatch.channel import Outcome, PartReceipt
 from warning.dispatch.rows import OPEN, Open, change, plain
 from warning.dispatch.trail import WAS, Row, Trail, taken_up
-from warning.model import DeliveryState, Level
+from warning.model import DeliveryState
 
 UNSETTLED = (DeliveryState.WAITING, DeliveryState.UNKNOWN)
 CLAIMABLE = (*OPEN, DeliveryState.SENDING.value)
@@ -72,7 +72,7 @@ Answer = Claimed | tuple[Open, ...] | None  # of a Claim; of a Close or Arrived:
 async def write(
     connection: AsyncConnection, trail: Trail, entries: Sequence[Entry], withheld: Collection[str] = frozenset()
 ) -> list[Answer]:
-    """One batch. Answers in the order of the entries. ``withheld``: alerts that wait for a person, and take the place of nothing lower."""
+    """One batch. Answers in the order of the entries. ``withheld``: alerts that wait for a person, and replace nothing that goes."""
     entries = [_storable(entry) for entry in entries]
     claimed = await _claim(connection, trail, [entry for entry in entries if isinstance(entry, Claim)])
     closed = await _close(connection, trail, [entry for entry in entries if isinstance(entry, Close)], withheld)
@@ -243,7 +243,7 @@ async def _replace(
         chains[alert.chain].append(alert)
     for row in rows:
         newer = [alert for alert in chains[row["chain"]] if alert.revision > row["revision"] and alert.sent_ms <= row["due_ms"]]
-        newer = [alert for alert in newer if alert.identifier not in withheld or Level(alert.level) <= Level(row["level"])]
+        newer = [alert for alert in newer if alert.identifier not in withheld]
         if not newer:
             continue
         replaced[row["id"]] = await _insert_replacement(connection, trail, row, newer[-1], closes[row["id"]])
