@@ -14,7 +14,7 @@ from test_science_qc_further import BREATHING, region
 
 from warning import config
 from warning.model import Cause
-from warning.rehearsal import qc_bench, qc_records, qc_trial
+from warning.rehearsal import qc_bench, qc_judged, qc_records, qc_trial
 from warning.rehearsal.qc_faults import Limits
 from warning.rehearsal.qc_records import Records
 
@@ -52,7 +52,34 @@ def test_a_gauge_whose_wave_is_still_upstream_is_heard_when_it_comes(
     assert not NEED_NOT_WAIT & found.waited.keys(), found
 
 
+@pytest.mark.parametrize("crest", [("NAKKALA", 7.45), ("PADIYATHALAWA", 6.1), ("PITABEDDARA", 3.34), ("DERANIYAGALA", 2.43)])
+def test_the_crest_of_a_river_that_is_read_every_three_hours_is_no_spike(
+    ditwah: tuple[Records, dict[str, Limits]], crest: tuple[str, float]
+) -> None:
+    known, limits = ditwah
+    (name, level), slot = crest, 3 * 3600
+    time, value = known.series[name]
+    seldom = np.append(True, np.diff(time // slot) > 0)
+    shift = qc_trial.T0 - int(time[0]) // 86_400 * 86_400
+    course = qc_judged.Course(0, time[seldom] + shift, value[seldom], time[seldom] + shift)
+    found = qc_judged.judge(qc_trial.region_of([qc_trial._series(name, limits[name], qc_trial._quality(()))]), [course])
+    places = np.flatnonzero(course.value == level)
+    assert len(places) and not found.flagged[places].any()
+
+
 # --- stories
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_spike_of_a_river_that_is_read_every_three_hours_is_taken_back_and_a_crest_is_not(tmp_path: Path, at_once: bool) -> None:
+    for name, course, before in (("spike", (1.02, 2.4, 1.01), 1.02), ("crest", (1.6, 2.4, 2.0), 2.4)):
+        story = Story(region(tmp_path / name))
+        levels = [*(1.0 + BREATHING[n % 4] for n in range(24)), *course]
+        for number, level in enumerate(levels):
+            story.push("A", number * 180, level)
+            if not at_once or number in (20, len(levels) - 1):
+                story.tick(number * 180)
+        assert (story.series("before_v", "A"), story.series("last_v", "A")) == (before, course[-1]), name
 
 
 def cause_of(story: Story, minute: int) -> str:

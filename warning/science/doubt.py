@@ -7,6 +7,7 @@ departs from the mean of its neighbours by more than a threshold, and lies outsi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from warning.model import Cause
 
 CLEAR, BACK, CLEANLY = 1.5, 0.5, 0.2
+SELDOM_S = 4 * 3600  # from the reading before to the one after: a flood can come and go between them ...
+RISING = 0.2  # ... and what moved by this part of the way just before was on its way to a crest
 GOES_ON = 2.0  # times the step before: a doubted river that rises no faster goes on
 _CAUSES = tuple(Cause)
 _HARD = (Cause.RATE_OF_RISE, Cause.RATE_OF_FALL, Cause.SPIKE)  # what the next reading can show to have been real
@@ -54,6 +57,7 @@ class Course:
     spikes: list[int] = field(default_factory=list)
     confirmed: list[int] = field(default_factory=list)
     retracted: list[tuple[int, float]] = field(default_factory=list)
+    older: Callable[[int], tuple[int, float]] = field(default=lambda before_s: (0, 0.0))  # the newest reading before a time; 0: none
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]], row: int, rise: float, fall: float, spike: float, within: float = 0.0) -> Course:
@@ -89,7 +93,7 @@ class Course:
         ahead, self.seen = self.seen, (time_s, value, where)
         if flat and value - self.last[1] <= self.within:
             return Cause.FLAT_LINE
-        if low and self._adds_nothing(ahead[0], value, usual):
+        if low and self._adds_nothing(ahead[0], time_s, value, usual):
             return soft
         doubted = ahead[0] > self.last[0] or (soft is not Cause.NONE and not low)
         leaps = doubted and self._leaps(ahead, time_s, value, usual)
@@ -109,15 +113,15 @@ class Course:
         elif waits and self.soft_t != self.last[0]:
             self.pending, self.pending_cause = (time_s, value, where), soft
             return soft
-        if self.before[0] and self._exposes(value, usual):
+        if self.before[0] and self._exposes(time_s, value, usual):
             self._retract()
         self._count((time_s, value, where))
         self.soft_t = self.soft_t if soft is Cause.NONE else time_s
         return soft
 
-    def _adds_nothing(self, ahead_s: int, value: float, usual: float) -> bool:
+    def _adds_nothing(self, ahead_s: int, time_s: int, value: float, usual: float) -> bool:
         """Whether what shows too little is not above what counts. What waits is none then, and a spike just before is taken back."""
-        if self.before[0] and ahead_s == self.last[0] and self._exposes(value, usual):
+        if self.before[0] and ahead_s == self.last[0] and self._exposes(time_s, value, usual):
             self._retract()
         if value > self.last[1]:
             return False
@@ -139,11 +143,20 @@ class Course:
     def _is_back(self, time_s: int, value: float, usual: float) -> bool:
         """From a spike that was slow enough to count, to where the water was before it."""
         known = bool(self.before[0]) and self._rate(self.before, time_s, value) is Cause.NONE
-        return known and bool(is_unusual(self.before[1], self.last[1], value, usual))
+        return known and self._is_unusual(time_s, value, usual)
 
-    def _exposes(self, value: float, usual: float) -> bool:
-        three = self.before[1], self.last[1], value
-        return bool(is_spike(*three, self.spike) or is_unusual(*three, usual))
+    def _exposes(self, time_s: int, value: float, usual: float) -> bool:
+        return bool(is_spike(self.before[1], self.last[1], value, self.spike)) or self._is_unusual(time_s, value, usual)
+
+    def _is_unusual(self, time_s: int, value: float, usual: float) -> bool:
+        """As the function; where readings are seldom only if the water was not on its way there: a crest looks like this then."""
+        if not is_unusual(self.before[1], self.last[1], value, usual):
+            return False
+        older_s, older = self.older(self.before[0])
+        if time_s - self.before[0] <= SELDOM_S or not 0 < self.before[0] - older_s <= SELDOM_S:
+            return True
+        came = self.before[1] - float(np.float32(older))  # as the past is kept
+        return came / (self.last[1] - self.before[1]) < RISING
 
     def state(self) -> dict[str, float]:
         """The fields of the state."""

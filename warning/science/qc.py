@@ -279,6 +279,7 @@ def _doubt(
 ) -> tuple[NDArray[np.intp], Ints, NDArray[np.float64]]:
     """One series reading by reading; writes its place of ``state``. ``further``: what the tests by its past and by others say."""
     course = doubt.Course.of(arrays, row, limits.rise[row], limits.fall[row], limits.spike[row], limits.flat_within[row])
+    course.older = _older(arrays, row, time_s, value)
     columns = [time_s.tolist(), value.tolist(), flat.tolist(), index.tolist()]
     if further is not None:
         usual, soft, *how = further
@@ -297,6 +298,20 @@ def _doubt(
     times = [time for time, _ in course.counted]
     values = [number for _, number in course.counted]
     return np.full(len(times), row, np.intp), np.array(times, np.int64), np.array(values, np.float64)
+
+
+def _older(arrays: Arrays, row: int, time_s: Ints, value: NDArray[np.float64]) -> Callable[[int], tuple[int, float]]:
+    """The newest reading of a series before a time, of those of this beat (in order of time) and of the past; (0, 0.0): none is known."""
+
+    def newest(before_s: int) -> tuple[int, float]:
+        here = int(np.searchsorted(time_s, before_s))
+        if here:
+            return int(time_s[here - 1]), float(value[here - 1])
+        times = arrays["raw_t"][row].astype(np.int64)
+        place = int(np.where(times < before_s, times, 0).argmax())
+        return (int(times[place]), float(arrays["raw_v"][row, place])) if 0 < times[place] < before_s else (0, 0.0)
+
+    return newest
 
 
 def _of_this_beat(where: int) -> bool:
