@@ -103,10 +103,7 @@ async def test_what_was_called_off_comes_again_when_that_runs_out_and_the_water_
     region = replace(region, alert=replace(region.alert, call_off_for_s=3600))
     where = await world.deployment(bootstrap, tmp_path, "again")
     start, ahead = world.now_ms() - 60_000, [0]
-
-    def clock() -> int:
-        return world.now_ms() + ahead[0]
-
+    clock = lambda: world.now_ms() + ahead[0]  # noqa: E731
     async with (
         outside() as (telecom, receiver),
         dispatching(region, where, telecom, receiver, clock=clock),

@@ -158,8 +158,8 @@ async def test_a_slow_database_and_a_lost_session_are_no_death_and_a_death_is_fo
             await within(20, lasts)
             await plain.execute(sql.text("SELECT pg_advisory_lock(7)"))
         await plain.execute(sql.text("SELECT pg_advisory_unlock(7)"))
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database"
-        assert (await plain.execute(sql.text(f"{ended} WHERE datname = 'slow')"))).scalar_one()
+        held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = 'slow')"
+        assert (await plain.execute(sql.text(f"SELECT pg_terminate_backend(pid) FROM ({held} LIMIT 1) AS one"))).scalar_one()
     await counts_on()
     async with asyncio.timeout(60):
         while not taking.done():
