@@ -142,6 +142,7 @@ async def on_a_desk(running: House, region: Region) -> None:
         await the_gauges(page, running, region)
         await the_warnings(page, running, region)
         assert "EXERCISE" in await text(page, "#exercise")
+        assert await page.locator("#map.unmapped").count() == 0, "its countries are drawn, what lies around them is the sea"
         assert await page.locator("path.area").count() > 5, "areas of warnings in force"
         assert "imply no opinion" in await text(page, "footer")
         await page.wait_for_selector("#plot canvas")

@@ -5,7 +5,7 @@ import { COLOUR, rank, symbol } from "./levels.js";
 import { named, say } from "./words.js";
 
 const LABELS_FROM = 7; // zoom from which gauges without a warning bear their names too
-let map, areas = new Map(), markers = new Map(), areaLayer, select = () => {}, redrawTowns = () => {};
+let map, land = null, areas = new Map(), markers = new Map(), areaLayer, select = () => {}, redrawTowns = () => {};
 
 // Stations may carry zones of several hazards: each has its own corner, so that none hides another.
 const ANCHOR = { flood: [16, 16], heat: [16, 46], heavy_rain: [46, 16], flash_flood: [-14, 16] };
@@ -24,7 +24,7 @@ export async function open(region, onSelect) {
   L.control.scale({ imperial: false }).addTo(map);
   for (const [pane, order] of [["land", 210], ["water", 220], ["areas", 230], ["towns", 240]]) map.createPane(pane).style.zIndex = order;
   const draw = {
-    countries: (data) => shapes(data, { pane: "land", color: "#9a9488", weight: 1, dashArray: "5 4", fillColor: "#f5f2ea", fillOpacity: 1 }),
+    countries: (data) => land = shapes(data, { pane: "land", color: "#9a9488", weight: 1, dashArray: "5 4", fillColor: "#f5f2ea", fillOpacity: 1 }),
     lakes: (data) => shapes(data, { pane: "water", color: "#7fb0d1", weight: 0.6, fillColor: "#a9cce3", fillOpacity: 1 }),
     rivers: (data) => shapes(data, { pane: "water", color: "#6aa5cd", weight: 1.8, opacity: 0.9 }),
     places: towns,
@@ -91,6 +91,7 @@ export function show(features, fit) {
   }
   shade(features);
   if (fit && seen.length) map.fitBounds(seen, { padding: [28, 28], animate: false });
+  if (fit) map.getContainer().classList.toggle("unmapped", !land || !land.getBounds().intersects(map.getBounds())); // no country drawn: it is no sea
   label();
   redrawTowns();
 }
