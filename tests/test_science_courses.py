@@ -137,7 +137,8 @@ def course(
         if straight and t <= now_s + carried_s:
             rise = line.slope[place] * (min(t - observed_s, carried_s) / 3600.0)
             if not routed[k] >= base + rise:
-                median[k], sigma[k] = base + rise, np.sqrt(line.sigma[place] ** 2 + (0.5 * rise) ** 2)
+                spread, unsure = line.sigma[place], 0.5 * rise
+                median[k], sigma[k] = base + rise, np.sqrt(spread * spread + unsure * unsure)  # no pow(), as above
             evidence[k] = True
         if not np.isnan(sigma[k]):
             sigma[k] = max(sigma[k], resolution)
