@@ -222,6 +222,15 @@ def test_a_feed_keeps_what_it_had_before_the_call_off_and_gets_nothing_after_it(
     assert say(as_(HIGH, sent_ms=T0 + 30_000), None, call_offs=(off(),)).reason == "called_off"
 
 
+def test_what_was_called_off_comes_into_no_feed_because_a_person_corrected_it_once_more():
+    called = as_(HIGH, sent_ms=T0 + 30_000)
+    first = off(instead=(as_(HIGH, identifier=f"{off().chain}.hand1.0", level=Level.LOW, sent_ms=T0 + 30_000),))
+    second = off(at_ms=T0 + 5 * M, instead=(as_(HIGH, identifier=f"{off().chain}.hand2.0", level=Level.LOW, sent_ms=T0 + 5 * M),))
+    for offs in ((first,), (first, second)):
+        assert say(called, None, now_ms=T0 + 6 * M, call_offs=offs).reason == "called_off"
+        assert say(called, DRILL, now_ms=T0 + 6 * M, call_offs=offs).reason == "called_off"
+
+
 def test_what_rises_above_the_class_that_was_called_off_speaks_again():
     higher = as_(HIGH, kind=EventKind.UPGRADE, level=Level.VERY_HIGH, sent_ms=T0 + 40_000)
     assert say(higher, DRILL, call_offs=(off(),)).allowed

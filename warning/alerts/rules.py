@@ -250,9 +250,9 @@ def called_off(alert: Alert, rules: AlertRules, decision: Decision, by_ms: int, 
 
 
 def _followed(place: int, rules: AlertRules, decision: Decision, by_ms: int) -> bool:
-    """Whether a person said something in that chain's place again since, and people let it out: what came before stands for nothing."""
+    """Whether by then a person had spoken in that chain's place again, and people let it out: what came before stands for nothing."""
     chain, later = decision.call_offs[place].chain, decision.call_offs[place + 1 :]
-    return any(off.chain == chain and said_instead(off, rules, decision, by_ms) is not None for off in later)
+    return any(off.chain == chain and off.at_ms <= by_ms and said_instead(off, rules, decision, by_ms) is not None for off in later)
 
 
 def _stands(off: CallOff, rules: AlertRules, decision: Decision, by_ms: int, now_ms: int) -> bool:
