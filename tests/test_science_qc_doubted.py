@@ -132,3 +132,15 @@ def test_a_gauge_that_hung_and_spikes_at_night_wakes_nobody(tmp_path: Path) -> N
     course = [(hour * 60.0, 1.1 if hour < 3 else 1.2) for hour in range(10)]
     assert story.course("A", [*course, (600.0, 4.1), (660.0, 1.2), (720.0, 1.2)]) == []
     assert story.course("A", [(780.0, 4.1), (840.0, 4.2)])[:1] == ["raise VERY_HIGH"]
+
+
+@pytest.mark.parametrize(("every_h", "waits"), [(1, 1), (2, 1), (3, 0), (24, 0)])
+def test_a_flood_after_a_standstill_waits_for_no_reading_that_comes_hours_later(tmp_path: Path, every_h: int, waits: int) -> None:
+    """Its rate is the water's, and more than a spike departs by: whoever is read once a day would have heard of it a day after."""
+    folder = write_region(tmp_path)
+    edit(folder, "series", "A,stage,m,-0.5,20,3,3,1.5,48,0", f"A,stage,m,-0.5,20,9,9,1.5,{3 * every_h},0")
+    story = Story(small(folder))
+    assert story.course("A", [(hour * 60.0, 1.2) for hour in range(0, 6 * every_h, every_h)]) == []
+    flood = [((6 + number) * every_h * 60.0, 9.1 + 0.3 * number) for number in range(waits + 1)]
+    assert story.course("A", flood[:waits]) == []
+    assert story.course("A", flood[waits:]) == ["raise EXCEPTIONAL"]

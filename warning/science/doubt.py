@@ -130,14 +130,16 @@ class Course:
 
     def _leaps(self, ahead: tuple[int, float, int], time_s: int, value: float, usual: float) -> bool:
         """Whether it is higher than what counts, and than the reading ``ahead`` by more than a spike departs by; clearly so, where that one
-        counts. A river that goes on as it rose does not leap."""
+        counts. A river that goes on as it rose does not leap. Where readings are seldom only its rate says so: the water may well have
+        gone so far, and the next reading would come hours or a day after the flood."""
         if not ahead[0] or value <= self.last[1]:
             return False
         step = value - ahead[1]
         counts = ahead[0] == self.last[0]
         rose = self.last[1] - self.before[1] if counts and self.before[0] else 0.0
         known = [each for each in (self.spike, usual) if not math.isnan(each)]
-        departs = bool(known) and step > max((CLEAR if counts else 1.0) * min(known), GOES_ON * rose)
+        often = time_s - ahead[0] <= SELDOM_S // 2
+        departs = often and bool(known) and step > max((CLEAR if counts else 1.0) * min(known), GOES_ON * rose)
         return departs or self._rate(ahead, time_s, value) is Cause.RATE_OF_RISE
 
     def _is_back(self, time_s: int, value: float, usual: float) -> bool:
