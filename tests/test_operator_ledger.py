@@ -219,6 +219,20 @@ async def test_who_was_overtaken_sends_nothing_and_an_hour_is_an_hour_over_a_res
     await other.close()
 
 
+async def test_of_an_hour_is_what_went_in_it(ledger: Ledger, tmp_path: Path) -> None:  # noqa: F811
+    """Refused ones, and old ones that the night's report corrected, left no room for what wakes rightly after a restart."""
+    book, hour_ms = Book(ledger, lambda: NOW), 3_600_000
+    for name, outcome in (("n1", Outcome(State.FAILED, "refused")), ("n2", accepted("o1"))):
+        await book.claim(replace(NOTICE, identifier=name))
+        await book.close(replace(NOTICE, identifier=name), outcome)
+    await reconcile.reconcile(ledger._engine, "oak", [Said(1, "o1", "delivered")], NOW + 2 * hour_ms)
+    assert await book.lately(NOW - 1) == [("c1", "alert.untold", NOW)]
+    made, _, _ = texts(tmp_path, Centre(), per_hour=1)
+    made.wall_ms = lambda: NOW + 2 * hour_ms + 1000
+    await made.start(Book(ledger, made.wall_ms))
+    assert (await made.post(DUTY, "n3", body())).state is State.DELIVERED
+
+
 class Hooks:
     async def post(self, contact: Contact, identifier: str, body: str) -> Outcome:
         return Outcome(State.DELIVERED)
