@@ -161,11 +161,7 @@ async def test_a_slow_database_and_a_lost_session_are_no_death_and_a_death_is_fo
         held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = 'slow')"
         assert (await plain.execute(sql.text(f"SELECT pg_terminate_backend(pid) FROM ({held} LIMIT 1) AS one"))).scalar_one()
     await counts_on()
-    async with asyncio.timeout(60):
-        while not taking.done():
-            waits.now += 0.5
-            await asyncio.sleep(0.05)
-    assert taking.result()
+    assert await waits.takes(taking)
     with pytest.raises(Unavailable, match="another dispatcher"):
         await pulse.enter(first, {"alerts": 3})
     await first.close()
