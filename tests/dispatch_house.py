@@ -84,7 +84,7 @@ class House:
         self.ledger = await Ledger.open(self.where.database, self.region.id)
         self.directory = Directory(address(self.where), self.region)
         await merge(self.directory, self.contacts, "config", self.now_ms, by="config", whole=True)
-        self.decisions, self.people = Decisions(self.where.database), People()
+        self.decisions, self.people = Decisions(self.where.database, replay=self.where.replay), People()
         self.authority = Authority(self.region, self.where.database, self.decisions, replay=self.where.replay)
         self.decided = Decided(self.decisions, self.people, self.ledger.decisions, self.log_ms)
         self.journal: Journal[Any, Any] = Journal(self.ledger.write, lambda up, why: None)
