@@ -112,6 +112,19 @@ async def test_of_two_answers_by_two_clocks_the_later_counts(tmp_path: Path, off
         await known.close()
 
 
+@pytest.mark.parametrize("released", [False, True])
+async def test_of_two_answers_by_one_clock_that_is_ahead_the_later_counts(tmp_path: Path, released: bool) -> None:
+    """Both were of the moment in which a process that had just started saw them, and then the refusal counted."""
+    high, decisions = raised(STRICT), Decisions(where_of(tmp_path).database)
+    now_ms = high.sent_ms + 5 * M
+    for number, granted in enumerate((not released, released)):
+        kind, subject, what = approval(high.identifier, Level.HIGH, granted=granted)
+        await decisions.decide(kind, "A. Khan", now_ms + (30 + number) * M, subject, what)
+    held = await decisions.standing(now_ms)
+    assert may_leave(high, DRILL, STRICT, Decision(held.approvals), now_ms + 1000).reason == ("approved" if released else "declined")
+    await decisions.close()
+
+
 async def test_a_silence_from_a_clock_that_is_ahead_begins_when_it_is_seen_and_lasts_no_longer(tmp_path: Path) -> None:
     where = where_of(tmp_path)
     await tell(where, MEDIUM, region=REGION)

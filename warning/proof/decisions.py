@@ -234,8 +234,8 @@ def fold(acts: Iterable[Act]) -> Standing:
         what = act.what
         try:
             if act.kind in ("approve", "refuse"):
-                level, last_ms = Level(what["level"]), answered.get(act.subject, act.at_ms)
-                at_ms = answered[act.subject] = act.at_ms if act.at_ms >= last_ms else last_ms + 1
+                level, after_ms = Level(what["level"]), answered.get(act.subject, -1) + 1  # several may be of when we saw them
+                at_ms = answered[act.subject] = max(act.at_ms, after_ms)
                 approvals.append(Approval(act.subject, level, act.by, at_ms, act.kind == "approve", act.key))
             elif act.kind == "silence":
                 silences[act.id] = silence_of(act)
