@@ -72,9 +72,9 @@ async def test_a_dead_endpoint_delays_no_other_and_gets_its_webhook_when_it_live
     region = world.region(tmp_path, contacts)
     where = await world.deployment(bootstrap, tmp_path, "dead")
     async with outside(dead=world.SECRET, good=world.SECRET) as (telecom, receiver), dispatching(region, where, telecom, receiver):
-        receiver.behaviours["dead"] = Behaviour(status=500, after_s=2.0)
+        receiver.behaviours["dead"] = Behaviour(status=500, after_s=4.0)  # nine of them, one after the other: 36 s
         await world.publish(where, [world.event(region, "A", sent_ms=world.now_ms())])
-        await world.until(lambda: [hook["name"] for hook in receiver.taken] == ["good"], what="the good one first")
+        await world.until(lambda: [hook["name"] for hook in receiver.taken] == ["good"], 30, "the good one first")
         receiver.behaviours["dead"] = Behaviour()
         await settled(where, region)
     assert sorted(hook["webhook_id"].rpartition(":")[2] for hook in receiver.taken) == sorted(contact.id for contact in contacts)
