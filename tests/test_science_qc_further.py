@@ -262,6 +262,17 @@ def test_a_rise_without_rain_is_suspect_and_still_warns(tmp_path: Path, mm: floa
     assert story.told()[0].startswith("raise")
 
 
+def test_a_rise_without_rain_that_becomes_faster_waits_for_no_further_reading(tmp_path: Path) -> None:
+    """Rain upstream that no gauge measures, a dam that breaks."""
+    story = rainy(tmp_path)
+    levels = [*(1.0 + BREATHING[n % 4] for n in range(20)), *(1.0 + 0.3 * n for n in range(1, 6)), 3.9]
+    for n, level in enumerate(levels):
+        story.push("B", n * 30, 0.0, "rain").push("A", n * 30, level)
+        flags = story.tick(n * 30).flags
+    assert ("SUSPECT", "rise_without_rain") in flags
+    assert story.series("last_v", "A") == 3.9
+
+
 def test_rain_without_a_rise(tmp_path: Path) -> None:
     story, found = rainy(tmp_path), []
     for n in range(48):

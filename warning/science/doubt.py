@@ -22,6 +22,7 @@ RISING = 0.2  # ... and what moved by this part of the way just before was on it
 GOES_ON = 2.0  # times the step before: a doubted river that rises no faster goes on
 _CAUSES = tuple(Cause)
 _HARD = (Cause.RATE_OF_RISE, Cause.RATE_OF_FALL, Cause.SPIKE)  # what the next reading can show to have been real
+_NO_DOUBT = (Cause.NONE, Cause.RISE_WITHOUT_RAIN)  # of a leap: rain that no gauge measures, a dam that breaks
 
 
 def is_spike(before: Any, middle: Any, after: Any, threshold: Any) -> Any:
@@ -95,7 +96,7 @@ class Course:
             return Cause.FLAT_LINE
         if low and self._adds_nothing(ahead[0], time_s, value, usual):
             return soft
-        doubted = ahead[0] > self.last[0] or (soft is not Cause.NONE and not low)
+        doubted = ahead[0] > self.last[0] or (soft not in _NO_DOUBT and not low)
         leaps = doubted and self._leaps(ahead, time_s, value, usual)
         if self.pending[0]:
             stays_up = value - self.last[1] >= 0.5 * (self.pending[1] - self.last[1]) > 0.0  # a spike is gone by the next reading
