@@ -103,6 +103,25 @@ async def test_answers_of_a_ledger_that_counted_no_turns_keep_their_order(
         assert w.payments.paid() == [7_000], "both said yes to the first, one alone to the second"
 
 
+async def test_a_no_that_a_process_of_before_took_counts_beside_this_one(tmp_path: Path) -> None:
+    """An API that was not started anew with the dispatcher gives its answers no turn."""
+    async with world(tmp_path, cash=lambda port: rules(port, trigger(approvals=1)), region=REGION) as w:
+        first = surer(alert(region=REGION), 0.6)
+        await enter(w.where, first, region=REGION)
+        await w.beats(2)
+        case = (await w.case())["id"]
+        engine = open_engine(w.where.database, 10)
+        async with engine.begin() as connection:
+            row = {"case": case, "at_ms": w.now_ms, "reason": "the gauge hangs"}
+            for by, granted in (("Bilal", True), ("Amna", False)):
+                await connection.execute(sql.insert(t.answers).values(**row, by=by, granted=granted))
+        await engine.dispose()
+        await w.book.answer(case, "Chanda", True, "", w.now_ms)
+        await enter(w.where, surer(first, 0.8), region=REGION)
+        await w.beats(6)
+        assert (await w.case())["state"] == "refused" and w.payments.paid() == []
+
+
 async def _turned(w: Any, url: str) -> None:
     other = CashLedger(w.where.database, replace(REGION))
     try:

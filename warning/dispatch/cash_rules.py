@@ -6,6 +6,7 @@ for a person, or that a person declined, moves no money.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -156,7 +157,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A person's."""
+    """A person's. ``turn`` 0: taken by a process of before there were turns; a no of its counts, whenever it was, and a yes does not."""
 
     by: str
     at_ms: int
@@ -182,7 +183,8 @@ def step(trigger: Trigger, case: Case | None, found: Finding, answers: Iterable[
         taken_back = case.state in ("readiness", "approval") and not case.ordered
         return Step("cancelled" if taken_back else "over", "no alert for its districts is in force")
     waits = case.state in ("readiness", "approval")
-    latest = {person(one.by): one for one in sorted(answers, key=lambda one: one.turn) if one.turn > case.activated}
+    counted = (one for one in answers if one.turn > case.activated or not (one.turn or one.granted))
+    latest = {person(one.by): one for one in sorted(counted, key=lambda one: one.turn or math.inf)}
     if waits and (declined := [one.by for one in latest.values() if not one.granted]):
         return Step("refused", f"by {', '.join(declined)}")
     if case.state in JOINABLE and (joined := _ready("joined", trigger, found, case.readied.keys())) is not None:
