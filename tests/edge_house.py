@@ -234,7 +234,7 @@ class Process:
             return 0
         if process.poll() is None:
             process.send_signal(how)
-        return process.wait(120)
+        return process.wait(20)  # then systemd kills it: deploy/edge
 
 
 async def until(true: Any, within_s: float = 120.0) -> None:

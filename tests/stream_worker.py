@@ -83,7 +83,7 @@ class WorkerProcess:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.ends()
+        return self.ends(60.0)
 
     def kill(self) -> None:
         self.process.kill()

@@ -108,7 +108,7 @@ async def test_a_broker_that_freezes_ends_a_worker(apache: services.ApacheKafka)
         running.wait_for("CheckpointWritten")
         os.kill(apache.pid, signal.SIGSTOP)
         try:
-            assert running.ends(240.0) == ExitCode.BROKER, running.words
+            assert running.ends(90.0) == ExitCode.BROKER, running.words
         finally:
             os.kill(apache.pid, signal.SIGCONT)
     assert "no broker for" in running.words

@@ -106,7 +106,7 @@ def test_the_process_takes_readings_shows_its_metrics_and_ends_in_order(broker: 
         assert 'warning_source_silent_after_seconds{source="ministry"} 7200.0' in text
         assert '"ready": true' in _get(f"http://127.0.0.1:{place.pull_metrics_port}/readyz")
         process.terminate()
-        assert process.wait(120) == 0
+        assert process.wait(20) == 0
     finally:
         process.kill()
         process.wait()

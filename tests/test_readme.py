@@ -156,7 +156,7 @@ def test_run_it_runs(deployment: dict[str, str]) -> None:
         assert "IND-SUKKUR" in sensors.stdout, "it never spoke"
     finally:
         running.send_signal(signal.SIGTERM)
-        assert running.wait(180) == 0
+        assert running.wait(60) == 0
 
 
 def fetched(url: str) -> bytes:
