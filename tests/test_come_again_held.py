@@ -153,17 +153,23 @@ async def test_a_step_down_that_a_silence_kept_until_it_ran_out_is_told_by_the_r
         assert [row[1:] for row in heard(one) if row[0] == "c3"] == [(1, "VERY_HIGH"), (3, "HIGH")]
 
 
-async def test_what_goes_again_and_runs_out_before_it_went_is_told_by_the_renewal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", ["by itself", "early", "early, and the dispatcher is started again"])
+async def test_what_goes_again_and_runs_out_before_it_went_is_told_by_the_renewal(tmp_path: Path, ends: str) -> None:
     """The silence ends while something of the chain is being planned, for as long as it has left; nobody decides anything after that."""
     async with told(tmp_path) as one:
-        await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, one.now_ms + H, "A. Khan", "siren test"))
+        until_ms = one.now_ms + (H if ends == "by itself" else 9 * H)
+        number = await one.authority.silence(Silence("A", Level.HIGH, one.now_ms, until_ms, "A. Khan", "siren test"))
         await settle(one)
         await one.read(world.event(one.region, "A", sent_ms=one.now_ms, raised_ms=T0, expires_ms=one.now_ms + H + MINUTE))
         await settle(one)
         await one.stop_planner()
         await one.read(world.event(one.region, "A", 2, EventKind.RENEW, sent_ms=one.now_ms, raised_ms=T0))
         one.now_ms += H
+        if ends != "by itself":
+            await one.authority.end_silence(number, "B. Shah", one.now_ms)
         await one.decided.refresh()
+        if ends.endswith("again"):
+            one.returned = Returned(one.region, one.people, one.decisions, one.ledger, one.courier)
         await one.returned.look(one.decided.standing, one.now_ms)
         await one.resends.look()
         one.now_ms += MINUTE

@@ -41,6 +41,7 @@ class Kept:
     _renewed: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)  # what is to be entered when it is planned
     _waits: bool = field(default=False, init=False)  # something is being planned of what is to be told by a renewal
     _looked_ms: int = field(default=0, init=False)
+    _ended_ms: int = field(default=0, init=False)  # when the last silence was ended early, which no silence tells of any more
     _held: dict[str, AlertEvent] = field(default_factory=dict, init=False)  # identifier -> what waited for a release when it was looked at
 
     async def look(self, standing: Standing, now_ms: int) -> None:
@@ -51,6 +52,11 @@ class Kept:
                 await self.decisions.decide("released", RULES[reason], now_ms, chain, {"once": once, "identifier": identifier}, once=once)
                 del self._renewed[once]
         answers, quiet = self.people.approvals, self._silent(now_ms)
+        if self._quiet is None:
+            ended = await self.decisions.acts(kinds=("silence_end",), most=1)
+            self._ended_ms = ended[0].at_ms if ended else 0
+        elif self._quiet - quiet:
+            self._ended_ms = now_ms
         ruled = any(not self._verdict(event, now_ms).held for event in self._held.values())
         late = now_ms - self._looked_ms >= LOOK_MS and self._lately(now_ms)
         if answers != self._answers or self._quiet is None or self._quiet - quiet or ruled or self._waits or late:
@@ -102,7 +108,7 @@ class Kept:
     def _lately(self, now_ms: int) -> bool:
         """Whether there was a word that may have kept something which holds still; else the ledger is not asked each minute."""
         said = [one.until_ms for one in self.people.silences] + [one.at_ms for one in self.people.approvals if not one.granted]
-        return max(said, default=0) > now_ms - LATELY_MS
+        return max(*said, self._ended_ms, 0) > now_ms - LATELY_MS
 
     def _silent(self, now_ms: int) -> frozenset[Silence]:
         return frozenset(one for one in self.people.silences if one.valid and one.from_ms <= now_ms < one.until_ms)
