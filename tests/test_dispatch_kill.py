@@ -116,7 +116,7 @@ def finish(child: subprocess.Popen[str]) -> None:
     """Graceful; a child that does not end says where it hangs."""
     child.send_signal(signal.SIGTERM)
     try:
-        assert child.wait(30) == 0
+        assert child.wait(90) == 0  # then it is killed: deploy/compose, deploy/kubernetes
     except subprocess.TimeoutExpired:
         child.send_signal(signal.SIGUSR1)
         time.sleep(1)
